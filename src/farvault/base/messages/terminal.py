@@ -1,0 +1,5 @@
+"""Messages of the administrative command line program (ANS8xxx)."""
+
+from farvault.base.messages import Row
+
+ROWS: dict[str, Row] = {}

@@ -1,0 +1,38 @@
+"""Sizes, counts and times as people read and type them. Binary multiples: K = 1024."""
+
+from __future__ import annotations
+
+import time
+
+KIB = 1 << 10
+MIB = 1 << 20
+GIB = 1 << 30
+TIB = 1 << 40
+_SUFFIX = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": TIB}
+
+
+def parse_size(text: str) -> int:
+    """`"500M"` -> bytes. `ValueError` for anything but digits and one of K M G T."""
+    suffix = text[-1:].upper()
+    number, factor = (text[:-1], _SUFFIX[suffix]) if suffix in "KMGT" and suffix else (text, 1)
+    if not (number.isascii() and number.isdigit()):
+        raise ValueError(text)
+    return int(number) * factor
+
+
+def show_size(size_bytes: int) -> str:
+    """Bytes -> `"1.50 GB"`: the largest binary unit with at least one digit before the point, two decimals."""
+    for name, unit in (("TB", TIB), ("GB", GIB), ("MB", MIB), ("KB", KIB)):
+        if size_bytes >= unit:
+            return f"{size_bytes / unit:,.2f} {name}"
+    return f"{size_bytes:,} B"
+
+
+def show_megabytes(size_bytes: int) -> str:
+    """Bytes -> MB with two decimals and thousands separators, as QUERY OCCUPANCY shows them."""
+    return f"{size_bytes / MIB:,.2f}"
+
+
+def show_time(seconds: int | None) -> str:
+    """Seconds UTC -> `MM/DD/YYYY HH:MM:SS` in the server's zone; empty for never."""
+    return "" if seconds is None else time.strftime("%m/%d/%Y %H:%M:%S", time.localtime(seconds))

@@ -1,0 +1,537 @@
+"""Every message that crosses the wire: bodies as strict msgpack structs, by subject. Numbers and limits: `verbs.py`.
+
+Bodies are msgpack maps (or arrays where many travel at once: `array_like`); unknown fields are refused. Bulk bytes
+never stand in a body: they follow it as the frame's raw tail. Digests are BLAKE3-256, 32 bytes. Times are seconds
+UTC unless the name ends in `_ns`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A message body as a map."""
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A message part that travels in long lists."""
+
+
+# --- sign-on -----------------------------------------------------------------------------------------------------
+
+
+class Hello(Body, frozen=True, kw_only=True):
+    """First message. `role`: NODE, SOURCE (a server signing on as a node of TYPE=SERVER), ADMIN or SERVER (ping)."""
+
+    role: str
+    name: str
+    server_name: str = ""
+    """The caller's own server name, where it is a server."""
+    features: tuple[str, ...] = ()
+    platform: str = ""
+    product_version: str = ""
+    nonce: bytes
+
+
+class HelloAnswer(Body, frozen=True, kw_only=True):
+    """Who answers. Every field is part of the signed transcript."""
+
+    server_name: str
+    identity: bytes
+    """Ed25519 public key of the server's identity (32 bytes)."""
+    features: tuple[str, ...]
+    product_version: str
+    nonce: bytes
+
+
+class ScramFirst(Body, frozen=True, kw_only=True):
+    """SCRAM client-first message (RFC 5802)."""
+
+    message: str
+
+
+class ScramChallenge(Body, frozen=True, kw_only=True):
+    """SCRAM server-first message."""
+
+    message: str
+
+
+class ScramFinal(Body, frozen=True, kw_only=True):
+    """SCRAM client-final message and, from a source, the proofs over the transcript.
+
+    `identity`, `identity_signature`: the source's identity key and its Ed25519 signature. `code_key`,
+    `code_signature`: public half of the key derived from the verification code, and its signature. `force_sync`:
+    register this code anew (covered by both signatures).
+    """
+
+    message: str
+    identity: bytes = b""
+    identity_signature: bytes = b""
+    code_key: bytes = b""
+    code_signature: bytes = b""
+    force_sync: bool = False
+
+
+class Welcome(Body, frozen=True, kw_only=True):
+    """Signed on. `scram` is the server-final message: it proves that the server knew the verifier too."""
+
+    scram: str
+    session: int
+    read_only: bool
+    server_time: int
+    last_access_time: int = 0
+    transaction_objects: int = 4096
+    """Most objects in one transaction (TXNGROUPMAX)."""
+    code_registered: bool = False
+    """The target has stored the verification code that came with this sign-on."""
+
+
+class Refused(Body, frozen=True, kw_only=True):
+    """The answer to any request that failed, and to a sign-on that was refused. The session may go on (not after sign-on)."""
+
+    message_id: str
+    text: str
+    return_code: int = 4
+
+
+class Done(Body, frozen=True, kw_only=True):
+    """The request is complete; nothing to tell."""
+
+
+class Ping(Body, frozen=True, kw_only=True):
+    """Are you there? Answered by Done; keeps an idle session alive."""
+
+
+class SignOff(Body, frozen=True, kw_only=True):
+    """The caller leaves; the other side closes."""
+
+
+# --- policy and file spaces --------------------------------------------------------------------------------------
+
+
+class QueryPolicy(Body, frozen=True, kw_only=True):
+    """Ask for the node's active policy set."""
+
+
+class CopyGroupRow(Row, frozen=True):
+    """What the client needs of one copy group."""
+
+    destination: str
+    frequency_days: int
+    mode: str
+    serialization: str
+    versions_exist: int | None
+    versions_deleted: int | None
+    retain_extra_days: int | None
+    retain_only_days: int | None
+    retain_version_days: int | None
+
+
+class ClassRow(Row, frozen=True):
+    """One management class of the active set."""
+
+    name: str
+    description: str
+    backup: CopyGroupRow | None
+    archive: CopyGroupRow | None
+
+
+class Policy(Body, frozen=True, kw_only=True):
+    """The active set of the node's domain."""
+
+    domain: str
+    policy_set: str
+    default_class: str
+    classes: tuple[ClassRow, ...]
+    compression: str = "CLIENT"
+    backup_delete: bool = False
+    archive_delete: bool = True
+
+
+class RegisterFileSpace(Body, frozen=True, kw_only=True):
+    """Make or refresh a file space. Answer: FileSpaceAnswer. `backup_started`/`backup_ended`: stamp the server's time."""
+
+    name: str
+    type: str = ""
+    platform: str = ""
+    capacity_bytes: int = 0
+    occupied_bytes: int = 0
+    backup_started: bool = False
+    backup_ended: bool = False
+
+
+class FileSpaceRow(Row, frozen=True):
+    """One file space of the node."""
+
+    number: int
+    name: str
+    type: str
+    capacity_bytes: int
+    occupied_bytes: int
+    backup_start_time: int | None
+    backup_end_time: int | None
+
+
+class FileSpaceAnswer(Body, frozen=True, kw_only=True):
+    """The file space as stored. `has_objects` False: nothing can be known yet, skip KNOWN questions for it."""
+
+    file_space: FileSpaceRow
+    has_objects: bool
+
+
+class QueryFileSpaces(Body, frozen=True, kw_only=True):
+    """List the node's file spaces. Answer: FileSpaces."""
+
+
+class FileSpaces(Body, frozen=True, kw_only=True):
+    """The node's file spaces by number."""
+
+    rows: tuple[FileSpaceRow, ...]
+
+
+# --- inventory ---------------------------------------------------------------------------------------------------
+
+
+class QueryObjects(Body, frozen=True, kw_only=True):
+    """Stream of Objects frames, ordered by (directory, name, insertion), the last one with `last=True`.
+
+    `directory`: components joined by NUL, no leading NUL; the root is empty (that order equals a depth-first walk).
+    `below`: the directory itself and everything under it. `name_pattern`: `*` and `?`. `kind`: ObjectKind.
+    """
+
+    file_space: str
+    kind: int = 1
+    directory: bytes = b""
+    below: bool = True
+    name_pattern: bytes = b"*"
+    active_only: bool = True
+    with_attributes: bool = True
+
+
+class ObjectRow(Row, frozen=True):
+    """One stored version. `management_class` indexes Objects.classes, `directory` indexes Objects.directories."""
+
+    id: int
+    directory: int
+    name: bytes
+    type: int
+    state: int
+    size_bytes: int
+    inserted_time: int
+    deactivated_time: int
+    management_class: int
+    attributes: bytes
+    description: str = ""
+
+
+class Objects(Body, frozen=True, kw_only=True):
+    """One batch of an inventory."""
+
+    directories: tuple[bytes, ...]
+    classes: tuple[str, ...]
+    rows: tuple[ObjectRow, ...]
+    last: bool
+
+
+# --- storing -----------------------------------------------------------------------------------------------------
+
+
+class BeginTransaction(Body, frozen=True, kw_only=True):
+    """Everything until EndTransaction is visible at once or not at all. Answer: Done or Refused.
+
+    All objects of one transaction go to one destination: the copy group of `management_class`.
+    """
+
+    file_space: str
+    kind: int
+    management_class: str
+    size_estimate_bytes: int = 0
+
+
+class Known(Body, frozen=True, kw_only=True):
+    """Which of these extents has this node sent before (to this destination)? `digests`: 32 bytes each. Answer: KnownAnswer."""
+
+    digests: bytes
+
+
+class KnownAnswer(Body, frozen=True, kw_only=True):
+    """One byte per digest asked: 1 known, 0 not."""
+
+    known: bytes
+
+
+class StorePack(Body, frozen=True, kw_only=True):
+    """Tail: one pack (`seal/pack.py`), compressed as `codec` says. No answer: the transaction's end answers for all."""
+
+    codec: int
+    plain_bytes: int
+
+
+class ExpireObjects(Body, frozen=True, kw_only=True):
+    """Within a transaction: these active backup versions are gone at the client. No answer."""
+
+    ids: tuple[int, ...]
+
+
+class AttributesRow(Row, frozen=True):
+    """New attributes of a version whose data did not change."""
+
+    id: int
+    attributes: bytes
+
+
+class UpdateObjects(Body, frozen=True, kw_only=True):
+    """Within a transaction: only attributes changed. No answer."""
+
+    rows: tuple[AttributesRow, ...]
+
+
+class RebindObjects(Body, frozen=True, kw_only=True):
+    """Within a transaction: bind all versions of these objects to another class. No answer."""
+
+    ids: tuple[int, ...]
+    management_class: str
+
+
+class EndTransaction(Body, frozen=True, kw_only=True):
+    """Make it durable and visible. Answer: TransactionAnswer, or Refused and nothing of it is kept."""
+
+    commit: bool = True
+
+
+class TransactionAnswer(Body, frozen=True, kw_only=True):
+    """Durable. Figures of this transaction."""
+
+    objects: int
+    expired: int
+    updated: int
+    new_extents: int
+    stored_bytes: int
+
+
+class DeleteObjects(Body, frozen=True, kw_only=True):
+    """Delete these backup or archive objects, where the node may. Answer: TransactionAnswer (`expired` counts them)."""
+
+    ids: tuple[int, ...]
+
+
+# --- reading -----------------------------------------------------------------------------------------------------
+
+
+class ReadObjects(Body, frozen=True, kw_only=True):
+    """Send these objects' data. Answers: ObjectMaps..., Pack..., ReadEnd. At most 20,000 ids a request."""
+
+    ids: tuple[int, ...]
+
+
+class MapRow(Row, frozen=True):
+    """The content of one object: `digests` (32 bytes each) and `lengths`, in file order."""
+
+    id: int
+    digests: bytes
+    lengths: tuple[int, ...]
+
+
+class ObjectMaps(Body, frozen=True, kw_only=True):
+    """Which extents make up which object; all of them come before the first Pack."""
+
+    rows: tuple[MapRow, ...]
+
+
+class Pack(Body, frozen=True, kw_only=True):
+    """Tail: a pack as in StorePack. It may hold extents that were not asked for, never another node's."""
+
+    codec: int
+    plain_bytes: int
+
+
+class ReadEnd(Body, frozen=True, kw_only=True):
+    """All that could be sent was sent. `lost`: ids of objects with an extent that no volume could give, and why."""
+
+    lost: tuple[int, ...] = ()
+    reason: str = ""
+
+
+# --- administration ----------------------------------------------------------------------------------------------
+
+
+class Command(Body, frozen=True, kw_only=True):
+    """One administrative command line. Answers: Output..., CommandEnd. `width`: columns of the terminal, 0 = unlimited.
+
+    `style`: TABLE, LIST, COMMA, TAB or JSON; empty = as the command likes best.
+    """
+
+    text: str
+    width: int = 80
+    style: str = ""
+    confirmed: bool = False
+    """The person has said yes, or the program runs with -NOConfirm."""
+
+
+class Output(Body, frozen=True, kw_only=True):
+    """Text to show, as it is. `message_id` is set where it is a catalogue message."""
+
+    text: str
+    message_id: str = ""
+
+
+class Question(Body, frozen=True, kw_only=True):
+    """The command is risky: ask, and send it again with `confirmed=True`. Ends the command."""
+
+    text: str
+
+
+class CommandEnd(Body, frozen=True, kw_only=True):
+    """The command's return code (TSM's numbers)."""
+
+    return_code: int
+
+
+class WatchConsole(Body, frozen=True, kw_only=True):
+    """Stream of Output: every line the server says, until the session ends."""
+
+
+# --- virtual volumes ---------------------------------------------------------------------------------------------
+
+
+class OpenSegment(Body, frozen=True, kw_only=True):
+    """Go on writing a virtual volume at `offset_bytes` (its present length). Answer: SegmentAnswer.
+
+    A volume is one or more archive files, a segment each. An unfinished segment of an earlier session at the same
+    offset is thrown away, its records stay known for a while: that is how a broken transfer resumes.
+    """
+
+    volume: str
+    offset_bytes: int
+
+
+class SegmentAnswer(Body, frozen=True, kw_only=True):
+    """The segment is open. `segment` names it until it is closed."""
+
+    segment: int
+
+
+class KnownRecords(Body, frozen=True, kw_only=True):
+    """Which of these records does the target hold for this node? Answer: KnownAnswer."""
+
+    digests: bytes
+
+
+class StoreRecord(Body, frozen=True, kw_only=True):
+    """Tail: one sealed record, whose address is `digest`. Answered in order by RecordsDurable, sparsely."""
+
+    segment: int
+    digest: bytes
+
+
+class ReferRecords(Body, frozen=True, kw_only=True):
+    """Append records that the target holds already: no bytes travel. `digests`: 32 bytes each."""
+
+    segment: int
+    digests: bytes
+
+
+class CloseSegment(Body, frozen=True, kw_only=True):
+    """Complete the segment. `digest`: BLAKE3 over all its record digests in order. Answer: Receipt."""
+
+    segment: int
+    stored_bytes: int
+    records: int
+    digest: bytes
+
+
+class Receipt(Body, frozen=True, kw_only=True):
+    """The target's statement that a segment is durable there; `signature` is its identity key's, over all other fields."""
+
+    number: int
+    """Running number of this node's receipts."""
+    volume: str
+    offset_bytes: int
+    stored_bytes: int
+    records: int
+    digest: bytes
+    received_time: int
+    previous: bytes
+    """BLAKE3 of the previous receipt, zeros for the first."""
+    signature: bytes = b""
+
+
+class AbortSegment(Body, frozen=True, kw_only=True):
+    """Give the segment up. Answer: Done."""
+
+    segment: int
+
+
+class Span(Row, frozen=True):
+    """A record on a virtual volume."""
+
+    offset_bytes: int
+    stored_bytes: int
+
+
+class ReadRecords(Body, frozen=True, kw_only=True):
+    """Answers: one RecordAnswer per span, in order."""
+
+    volume: str
+    spans: tuple[Span, ...]
+
+
+class RecordAnswer(Body, frozen=True, kw_only=True):
+    """Tail: the record's bytes; empty with `problem` set where it is missing or damaged."""
+
+    problem: str = ""
+
+
+class QueryVolumes(Body, frozen=True, kw_only=True):
+    """Stream of Volumes frames, ordered by name, the last one with `last=True`."""
+
+    pattern: str = "*"
+    marked: bool = True
+
+
+class SegmentRow(Row, frozen=True):
+    """One archive file of a virtual volume, as the target holds it. `marked_time` 0 = not marked for deletion."""
+
+    volume: str
+    offset_bytes: int
+    stored_bytes: int
+    records: int
+    digest: bytes
+    received_time: int
+    marked_time: int
+
+
+class Volumes(Body, frozen=True, kw_only=True):
+    """One batch of a volume list."""
+
+    rows: tuple[SegmentRow, ...]
+    last: bool
+
+
+class MarkVolume(Body, frozen=True, kw_only=True):
+    """Mark all segments of a volume for deletion. Answer: Done (also where there are none)."""
+
+    volume: str
+    grace_days: int
+
+
+class UnmarkVolume(Body, frozen=True, kw_only=True):
+    """Make a marked volume active again. Answer: Done."""
+
+    volume: str
+
+
+class VerifyVolume(Body, frozen=True, kw_only=True):
+    """Read every record of the volume at the target and check its digest. Answers: VerifyAnswer..., last=True."""
+
+    volume: str
+
+
+class VerifyAnswer(Body, frozen=True, kw_only=True):
+    """Progress of a verification; `damaged`: spans whose bytes are wrong or missing."""
+
+    records: int
+    stored_bytes: int
+    damaged: tuple[Span, ...]
+    last: bool
