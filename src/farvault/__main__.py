@@ -1,0 +1,5 @@
+"""`python -m farvault` is `farvault`."""
+
+from farvault.apps.cli import main
+
+main()
