@@ -7,7 +7,22 @@ UTC unless the name ends in `_ns`.
 
 from __future__ import annotations
 
+from typing import Annotated, TypeVar
+
 import msgspec
+
+LIST_MAX = 262_144
+"""No list in a body is longer. The decoder checks it before it makes room, so a claimed length costs nothing."""
+
+T = TypeVar("T")
+Many = Annotated[tuple[T, ...], msgspec.Meta(max_length=LIST_MAX)]
+"""A list of any length up to `LIST_MAX`."""
+Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""Counts, sizes, times, numbers of rows: what the catalog can hold."""
+Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+"""BLAKE3-256."""
+Nonce = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+"""Random, used once."""
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -28,10 +43,10 @@ class Hello(Body, frozen=True, kw_only=True):
     name: str
     server_name: str = ""
     """The caller's own server name, where it is a server."""
-    features: tuple[str, ...] = ()
+    features: Many[str] = ()
     platform: str = ""
     product_version: str = ""
-    nonce: bytes
+    nonce: Nonce
 
 
 class HelloAnswer(Body, frozen=True, kw_only=True):
@@ -40,9 +55,9 @@ class HelloAnswer(Body, frozen=True, kw_only=True):
     server_name: str
     identity: bytes
     """Ed25519 public key of the server's identity (32 bytes)."""
-    features: tuple[str, ...]
+    features: Many[str]
     product_version: str
-    nonce: bytes
+    nonce: Nonce
 
 
 class ScramFirst(Body, frozen=True, kw_only=True):
@@ -77,11 +92,11 @@ class Welcome(Body, frozen=True, kw_only=True):
     """Signed on. `scram` is the server-final message: it proves that the server knew the verifier too."""
 
     scram: str
-    session: int
+    session: Natural
     read_only: bool
-    server_time: int
-    last_access_time: int = 0
-    transaction_objects: int = 4096
+    server_time: Natural
+    last_access_time: Natural = 0
+    transaction_objects: Natural = 4096
     """Most objects in one transaction (TXNGROUPMAX)."""
     code_registered: bool = False
     """The target has stored the verification code that came with this sign-on."""
@@ -92,7 +107,7 @@ class Refused(Body, frozen=True, kw_only=True):
 
     message_id: str
     text: str
-    return_code: int = 4
+    return_code: Natural = 4
 
 
 class Done(Body, frozen=True, kw_only=True):
@@ -118,14 +133,14 @@ class CopyGroupRow(Row, frozen=True):
     """What the client needs of one copy group."""
 
     destination: str
-    frequency_days: int
+    frequency_days: Natural
     mode: str
     serialization: str
-    versions_exist: int | None
-    versions_deleted: int | None
-    retain_extra_days: int | None
-    retain_only_days: int | None
-    retain_version_days: int | None
+    versions_exist: Natural | None
+    versions_deleted: Natural | None
+    retain_extra_days: Natural | None
+    retain_only_days: Natural | None
+    retain_version_days: Natural | None
 
 
 class ClassRow(Row, frozen=True):
@@ -143,7 +158,7 @@ class Policy(Body, frozen=True, kw_only=True):
     domain: str
     policy_set: str
     default_class: str
-    classes: tuple[ClassRow, ...]
+    classes: Many[ClassRow]
     compression: str = "CLIENT"
     backup_delete: bool = False
     archive_delete: bool = True
@@ -155,8 +170,8 @@ class RegisterFileSpace(Body, frozen=True, kw_only=True):
     name: str
     type: str = ""
     platform: str = ""
-    capacity_bytes: int = 0
-    occupied_bytes: int = 0
+    capacity_bytes: Natural = 0
+    occupied_bytes: Natural = 0
     backup_started: bool = False
     backup_ended: bool = False
 
@@ -164,13 +179,13 @@ class RegisterFileSpace(Body, frozen=True, kw_only=True):
 class FileSpaceRow(Row, frozen=True):
     """One file space of the node."""
 
-    number: int
+    number: Natural
     name: str
     type: str
-    capacity_bytes: int
-    occupied_bytes: int
-    backup_start_time: int | None
-    backup_end_time: int | None
+    capacity_bytes: Natural
+    occupied_bytes: Natural
+    backup_start_time: Natural | None
+    backup_end_time: Natural | None
 
 
 class FileSpaceAnswer(Body, frozen=True, kw_only=True):
@@ -187,7 +202,7 @@ class QueryFileSpaces(Body, frozen=True, kw_only=True):
 class FileSpaces(Body, frozen=True, kw_only=True):
     """The node's file spaces by number."""
 
-    rows: tuple[FileSpaceRow, ...]
+    rows: Many[FileSpaceRow]
 
 
 # --- inventory ---------------------------------------------------------------------------------------------------
@@ -201,7 +216,7 @@ class QueryObjects(Body, frozen=True, kw_only=True):
     """
 
     file_space: str
-    kind: int = 1
+    kind: Natural = 1
     directory: bytes = b""
     below: bool = True
     name_pattern: bytes = b"*"
@@ -212,15 +227,15 @@ class QueryObjects(Body, frozen=True, kw_only=True):
 class ObjectRow(Row, frozen=True):
     """One stored version. `management_class` indexes Objects.classes, `directory` indexes Objects.directories."""
 
-    id: int
-    directory: int
+    id: Natural
+    directory: Natural
     name: bytes
-    type: int
-    state: int
-    size_bytes: int
-    inserted_time: int
-    deactivated_time: int
-    management_class: int
+    type: Natural
+    state: Natural
+    size_bytes: Natural
+    inserted_time: Natural
+    deactivated_time: Natural
+    management_class: Natural
     attributes: bytes
     description: str = ""
 
@@ -228,9 +243,9 @@ class ObjectRow(Row, frozen=True):
 class Objects(Body, frozen=True, kw_only=True):
     """One batch of an inventory."""
 
-    directories: tuple[bytes, ...]
-    classes: tuple[str, ...]
-    rows: tuple[ObjectRow, ...]
+    directories: Many[bytes]
+    classes: Many[str]
+    rows: Many[ObjectRow]
     last: bool
 
 
@@ -244,9 +259,9 @@ class BeginTransaction(Body, frozen=True, kw_only=True):
     """
 
     file_space: str
-    kind: int
+    kind: Natural
     management_class: str
-    size_estimate_bytes: int = 0
+    size_estimate_bytes: Natural = 0
 
 
 class Known(Body, frozen=True, kw_only=True):
@@ -264,33 +279,33 @@ class KnownAnswer(Body, frozen=True, kw_only=True):
 class StorePack(Body, frozen=True, kw_only=True):
     """Tail: one pack (`seal/pack.py`), compressed as `codec` says. No answer: the transaction's end answers for all."""
 
-    codec: int
-    plain_bytes: int
+    codec: Natural
+    plain_bytes: Natural
 
 
 class ExpireObjects(Body, frozen=True, kw_only=True):
     """Within a transaction: these active backup versions are gone at the client. No answer."""
 
-    ids: tuple[int, ...]
+    ids: Many[Natural]
 
 
 class AttributesRow(Row, frozen=True):
     """New attributes of a version whose data did not change."""
 
-    id: int
+    id: Natural
     attributes: bytes
 
 
 class UpdateObjects(Body, frozen=True, kw_only=True):
     """Within a transaction: only attributes changed. No answer."""
 
-    rows: tuple[AttributesRow, ...]
+    rows: Many[AttributesRow]
 
 
 class RebindObjects(Body, frozen=True, kw_only=True):
     """Within a transaction: bind all versions of these objects to another class. No answer."""
 
-    ids: tuple[int, ...]
+    ids: Many[Natural]
     management_class: str
 
 
@@ -303,17 +318,17 @@ class EndTransaction(Body, frozen=True, kw_only=True):
 class TransactionAnswer(Body, frozen=True, kw_only=True):
     """Durable. Figures of this transaction."""
 
-    objects: int
-    expired: int
-    updated: int
-    new_extents: int
-    stored_bytes: int
+    objects: Natural
+    expired: Natural
+    updated: Natural
+    new_extents: Natural
+    stored_bytes: Natural
 
 
 class DeleteObjects(Body, frozen=True, kw_only=True):
     """Delete these backup or archive objects, where the node may. Answer: TransactionAnswer (`expired` counts them)."""
 
-    ids: tuple[int, ...]
+    ids: Many[Natural]
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
@@ -322,34 +337,34 @@ class DeleteObjects(Body, frozen=True, kw_only=True):
 class ReadObjects(Body, frozen=True, kw_only=True):
     """Send these objects' data. Answers: ObjectMaps..., Pack..., ReadEnd. At most 20,000 ids a request."""
 
-    ids: tuple[int, ...]
+    ids: Many[Natural]
 
 
 class MapRow(Row, frozen=True):
     """The content of one object: `digests` (32 bytes each) and `lengths`, in file order."""
 
-    id: int
+    id: Natural
     digests: bytes
-    lengths: tuple[int, ...]
+    lengths: Many[Natural]
 
 
 class ObjectMaps(Body, frozen=True, kw_only=True):
     """Which extents make up which object; all of them come before the first Pack."""
 
-    rows: tuple[MapRow, ...]
+    rows: Many[MapRow]
 
 
 class Pack(Body, frozen=True, kw_only=True):
     """Tail: a pack as in StorePack. It may hold extents that were not asked for, never another node's."""
 
-    codec: int
-    plain_bytes: int
+    codec: Natural
+    plain_bytes: Natural
 
 
 class ReadEnd(Body, frozen=True, kw_only=True):
     """All that could be sent was sent. `lost`: ids of objects with an extent that no volume could give, and why."""
 
-    lost: tuple[int, ...] = ()
+    lost: Many[Natural] = ()
     reason: str = ""
 
 
@@ -363,7 +378,7 @@ class Command(Body, frozen=True, kw_only=True):
     """
 
     text: str
-    width: int = 80
+    width: Natural = 80
     style: str = ""
     confirmed: bool = False
     """The person has said yes, or the program runs with -NOConfirm."""
@@ -385,7 +400,7 @@ class Question(Body, frozen=True, kw_only=True):
 class CommandEnd(Body, frozen=True, kw_only=True):
     """The command's return code (TSM's numbers)."""
 
-    return_code: int
+    return_code: Natural
 
 
 class WatchConsole(Body, frozen=True, kw_only=True):
@@ -403,13 +418,13 @@ class OpenSegment(Body, frozen=True, kw_only=True):
     """
 
     volume: str
-    offset_bytes: int
+    offset_bytes: Natural
 
 
 class SegmentAnswer(Body, frozen=True, kw_only=True):
     """The segment is open. `segment` names it until it is closed."""
 
-    segment: int
+    segment: Natural
 
 
 class KnownRecords(Body, frozen=True, kw_only=True):
@@ -421,38 +436,50 @@ class KnownRecords(Body, frozen=True, kw_only=True):
 class StoreRecord(Body, frozen=True, kw_only=True):
     """Tail: one sealed record, whose address is `digest`. Answered in order by RecordsDurable, sparsely."""
 
-    segment: int
-    digest: bytes
+    segment: Natural
+    digest: Digest
 
 
 class ReferRecords(Body, frozen=True, kw_only=True):
-    """Append records that the target holds already: no bytes travel. `digests`: 32 bytes each."""
+    """Append records that the target holds already: no bytes travel. `digests`: 32 bytes each. Answered as StoreRecord."""
 
-    segment: int
+    segment: Natural
     digests: bytes
+
+
+class RecordsDurable(Body, frozen=True, kw_only=True):
+    """The first `records` records of the segment, `stored_bytes` long, are durable: the source may forget their bytes.
+
+    Sent by itself, after a few MiB or when nothing more comes. A record that could not be stored is answered by
+    Refused; nothing more of that segment is taken then, and nothing more of it is answered until it is aborted.
+    """
+
+    segment: Natural
+    records: Natural
+    stored_bytes: Natural
 
 
 class CloseSegment(Body, frozen=True, kw_only=True):
     """Complete the segment. `digest`: BLAKE3 over all its record digests in order. Answer: Receipt."""
 
-    segment: int
-    stored_bytes: int
-    records: int
-    digest: bytes
+    segment: Natural
+    stored_bytes: Natural
+    records: Natural
+    digest: Digest
 
 
 class Receipt(Body, frozen=True, kw_only=True):
     """The target's statement that a segment is durable there; `signature` is its identity key's, over all other fields."""
 
-    number: int
+    number: Natural
     """Running number of this node's receipts."""
     volume: str
-    offset_bytes: int
-    stored_bytes: int
-    records: int
-    digest: bytes
-    received_time: int
-    previous: bytes
+    offset_bytes: Natural
+    stored_bytes: Natural
+    records: Natural
+    digest: Digest
+    received_time: Natural
+    previous: Digest
     """BLAKE3 of the previous receipt, zeros for the first."""
     signature: bytes = b""
 
@@ -460,21 +487,21 @@ class Receipt(Body, frozen=True, kw_only=True):
 class AbortSegment(Body, frozen=True, kw_only=True):
     """Give the segment up. Answer: Done."""
 
-    segment: int
+    segment: Natural
 
 
 class Span(Row, frozen=True):
     """A record on a virtual volume."""
 
-    offset_bytes: int
-    stored_bytes: int
+    offset_bytes: Natural
+    stored_bytes: Natural
 
 
 class ReadRecords(Body, frozen=True, kw_only=True):
     """Answers: one RecordAnswer per span, in order."""
 
     volume: str
-    spans: tuple[Span, ...]
+    spans: Many[Span]
 
 
 class RecordAnswer(Body, frozen=True, kw_only=True):
@@ -494,18 +521,18 @@ class SegmentRow(Row, frozen=True):
     """One archive file of a virtual volume, as the target holds it. `marked_time` 0 = not marked for deletion."""
 
     volume: str
-    offset_bytes: int
-    stored_bytes: int
-    records: int
-    digest: bytes
-    received_time: int
-    marked_time: int
+    offset_bytes: Natural
+    stored_bytes: Natural
+    records: Natural
+    digest: Digest
+    received_time: Natural
+    marked_time: Natural
 
 
 class Volumes(Body, frozen=True, kw_only=True):
     """One batch of a volume list."""
 
-    rows: tuple[SegmentRow, ...]
+    rows: Many[SegmentRow]
     last: bool
 
 
@@ -513,7 +540,7 @@ class MarkVolume(Body, frozen=True, kw_only=True):
     """Mark all segments of a volume for deletion. Answer: Done (also where there are none)."""
 
     volume: str
-    grace_days: int
+    grace_days: Natural
 
 
 class UnmarkVolume(Body, frozen=True, kw_only=True):
@@ -531,7 +558,7 @@ class VerifyVolume(Body, frozen=True, kw_only=True):
 class VerifyAnswer(Body, frozen=True, kw_only=True):
     """Progress of a verification; `damaged`: spans whose bytes are wrong or missing."""
 
-    records: int
-    stored_bytes: int
-    damaged: tuple[Span, ...]
+    records: Natural
+    stored_bytes: Natural
+    damaged: Many[Span]
     last: bool

@@ -1,12 +1,14 @@
 """The numbered verb table. A number is never reused; limits stand here and nowhere else.
 
-`before_login`: accepted before sign-on is complete. `tail_max_bytes`: longest raw tail. `body_max_bytes`: longest
-body; before sign-on no frame may be over 64 KiB whatever stands here.
+`to`: which end may receive it. `before_login`: accepted before sign-on is complete. `changes`: refused in a
+read-only session. `tail_max_bytes`: longest raw tail. `body_max_bytes`: longest body; before sign-on no frame may
+be over 64 KiB whatever stands here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from farvault.base.units import KIB, MIB
 from farvault.protocol import messages as m
@@ -17,78 +19,92 @@ RECORD_MAX_BYTES = 5 * MIB
 """No sealed record is longer: 4 MiB of extents, their directory, header and padding."""
 
 
+class End(Enum):
+    """The two ends of a connection: who dialled is the client, also where it is a server."""
+
+    SERVER = "server"
+    CLIENT = "client"
+
+
 @dataclass(frozen=True, slots=True)
 class Verb:
     """One row of the table."""
 
     number: int
     body: type[m.Body]
+    to: End = End.SERVER
     body_max_bytes: int = 64 * KIB
     tail_max_bytes: int = 0
     before_login: bool = False
+    changes: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.body.__name__
 
 
 VERBS: tuple[Verb, ...] = (
     # sign-on
     Verb(1, m.Hello, before_login=True),
-    Verb(2, m.HelloAnswer, before_login=True),
+    Verb(2, m.HelloAnswer, End.CLIENT, before_login=True),
     Verb(3, m.ScramFirst, before_login=True),
-    Verb(4, m.ScramChallenge, before_login=True),
+    Verb(4, m.ScramChallenge, End.CLIENT, before_login=True),
     Verb(5, m.ScramFinal, before_login=True),
-    Verb(6, m.Welcome, before_login=True),
-    Verb(7, m.Refused, before_login=True),
-    Verb(8, m.Done),
+    Verb(6, m.Welcome, End.CLIENT, before_login=True),
+    Verb(7, m.Refused, End.CLIENT, before_login=True),
+    Verb(8, m.Done, End.CLIENT),
     Verb(9, m.Ping),
     Verb(10, m.SignOff),
     # policy and file spaces
     Verb(20, m.QueryPolicy),
-    Verb(21, m.Policy, body_max_bytes=4 * MIB),
-    Verb(22, m.RegisterFileSpace),
-    Verb(23, m.FileSpaceAnswer),
+    Verb(21, m.Policy, End.CLIENT, body_max_bytes=4 * MIB),
+    Verb(22, m.RegisterFileSpace, changes=True),
+    Verb(23, m.FileSpaceAnswer, End.CLIENT),
     Verb(24, m.QueryFileSpaces),
-    Verb(25, m.FileSpaces, body_max_bytes=4 * MIB),
+    Verb(25, m.FileSpaces, End.CLIENT, body_max_bytes=4 * MIB),
     # inventory
     Verb(30, m.QueryObjects),
-    Verb(31, m.Objects, body_max_bytes=6 * MIB),
+    Verb(31, m.Objects, End.CLIENT, body_max_bytes=6 * MIB),
     # storing
-    Verb(40, m.BeginTransaction),
+    Verb(40, m.BeginTransaction, changes=True),
     Verb(41, m.Known, body_max_bytes=4 * MIB),
-    Verb(42, m.KnownAnswer, body_max_bytes=MIB),
-    Verb(43, m.StorePack, tail_max_bytes=RECORD_MAX_BYTES),
-    Verb(44, m.ExpireObjects, body_max_bytes=MIB),
-    Verb(45, m.UpdateObjects, body_max_bytes=4 * MIB),
-    Verb(46, m.RebindObjects, body_max_bytes=MIB),
-    Verb(47, m.EndTransaction),
-    Verb(48, m.TransactionAnswer),
-    Verb(49, m.DeleteObjects, body_max_bytes=MIB),
+    Verb(42, m.KnownAnswer, End.CLIENT, body_max_bytes=MIB),
+    Verb(43, m.StorePack, tail_max_bytes=RECORD_MAX_BYTES, changes=True),
+    Verb(44, m.ExpireObjects, body_max_bytes=MIB, changes=True),
+    Verb(45, m.UpdateObjects, body_max_bytes=4 * MIB, changes=True),
+    Verb(46, m.RebindObjects, body_max_bytes=MIB, changes=True),
+    Verb(47, m.EndTransaction, changes=True),
+    Verb(48, m.TransactionAnswer, End.CLIENT),
+    Verb(49, m.DeleteObjects, body_max_bytes=MIB, changes=True),
     # reading
     Verb(60, m.ReadObjects, body_max_bytes=MIB),
-    Verb(61, m.ObjectMaps, body_max_bytes=6 * MIB),
-    Verb(62, m.Pack, tail_max_bytes=RECORD_MAX_BYTES),
-    Verb(63, m.ReadEnd, body_max_bytes=MIB),
+    Verb(61, m.ObjectMaps, End.CLIENT, body_max_bytes=6 * MIB),
+    Verb(62, m.Pack, End.CLIENT, tail_max_bytes=RECORD_MAX_BYTES),
+    Verb(63, m.ReadEnd, End.CLIENT, body_max_bytes=MIB),
     # administration
     Verb(80, m.Command),
-    Verb(81, m.Output, body_max_bytes=MIB),
-    Verb(82, m.Question),
-    Verb(83, m.CommandEnd),
+    Verb(81, m.Output, End.CLIENT, body_max_bytes=MIB),
+    Verb(82, m.Question, End.CLIENT),
+    Verb(83, m.CommandEnd, End.CLIENT),
     Verb(84, m.WatchConsole),
     # virtual volumes
-    Verb(100, m.OpenSegment),
-    Verb(101, m.SegmentAnswer),
+    Verb(100, m.OpenSegment, changes=True),
+    Verb(101, m.SegmentAnswer, End.CLIENT),
     Verb(102, m.KnownRecords, body_max_bytes=4 * MIB),
-    Verb(103, m.StoreRecord, tail_max_bytes=RECORD_MAX_BYTES),
-    Verb(104, m.ReferRecords, body_max_bytes=4 * MIB),
-    Verb(105, m.CloseSegment),
-    Verb(106, m.Receipt),
-    Verb(107, m.AbortSegment),
+    Verb(103, m.StoreRecord, tail_max_bytes=RECORD_MAX_BYTES, changes=True),
+    Verb(104, m.ReferRecords, body_max_bytes=4 * MIB, changes=True),
+    Verb(105, m.CloseSegment, changes=True),
+    Verb(106, m.Receipt, End.CLIENT),
+    Verb(107, m.AbortSegment, changes=True),
     Verb(108, m.ReadRecords, body_max_bytes=MIB),
-    Verb(109, m.RecordAnswer, tail_max_bytes=RECORD_MAX_BYTES),
+    Verb(109, m.RecordAnswer, End.CLIENT, tail_max_bytes=RECORD_MAX_BYTES),
     Verb(110, m.QueryVolumes),
-    Verb(111, m.Volumes, body_max_bytes=6 * MIB),
-    Verb(112, m.MarkVolume),
-    Verb(113, m.UnmarkVolume),
+    Verb(111, m.Volumes, End.CLIENT, body_max_bytes=6 * MIB),
+    Verb(112, m.MarkVolume, changes=True),
+    Verb(113, m.UnmarkVolume, changes=True),
     Verb(114, m.VerifyVolume),
-    Verb(115, m.VerifyAnswer, body_max_bytes=MIB),
+    Verb(115, m.VerifyAnswer, End.CLIENT, body_max_bytes=MIB),
+    Verb(116, m.RecordsDurable, End.CLIENT),
 )
 
 BY_NUMBER: dict[int, Verb] = {verb.number: verb for verb in VERBS}
