@@ -1,5 +1,56 @@
-"""Messages of the server as a whole: start, stop, settings, catalog."""
+"""Messages of the server as a whole: making an instance, start, stop, settings, catalog."""
 
 from farvault.base.messages import Row
 
-ROWS: dict[str, Row] = {}
+_INIT_ANEW = "Remove the folder and run `farvault server init` again, or name another folder."
+
+ROWS: dict[str, Row] = {
+    # farvault server init
+    "ANR0992I": Row("Server {server} is made in {folder}."),
+    "ANR0995E": Row(
+        "Folder {folder} is not empty: nothing was made.", "An instance gets a folder of its own.", "Name another folder."
+    ),
+    "ANR0996E": Row(
+        "Folder {folder} holds the rest of an init that did not finish.",
+        "The machine or the program stopped in the middle. No server ever ran there, so nothing is lost.",
+        _INIT_ANEW,
+    ),
+    "ANR0997E": Row(
+        "Folder {folder} holds a server already: nothing was made.", "", "Run it with `farvault server run`."
+    ),
+    "ANR0905E": Row("Folder {folder} cannot be used: {reason}.", "", "Correct that, remove what is in it, init again."),
+    "ANR0999E": Row("{value} is not a usable {what}: {reason}", "", "Give another one."),
+    # start
+    "ANR0900I": Row("Settings are read from {path}."),
+    "ANR0916I": Row("Server {server} is ready on {address} port {port}. Fingerprint {fingerprint}."),
+    "ANR0917I": Row("Farvault {version}, instance {folder}, process {pid}."),
+    "ANR0994E": Row(
+        "Folder {folder} holds no server.", "", "Make one with `farvault server init {folder} --name NAME`."
+    ),
+    "ANR0998E": Row(
+        "Server in {folder} is running already (process {pid}).",
+        "Two servers on one catalog would destroy it.",
+        "Stop the other one with HALT or SIGTERM.",
+    ),
+    "ANR0901E": Row("Settings file {path} is not valid: {reason}", "", "Correct it; `docs/operations` lists all settings."),
+    "ANR0902W": Row(
+        "File {path} may be read by others (mode {mode}).",
+        "It protects every backup of this server.",
+        "Set its mode to 0600 and think about who may have read it.",
+    ),
+    "ANR0903E": Row("File {path} is missing.", "The instance is not complete.", "Bring the folder back from a backup."),
+    # stop
+    "ANR0991I": Row("Server {server} is stopped."),
+    "ANR2234W": Row("HALT: server {server} stops now; sessions and processes are ended."),
+    # inside
+    "ANR0904W": Row(
+        "{lines} lines could not be written to the activity log.",
+        "The catalog could not take them in time.",
+        "The console has them. Check that the disk of the catalog is not full.",
+    ),
+    "ANR9999D": Row(
+        "Internal error in {place}: {error}",
+        "This should not happen. The traceback is on the server's standard error.",
+        "Report it with the lines around it.",
+    ),
+}

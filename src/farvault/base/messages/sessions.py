@@ -1,5 +1,133 @@
-"""Messages of sessions and sign-on (ANR04xx)."""
+"""Messages of sessions and sign-on (ANR04xx) and of a session's transactions (ANR05xx)."""
 
 from farvault.base.messages import Row
 
-ROWS: dict[str, Row] = {}
+_LOOK_AT_NAME = "Check the name, and the server it was sent to; QUERY NODE and QUERY ADMIN list what is registered."
+
+ROWS: dict[str, Row] = {
+    # life of a session
+    "ANR0403I": Row("Session {session} ended for node {name} ({platform})."),
+    "ANR0405I": Row("Session {session} ended for administrator {name} ({platform})."),
+    "ANR0406I": Row("Session {session} started for node {name} ({platform}) (TCP/IP {address})."),
+    "ANR0407I": Row("Session {session} started for administrator {name} ({platform}) (TCP/IP {address})."),
+    "ANR0408I": Row("Session {session} started for server {name} ({platform}) (TCP/IP {address}){purpose}."),
+    "ANR0409I": Row("Session {session} ended for server {name} ({platform})."),
+    # refused at sign-on
+    "ANR0420W": Row(
+        "Session refused for {name} ({address}): the server is disabled for client sessions.",
+        "An administrator has disabled new sessions, or the server is stopping.",
+        "Try again later, or ask the administrator.",
+    ),
+    "ANR0422W": Row("Session refused for node {name} ({address}): the node is not registered.", "", _LOOK_AT_NAME),
+    "ANR0423W": Row(
+        "Session refused for administrator {name} ({address}): the administrator is not registered.",
+        "",
+        _LOOK_AT_NAME,
+    ),
+    "ANR0424W": Row(
+        "Session refused for {name} ({address}): the password is wrong.",
+        "Passwords are compared exactly as typed. Every wrong one makes the next try slower.",
+        "Type it again, or have an administrator set a new one with UPDATE NODE or UPDATE ADMIN.",
+    ),
+    "ANR0429W": Row(
+        "Session refused for {name} ({address}): {sessions} sessions are open already.",
+        "",
+        "Wait until sessions end, or cancel one with CANCEL SESSION.",
+    ),
+    "ANR0430W": Row(
+        "Session refused for node {name} ({address}): the node is locked.", "", "An administrator can UNLOCK NODE."
+    ),
+    "ANR0431W": Row(
+        "Session refused for administrator {name} ({address}): the administrator is locked.",
+        "",
+        "A system administrator can UNLOCK ADMIN.",
+    ),
+    "ANR0450W": Row(
+        "Session refused for server {name} ({address}): no server of this name is defined here with a password.",
+        "",
+        "DEFINE SERVER with SERVERPASSWORD on both sides.",
+    ),
+    "ANR0495W": Row(
+        "Session refused for node {name} ({address}): the node is of TYPE=SERVER and cannot sign on as a client.",
+        "A source's node holds virtual volumes only.",
+        "Register a node of TYPE=CLIENT for backups.",
+    ),
+    "ANR0496W": Row(
+        "Session refused for server {name} ({address}): its node is not of TYPE=SERVER.",
+        "Virtual volumes are kept for nodes of TYPE=SERVER only.",
+        "Here: REGISTER NODE ... TYPE=SERVER; at the source: DEFINE SERVER with that NODENAME.",
+    ),
+    "ANR0497W": Row(
+        "Session refused for {name} ({address}): role {role} is not known to this server.",
+        "",
+        "Use a program of the same version.",
+    ),
+    "ANR0498W": Row(
+        "Session refused for node {name} ({address}): the node belongs to this server itself.",
+        "A server cannot be its own target: one fire would take both copies.",
+        "At DEFINE SERVER give the address of another server.",
+    ),
+    # protocol
+    "ANR0440W": Row(
+        "Session with {address} closed before sign-on was complete: {reason}",
+        "Something connected that does not speak the protocol, gave up, or took too long.",
+        "None, where it is a port scan; else check that both programs have the same version.",
+    ),
+    "ANR0443W": Row(
+        "Session {session} ({name}): field {field} of verb {verb} is not valid.", "", "Use programs of the same version."
+    ),
+    "ANR0444W": Row(
+        "Session {session} ({name}): verb {verb} came where it is not allowed.", "", "Use programs of the same version."
+    ),
+    "ANR0445W": Row(
+        "Session {session} ({name}): a transaction of {objects} objects is larger than TXNGROUPMAX {most}.",
+        "",
+        "Use a program of the same version.",
+    ),
+    # ended early
+    "ANR0480W": Row("Session {session} for {name} ({platform}) terminated: the connection was cut. {reason}"),
+    "ANR0482W": Row("Session {session} for {name} ({platform}) terminated: idle for more than {minutes} minutes."),
+    "ANR0483W": Row("Session {session} for {name} ({platform}) terminated: forced by the administrator."),
+    "ANR0484W": Row("Session {session} for {name} ({platform}) terminated: protocol violation. {reason}"),
+    "ANR0486W": Row("Session {session} for {name} ({platform}) terminated: internal error."),
+    # transactions and requests of a node
+    "ANR0530W": Row(
+        "The request failed because of an internal error of the server.",
+        "",
+        "The server's console shows what happened. Try again; report it where it comes back.",
+    ),
+    "ANR0531W": Row(
+        "File space {file_space} is not registered for node {node}.",
+        "",
+        "A client registers each file space before its first transaction.",
+    ),
+    "ANR0532W": Row("Session {session} ({node}): transaction aborted: {reason}"),
+    "ANR0558W": Row(
+        "Object {object_id} is not an object of node {node}.",
+        "It has expired or was deleted since it was listed, or it never was this node's.",
+        "List the objects again.",
+    ),
+    "ANR0560W": Row(
+        "Management class {management_class} of domain {domain} has no {kind} copy group.",
+        "Without a copy group the server does not know where to store the data, or for how long.",
+        "DEFINE COPYGROUP in the policy set and ACTIVATE POLICYSET, or bind the files to another class.",
+    ),
+    "ANR0561W": Row(
+        "Management class {management_class} does not exist in the active policy set of domain {domain}.",
+        "",
+        "Check the INCLUDE statements of the client, or DEFINE MGMTCLASS and ACTIVATE POLICYSET.",
+    ),
+    "ANR0562W": Row(
+        "Policy domain {domain} of node {node} has no active policy set.",
+        "",
+        "ACTIVATE POLICYSET, or move the node to another domain with UPDATE NODE DOMAIN=.",
+    ),
+    "ANR0563W": Row(
+        "Node {node} may not delete its {kind} copies.",
+        "",
+        "An administrator can allow it: UPDATE NODE {node} {keyword}=YES.",
+    ),
+    "ANR0564W": Row(
+        "{lines} console lines were skipped here: the reader was too slow. They are in the activity log."
+    ),
+}

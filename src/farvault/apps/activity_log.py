@@ -1,0 +1,93 @@
+"""Two places where a server's lines go: plain lines on standard error, and the activity log in the catalog.
+
+The activity log has a thread of its own, so nobody who says something ever waits for the catalog's disk. Lines that
+come while a batch is being written make the next batch. The queue is bounded: where the catalog cannot follow, lines
+are counted instead of kept (they are on standard error all the same).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+import structlog
+
+from farvault.base.errors import FarvaultError
+from farvault.base.log import Line, Log
+from farvault.base.units import show_time
+from farvault.catalog import activity
+from farvault.catalog.catalog import Catalog
+
+QUEUE_LINES = 10_000
+BATCH_LINES = 500
+
+
+class StandardError:
+    """Sink: `MM/DD/YYYY HH:MM:SS ANR0916I text`, one line each, as a service manager's journal likes it."""
+
+    def __init__(self) -> None:
+        self._logger = structlog.PrintLoggerFactory(file=_standard_error())()
+
+    def __call__(self, line: Line) -> None:
+        self._logger.msg(f"{show_time(line.time_seconds)} {line}")
+
+
+def _standard_error():  # type: ignore[no-untyped-def]
+    import sys
+
+    return sys.stderr
+
+
+class ActivityLog:
+    """Sink that stores lines in the catalog. `start` before the first line, `stop` writes what is left."""
+
+    def __init__(self, catalog: Catalog, log: Log) -> None:
+        self._catalog = catalog
+        self._log = log
+        self._lines: deque[Line] = deque()
+        self._lost = 0
+        self._stopping = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="activity log", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def __call__(self, line: Line) -> None:
+        with self._changed:
+            if len(self._lines) >= QUEUE_LINES:
+                self._lost += 1
+                return
+            self._lines.append(line)
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Write what is queued and end. Lines after this are dropped: remove the sink first."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            try:
+                with self._catalog.write() as tx:
+                    activity.append(tx, batch)
+            except FarvaultError:
+                self._count_lost(len(batch))
+            except Exception:  # noqa: BLE001 - a full disk must not end the log: the next batch may fit
+                self._count_lost(len(batch))
+
+    def _next_batch(self) -> list[Line]:
+        """Wait for lines; empty when the server stops and nothing is left."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._lines or self._stopping)
+            batch = [self._lines.popleft() for _ in range(min(len(self._lines), BATCH_LINES))]
+            lost, self._lost = (self._lost, 0) if batch else (0, self._lost)
+        if lost:
+            self._log.say("ANR0904W", lines=lost)
+        return batch
+
+    def _count_lost(self, lines: int) -> None:
+        with self._changed:
+            self._lost += lines

@@ -1,0 +1,89 @@
+"""`farvault server init` and `farvault server run`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+
+import click
+
+from farvault.base.errors import BadInput, FarvaultError
+
+
+@click.group()
+def server() -> None:
+    """Make and run a server."""
+
+
+@server.command()
+@click.argument("folder", type=click.Path(file_okay=False))
+@click.option("--name", required=True, help="Name of the server: DELHI.")
+@click.option("--data-port", type=click.IntRange(0, 65535), default=1500, show_default=True)
+@click.option("--http-port", type=click.IntRange(0, 65535), default=1580, show_default=True)
+@click.option("--bind", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 = all.")
+@click.option("--admin", default="ADMIN", show_default=True, help="Name of the first administrator.")
+@click.option(
+    "--admin-password-file",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Its first line is the administrator's password. Without it only -instance=FOLDER can sign on.",
+)
+def init(
+    folder: str, name: str, data_port: int, http_port: int, bind: str, admin: str, admin_password_file: str | None
+) -> None:
+    """Make a new server in FOLDER; prints its fingerprint and, once, its recovery code."""
+    from farvault.apps.instance_folder import Settings
+    from farvault.apps.make_instance import make_instance
+
+    with _errors_told():
+        password = _first_line(admin_password_file) if admin_password_file else ""
+        made = make_instance(
+            folder,
+            name,
+            Settings(data_port=data_port, http_port=http_port, bind=bind),
+            administrator=admin,
+            password=password,
+        )
+    click.echo(str(made.message))
+    click.echo(f"\nFingerprint of the certificate:\n    {made.fingerprint}")
+    click.echo(f"\nRecovery code. Write it down and keep it elsewhere; it is shown only now:\n    {made.recovery_code}")
+    click.echo(f"\nRun the server:\n    farvault server run {folder}")
+
+
+@server.command()
+@click.argument("folder", type=click.Path(file_okay=False))
+def run(folder: str) -> None:
+    """Run the server of FOLDER in the foreground until HALT, SIGTERM or SIGINT."""
+    from farvault.apps.activity_log import StandardError
+    from farvault.apps.server import Server
+    from farvault.transport.notify import tell_service_manager
+
+    with _errors_told():
+        running = Server(folder, console=StandardError())
+        running.start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: running.ask_to_stop())
+    tell_service_manager("READY=1")
+    running.wait_until_asked()
+    tell_service_manager("STOPPING=1")
+    running.stop()
+
+
+def _first_line(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        line = file.readline().rstrip("\r\n")
+    if not line:
+        raise BadInput("ANR0999E", value=path, what="password file", reason="its first line is empty")
+    return line
+
+
+class _errors_told:
+    """`with`: a FarvaultError is told on standard error and ends the program with its return code."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, FarvaultError):
+            click.echo(str(error.message), err=True)
+            sys.exit(error.return_code)
