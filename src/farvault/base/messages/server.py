@@ -8,7 +8,9 @@ ROWS: dict[str, Row] = {
     # farvault server init
     "ANR0992I": Row("Server {server} is made in {folder}."),
     "ANR0995E": Row(
-        "Folder {folder} is not empty: nothing was made.", "An instance gets a folder of its own.", "Name another folder."
+        "Folder {folder} is not empty: nothing was made.",
+        "An instance gets a folder of its own.",
+        "Name another folder.",
     ),
     "ANR0996E": Row(
         "Folder {folder} holds the rest of an init that did not finish.",
@@ -18,7 +20,9 @@ ROWS: dict[str, Row] = {
     "ANR0997E": Row(
         "Folder {folder} holds a server already: nothing was made.", "", "Run it with `farvault server run`."
     ),
-    "ANR0905E": Row("Folder {folder} cannot be used: {reason}.", "", "Correct that, remove what is in it, init again."),
+    "ANR0905E": Row(
+        "Folder {folder} cannot be used: {reason}.", "", "Correct that, remove what is in it, init again."
+    ),
     "ANR0999E": Row("{value} is not a usable {what}: {reason}", "", "Give another one."),
     # start
     "ANR0900I": Row("Settings are read from {path}."),
@@ -32,13 +36,17 @@ ROWS: dict[str, Row] = {
         "Two servers on one catalog would destroy it.",
         "Stop the other one with HALT or SIGTERM.",
     ),
-    "ANR0901E": Row("Settings file {path} is not valid: {reason}", "", "Correct it; `docs/operations` lists all settings."),
+    "ANR0901E": Row(
+        "Settings file {path} is not valid: {reason}", "", "Correct it; `docs/operations` lists all settings."
+    ),
     "ANR0902W": Row(
         "File {path} may be read by others (mode {mode}).",
         "It protects every backup of this server.",
         "Set its mode to 0600 and think about who may have read it.",
     ),
-    "ANR0903E": Row("File {path} is missing.", "The instance is not complete.", "Bring the folder back from a backup."),
+    "ANR0903E": Row(
+        "File {path} is missing.", "The instance is not complete.", "Bring the folder back from a backup."
+    ),
     # stop
     "ANR0991I": Row("Server {server} is stopped."),
     "ANR2234W": Row("HALT: server {server} stops now; sessions and processes are ended."),
@@ -52,5 +60,21 @@ ROWS: dict[str, Row] = {
         "Internal error in {place}: {error}",
         "This should not happen. The traceback is on the server's standard error.",
         "Report it with the lines around it.",
+    ),
+    # sealed data and keys
+    "ANR9801E": Row(
+        "This is not a recovery code: {reason}.",
+        "It has 28 letters and digits in seven groups of four; the last two check the others.",
+        "Compare it with the printed one and type it again.",
+    ),
+    "ANR9802E": Row(
+        "The keys do not open with this recovery code.",
+        "The code is well typed, but it is not the one these keys were wrapped with.",
+        "Use the code that was shown when the server was made, or when its code was last changed.",
+    ),
+    "ANR9803E": Row(
+        "Stored bytes are damaged: {reason}.",
+        "They are not what was written. Nothing of them is used.",
+        "Where another copy exists it is read instead; AUDIT VOLUME finds all damaged places on a volume.",
     ),
 }
