@@ -6,7 +6,7 @@ happened, to what, and what to do. `return_code` is what an administrative comma
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from farvault.base.messages import Message, message
 
@@ -19,6 +19,14 @@ class FarvaultError(Exception):
     def __init__(self, message_id: str, /, **values: object) -> None:
         self.message: Message = message(message_id, **values)
         super().__init__(str(self.message))
+
+    @classmethod
+    def from_message(cls, said: Message) -> Self:
+        """An error around a message that was filled in elsewhere, for example by another server."""
+        error = cls.__new__(cls)
+        error.message = said
+        Exception.__init__(error, str(said))
+        return error
 
 
 class BadInput(FarvaultError):
