@@ -50,6 +50,62 @@ ROWS: dict[str, Row] = {
     # stop
     "ANR0991I": Row("Server {server} is stopped."),
     "ANR2234W": Row("HALT: server {server} stops now; sessions and processes are ended."),
+    # catalog
+    "ANR0131E": Row(
+        "The catalog {path} has no room to grow.",
+        "Its disk is full. The transaction was undone; nothing of it is kept.",
+        "Make room on that disk. The server goes on by itself.",
+    ),
+    "ANR0132E": Row(
+        "The catalog {path} cannot be read or written: {reason}.",
+        "The transaction was undone; what was acknowledged before is safe.",
+        "Check the disk and the system's log, then start the server again.",
+    ),
+    "ANR0133E": Row("There is no catalog {path}.", "", "Name the right folder, or restore the catalog."),
+    "ANR0134E": Row(
+        "The catalog {path} is open in another process.",
+        "Two writers on one catalog would destroy it.",
+        "Stop the other server first.",
+    ),
+    "ANR0135E": Row(
+        "The catalog {path} cannot be used: {reason}.", "", "Use the program and the files that belong to it."
+    ),
+    "ANR0136E": Row("The catalog {path} exists already.", "", "Name another folder, or remove the old instance."),
+    "ANR0137E": Row(
+        "The catalog could not be changed: another change took longer than {seconds} seconds.", "", "Try again later."
+    ),
+    "ANR0138E": Row("The catalog is closed.", "The server is stopping.", "Try again when it is up."),
+    "ANR0139E": Row(
+        "The catalog {path} takes no more changes after an error of its disk.",
+        "After a failed write only a fresh start tells what is on the disk.",
+        "Check the disk and the system's log, then start the server again.",
+    ),
+    "ANR0140E": Row(
+        "The {title} {name} cannot be deleted: others belong to it, or it holds data.", "", "Delete those first."
+    ),
+    # definitions that are not there, or there already
+    "ANR0852E": Row("File space {name} does not exist.", "", "QUERY FILESPACE shows those there are."),
+    "ANR0853E": Row("File space {name} exists already.", "", "Use another name."),
+    "ANR1550E": Row("Policy domain {name} is not defined.", "", "QUERY DOMAIN shows those there are."),
+    "ANR1551E": Row("Policy set {name} is not defined.", "", "QUERY POLICYSET shows those there are."),
+    "ANR1552E": Row("Management class {name} is not defined.", "", "QUERY MGMTCLASS shows those there are."),
+    "ANR1553E": Row("Copy group {name} is not defined.", "", "QUERY COPYGROUP shows those there are."),
+    "ANR1566E": Row("Policy domain {name} is already defined.", "", "Use another name."),
+    "ANR1567E": Row("Policy set {name} is already defined.", "", "Use another name."),
+    "ANR1568E": Row("Management class {name} is already defined.", "", "Use another name."),
+    "ANR1569E": Row("Copy group {name} is already defined.", "", "Use UPDATE COPYGROUP."),
+    "ANR1650E": Row("Server {name} is not defined.", "", "QUERY SERVER shows those there are."),
+    "ANR1656E": Row("Server {name} is already defined.", "", "Use another name, or UPDATE SERVER."),
+    "ANR2146E": Row("Node {name} is not registered.", "", "QUERY NODE shows those there are."),
+    "ANR2147E": Row("Node {name} is already registered.", "", "Use another name, or UPDATE NODE."),
+    "ANR2148E": Row("Administrator {name} is not registered.", "", "QUERY ADMIN shows those there are."),
+    "ANR2150E": Row("Administrator {name} is already registered.", "", "Use another name, or UPDATE ADMIN."),
+    "ANR2381E": Row("Storage pool {name} is already defined.", "", "Use another name, or UPDATE STGPOOL."),
+    "ANR2382E": Row("Storage pool {name} is not defined.", "", "QUERY STGPOOL shows those there are."),
+    "ANR2401E": Row("Volume {name} is not defined in a storage pool.", "", "QUERY VOLUME shows those there are."),
+    "ANR2404E": Row("Volume {name} is already defined in a storage pool.", "", "Use another name."),
+    "ANR8201E": Row("Device class {name} is not defined.", "", "QUERY DEVCLASS shows those there are."),
+    "ANR8202E": Row("Device class {name} is already defined.", "", "Use another name, or UPDATE DEVCLASS."),
     # inside
     "ANR0904W": Row(
         "{lines} lines could not be written to the activity log.",

@@ -1,0 +1,72 @@
+"""What the functions of this package get: a snapshot to read from, a transaction to write in.
+
+A thin adapter, the only place that knows how the engine binds and fetches. Everything above it is SQL in the
+common subset and plain Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import apsw
+
+from farvault.catalog.row_digest import RowDigester
+
+Row = tuple[Any, ...]
+
+
+class Snapshot:
+    """A consistent state of the catalog, for one thread."""
+
+    def __init__(self, connection: apsw.Connection, digester: RowDigester) -> None:
+        self._connection = connection
+        self._streams: list[apsw.Cursor] = []
+        self.digester = digester
+
+    def one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
+        """The first row, or None."""
+        cursor = self._connection.execute(sql, values)
+        row: Row | None = cursor.fetchone()
+        cursor.close()
+        return row
+
+    def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Every row; only where there are few."""
+        return self._connection.execute(sql, values).fetchall()
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Row]:
+        """Rows as they are fetched; ends with the snapshot."""
+        cursor = self._connection.cursor()
+        self._streams.append(cursor)
+        return cursor.execute(sql, values)
+
+    def each(self, sql: str, many: Iterable[Sequence[Any]]) -> list[Row]:
+        """All rows of one statement run for each of many values."""
+        return self._connection.executemany(sql, many).fetchall()
+
+    def end(self) -> None:
+        """Close what is still being fetched: an open fetch would hold the old state for the next user."""
+        for cursor in self._streams:
+            cursor.close(True)
+        self._streams.clear()
+
+
+class Transaction(Snapshot):
+    """The write transaction. It also reads, and sees its own changes."""
+
+    def __init__(self, connection: apsw.Connection, digester: RowDigester) -> None:
+        super().__init__(connection, digester)
+        self.directory_ids: dict[tuple[int, bytes], int] = {}
+        """(file space, path) -> id of the directories this transaction has touched."""
+        self.new_directories: set[int] = set()
+        """Directories made by this transaction: nothing older can be in them."""
+
+    def run(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Execute a statement; returns how many rows it changed."""
+        self._connection.execute(sql, values)
+        return self._connection.changes()
+
+    def run_many(self, sql: str, many: Iterable[Sequence[Any]]) -> None:
+        """Execute a statement once for each of many values."""
+        self._connection.executemany(sql, many)
