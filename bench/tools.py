@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from farvault.transport.listen import unused_port
+from farvault.transport.ports import unused_port
 
 from bench.measure import Figure, folder_bytes, run
 

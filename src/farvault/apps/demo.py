@@ -26,7 +26,7 @@ from rich.table import Table
 
 from farvault.apps.compare_trees import compare_trees
 from farvault.base.units import MIB, show_size
-from farvault.transport.listen import unused_port
+from farvault.transport.ports import unused_port
 
 PASSWORD = "demo-password-1"  # noqa: S105 - two throw-away servers on loopback
 _ENVIRONMENT = {
