@@ -1,6 +1,8 @@
 """What every device class can do: make, write, read and delete volumes of sealed records.
 
 A record is an opaque run of bytes, a multiple of 4 KiB, that carries its own digest (`docs/volume-format.md`).
+Buffers that records are written from and read into are page-aligned (`base.disk.aligned_buffer`). The first record
+of a volume is its label; whoever fills the volume writes it like any other record, devices do not know it.
 `disk.py`, `file.py`, `server.py` implement this; `faulty.py` wraps any of them. `tests/conformance/test_media.py`
 is the contract: what it asserts, callers rely on. Ask `capabilities`, never the class's name.
 
