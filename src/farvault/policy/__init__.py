@@ -1,0 +1,1 @@
+"""Decisions as pure functions: what changed, what is excluded, where data goes, what a policy set may become."""
