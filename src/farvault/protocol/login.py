@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Final
 
 import msgspec
-from scramp import ScramException, ScramMechanism
+from scramp import ScramClient, ScramException, ScramMechanism
 from scramp.utils import ServerError
 
 from farvault.base.errors import LoginRefused
@@ -33,6 +33,8 @@ from farvault.protocol.messages import (
 )
 from farvault.protocol.refusal import from_refused, to_refused
 from farvault.protocol.scram import BINDING, ITERATIONS_MAX, MECHANISM, Verifier, decoy_verifier
+from farvault.protocol.scram import make_verifier as make_verifier
+from farvault.protocol.scram import parse_verifier as parse_verifier
 
 NODE: Final = "NODE"
 SOURCE: Final = "SOURCE"
@@ -178,8 +180,8 @@ class ClientLogin:
         if extra := set(answer.features) - set(self.hello.features):
             raise ProtocolError(f"{len(extra)} features that were not offered")
         self._transcript = transcript(self.hello, answer, self._certificate_der)
-        self._scram = ScramMechanism(MECHANISM).make_client(
-            self.hello.name, self._password, channel_binding=(BINDING, self._transcript)
+        self._scram = ScramClient(
+            [MECHANISM], self.hello.name, self._password, channel_binding=(BINDING, self._transcript)
         )
         return ScramFirst(message=self._scram.get_client_first())
 
@@ -265,6 +267,11 @@ class ServerLogin:
         self._features = features
         self._address = address
 
+    @property
+    def is_over(self) -> bool:
+        """Signed on or refused."""
+        return self.state in (State.SIGNED_ON, State.REFUSED)
+
     def receive(self, body: Body) -> list[Body]:
         """What to send. `ProtocolError` for a body that may not come now or is none of SCRAM."""
         state = _step(SERVER_STEPS, self.state, body)
@@ -308,7 +315,9 @@ class ServerLogin:
 
     def _find_account(self) -> None:
         assert self.hello is not None
-        self._verifier = decoy_verifier(self._decoy_key, self.hello.name)  # for known names too: the same work
+        self._verifier = decoy_verifier(
+            self._decoy_key, self.hello.name
+        )  # for known names too: the same work
         try:
             self.account = self._lookup(self.hello)
         except LoginRefused as unknown:

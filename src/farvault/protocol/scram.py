@@ -44,7 +44,9 @@ class Verifier(NamedTuple):
 def make_verifier(password: str) -> str:
     """The text to store for a password, with fresh salt. `BadInput` for characters no password may have."""
     try:
-        salt, stored_key, server_key, iterations = ScramMechanism(MECHANISM).make_auth_info(password, ITERATIONS)
+        salt, stored_key, server_key, iterations = ScramMechanism(MECHANISM).make_auth_info(
+            password, ITERATIONS
+        )
     except ScramException:
         raise BadInput("ANR0448E") from None
     return Verifier(salt, iterations, stored_key, server_key).to_text()

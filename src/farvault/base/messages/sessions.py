@@ -29,11 +29,6 @@ ROWS: dict[str, Row] = {
         "Passwords are compared exactly as typed. Every wrong one makes the next try slower.",
         "Type it again, or have an administrator set a new one with UPDATE NODE or UPDATE ADMIN.",
     ),
-    "ANR0429W": Row(
-        "Session refused for {name} ({address}): {sessions} sessions are open already.",
-        "",
-        "Wait until sessions end, or cancel one with CANCEL SESSION.",
-    ),
     "ANR0430W": Row(
         "Session refused for node {name} ({address}): the node is locked.", "", "An administrator can UNLOCK NODE."
     ),
@@ -57,11 +52,6 @@ ROWS: dict[str, Row] = {
         "Virtual volumes are kept for nodes of TYPE=SERVER only.",
         "Here: REGISTER NODE ... TYPE=SERVER; at the source: DEFINE SERVER with that NODENAME.",
     ),
-    "ANR0497W": Row(
-        "Session refused for {name} ({address}): role {role} is not known to this server.",
-        "",
-        "Use a program of the same version.",
-    ),
     "ANR0498W": Row(
         "Session refused for node {name} ({address}): the node belongs to this server itself.",
         "A server cannot be its own target: one fire would take both copies.",
@@ -72,9 +62,6 @@ ROWS: dict[str, Row] = {
         "Session with {address} closed before sign-on was complete: {reason}",
         "Something connected that does not speak the protocol, gave up, or took too long.",
         "None, where it is a port scan; else check that both programs have the same version.",
-    ),
-    "ANR0443W": Row(
-        "Session {session} ({name}): field {field} of verb {verb} is not valid.", "", "Use programs of the same version."
     ),
     "ANR0444W": Row(
         "Session {session} ({name}): verb {verb} came where it is not allowed.", "", "Use programs of the same version."
@@ -129,5 +116,91 @@ ROWS: dict[str, Row] = {
     ),
     "ANR0564W": Row(
         "{lines} console lines were skipped here: the reader was too slow. They are in the activity log."
+    ),
+    "ANR0565E": Row(
+        "The name of a file space has 1 to {longest} characters.", "", "Use a virtual mount point with a shorter name."
+    ),
+    "ANR0566E": Row(
+        "Node {node} has {most} file spaces already.",
+        "Something may be making up names.",
+        "Delete file spaces that are not needed: DELETE FILESPACE.",
+    ),
+    # the link and the frames on it
+    "ANR0417E": Row(
+        "Sign-on refused: {name!r} is not a name a server can know.", "", "1 to 64 printable ASCII characters."
+    ),
+    "ANR0419E": Row(
+        "Sign-on of {name} failed: {reason}",
+        "The server did not prove that it knows this name's password, or the password has forbidden characters.",
+        "Type the password again; check with QUERY SERVER or the option file that this is the server you mean.",
+    ),
+    "ANR0421W": Row(
+        "Session refused for {name} ({address}): too many failed sign-ons, try again in {seconds} seconds.",
+        "Each wrong password after the fifth doubles the pause, up to 15 minutes. Nobody is locked out for good.",
+        "Wait. Where it was not you: somebody is guessing passwords; see the activity log.",
+    ),
+    "ANR0426W": Row(
+        "Session refused for {name} ({address}): the two sides did not see the same sign-on messages.",
+        "Somebody between them altered a message, or stands in for the server with another certificate.",
+        "Compare the server's fingerprint with the one you have; do not trust this network until it is explained.",
+    ),
+    "ANR0428W": Row(
+        "Connection from {address} refused: all {limit} sessions are in use.", "", "Try again when sessions have ended."
+    ),
+    "ANR0446W": Row(
+        "Protocol error: {peer} sent {problem}.",
+        "It is no Farvault program, or one of another version, or the bytes were made to harm. The session is closed.",
+        "Use programs of the same version.",
+    ),
+    "ANR0447E": Row(
+        "A message {verb} of {size} bytes is too long to send.", "", "Ask for less at once, or shorten the text."
+    ),
+    "ANR0448E": Row(
+        "The password has characters that no password may have.",
+        "Control characters and unassigned code points cannot be typed the same way everywhere.",
+        "Choose another password.",
+    ),
+    "ANR0499E": Row(
+        "{server} is this server itself: it cannot keep its own virtual volumes.",
+        "One fire would take both copies.",
+        "Give the address of another server in DEFINE SERVER or UPDATE SERVER.",
+    ),
+    "ANR8212E": Row(
+        "The address of {host} cannot be found: {reason}", "", "Check the name, or give the numeric address."
+    ),
+    "ANR8213E": Row(
+        "No secure connection with {peer}: {reason}",
+        "The other side does not speak TLS 1.3, or is no Farvault server.",
+        "Check address and port.",
+    ),
+    "ANR8214E": Row(
+        "No connection to {peer}: {reason}",
+        "The server does not run, another program owns the port, or a firewall is between.",
+        "Start the server, or check address and port.",
+    ),
+    "ANR8215E": Row(
+        "Port {port} cannot be opened on {host}: {reason}",
+        "Another program uses it, or it needs more rights.",
+        "Stop the other program or choose another port.",
+    ),
+    "ANR8216E": Row(
+        "{peer} did not move any byte for {seconds} seconds; the session is closed.",
+        "The network or the other side stands still.",
+        "Try again; look at the other server.",
+    ),
+    "ANR8217E": Row(
+        "{peer} sent nothing for {seconds} seconds; the session is closed.",
+        "The session was idle longer than allowed, or the other side stands still.",
+        "Sign on again.",
+    ),
+    "ANR8218E": Row(
+        "The connection with {peer} was cut: {reason}",
+        "The other side or the network ended it.",
+        "Try again; what was not acknowledged is sent again.",
+    ),
+    "ANR8599E": Row(
+        "{peer} is not the server expected: its certificate has fingerprint {seen}, expected {expected}.",
+        "Either the server was made anew, or somebody stands in for it. Nothing was sent to it.",
+        "Ask its administrator for the fingerprint (QUERY STATUS there); where it has really changed, UPDATE SERVER FINGERPRINT=.",
     ),
 }

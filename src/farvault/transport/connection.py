@@ -1,0 +1,235 @@
+"""One connection to a peer: frames in both directions, counters, deadlines.
+
+One thread may send while another receives. Bulk bytes are copied as little as TLS allows: a tail goes out from the
+caller's buffer and comes in to the caller's buffer, or to one buffer of this connection that is used again and again.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+from farvault.base.errors import FarvaultError, LoginRefused, PeerUnreachable
+from farvault.base.units import KIB
+from farvault.protocol import frames
+from farvault.protocol.frames import HEADER_BYTES, ProtocolError
+from farvault.protocol.messages import Body, Refused
+from farvault.protocol.refusal import from_refused
+from farvault.protocol.verbs import End
+from farvault.seal.identity import fingerprint
+from farvault.transport.link import LinkCut
+
+FRAME_SECONDS: Final = 60.0
+_JOIN_BYTES: Final = 16 * KIB - HEADER_BYTES
+"""A frame up to one TLS record travels as one write; longer tails are not copied."""
+_NEVER: Final = math.inf
+
+Answer = TypeVar("Answer", bound=Body)
+Result = TypeVar("Result")
+Buffer = bytes | bytearray | memoryview
+"""What a tail may be made of; `mmap` through a memoryview."""
+
+
+class Stream(Protocol):
+    """The byte stream below: `link.Link`."""
+
+    @property
+    def peer_certificate_der(self) -> bytes: ...
+    def write(self, data: memoryview, seconds_without_progress: float, deadline: float | None) -> None: ...
+    def read(self, into: memoryview, deadline: float | None, at_least: int | None = None) -> int: ...
+    def is_readable(self, timeout_seconds: float) -> bool: ...
+    def shutdown(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Incoming(NamedTuple):
+    """One frame. `tail` lies in the buffer given to `receive`, else it is valid until the next `receive`."""
+
+    body: Body
+    tail: memoryview
+    request: int
+
+
+class Connection:
+    """Frames over a `Link`. After an error other than an idle timeout the connection is over: close it.
+
+    `idle_seconds`: longest wait for the start of a frame (None: for ever). `frame_seconds`: a frame that has begun
+    to arrive must be complete in that time, and a frame being sent must make progress in it. `set_deadline` bounds
+    everything together. `logged_in` switches the frame limits; the sign-on functions set it.
+    """
+
+    def __init__(
+        self,
+        link: Stream,
+        *,
+        peer: str,
+        end: End,
+        idle_seconds: float | None = None,
+        frame_seconds: float = FRAME_SECONDS,
+    ) -> None:
+        self.peer = peer
+        self.logged_in = False
+        self.idle_seconds = idle_seconds
+        self.frame_seconds = frame_seconds
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self.state = "Run"
+        """What QUERY SESSION shows: Run, IdleW (waits for a frame), RecvW (in a frame), SendW."""
+        self.state_since = time.monotonic()
+        self.peer_certificate_der = link.peer_certificate_der
+        self._link = link
+        self._end = end
+        self._deadline = _NEVER
+        self._sending = threading.Lock()
+        self._receiving = threading.Lock()
+        self._broken: FarvaultError | None = None
+        self._closed = False
+        self._header = memoryview(bytearray(HEADER_BYTES))
+        self._room = memoryview(bytearray(64 * KIB))
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the peer's certificate, `AA:BB:...`; what a caller that trusts on first use writes down."""
+        return fingerprint(self.peer_certificate_der)
+
+    def set_deadline(self, seconds: float | None) -> None:
+        """From now on everything must be done within `seconds`; None takes the limit away."""
+        self._deadline = _NEVER if seconds is None else time.monotonic() + seconds
+
+    def send(self, body: Body, *tail: Buffer, request: int = 0) -> None:
+        """Send one frame. The tail's buffers may be reused when this returns.
+
+        `BadInput` over the verb's limits, `PeerUnreachable` when the link is down.
+        """
+        views = [memoryview(part).cast("B") for part in tail]
+        tail_bytes = sum(view.nbytes for view in views)
+        frame = frames.encode(body, request, tail_bytes)
+        size = len(frame) + tail_bytes
+        if tail_bytes and size <= _JOIN_BYTES:
+            frame = bytearray().join((frame, *views))
+            views = []
+        with self._sending:
+            self._enter("SendW")
+            self._guard(lambda: self._write_all([memoryview(frame), *views]))
+            self.bytes_sent += size
+            self._enter("Run")
+
+    def receive(self, tail_into: memoryview | None = None) -> Incoming:
+        """Wait for the next frame. A tail goes to the start of `tail_into`, where it must fit.
+
+        `ProtocolError` for anything not allowed, `PeerUnreachable` when the link is down or a limit passed.
+        """
+        with self._receiving:
+            self._enter("IdleW")
+            incoming = self._guard(lambda: self._receive(tail_into))
+            self._enter("Run")
+            return incoming
+
+    def expect(
+        self, *expected: type[Answer], tail_into: memoryview | None = None
+    ) -> tuple[Answer, memoryview]:
+        """Receive an answer of one of these types. `Refused` is raised as the error it stands for."""
+        body, tail, _ = self.receive(tail_into)
+        if isinstance(body, expected):
+            return body, tail
+        if isinstance(body, Refused):
+            raise from_refused(body, None if self.logged_in else LoginRefused)
+        raise self._break(ProtocolError(f"{type(body).__name__} as an answer", self.peer))
+
+    def call(self, body: Body, *expected: type[Answer]) -> Answer:
+        """Send a request without a tail and wait for its answer."""
+        self.send(body)
+        answer, _ = self.expect(*expected)
+        return answer
+
+    def is_readable(self, timeout_seconds: float = 0) -> bool:
+        """Has something arrived (or the end)? For the thread that receives, between two frames."""
+        with self._receiving:
+            return self._closed or self._link.is_readable(timeout_seconds)
+
+    def shutdown(self) -> None:
+        """End the connection from any thread; whoever waits in it gets `PeerUnreachable` at once."""
+        self._link.shutdown()
+
+    def close(self) -> None:
+        """End it and let go of the socket; fine when closed already."""
+        self._link.shutdown()
+        with self._sending, self._receiving:
+            if not self._closed:
+                self._closed = True
+                self._link.close()
+
+    def _receive(self, tail_into: memoryview | None) -> Incoming:
+        begun = self._await_frame()
+        self._enter("RecvW")
+        deadline = _limit(time.monotonic() + self.frame_seconds, self._deadline)
+        self._link.read(self._header[begun:], deadline)
+        header = frames.parse_header(self._header, self.logged_in, self._end)
+        room = self._room_for(header.body_bytes)
+        self._link.read(room, deadline)
+        body = frames.parse_body(header, room)
+        if tail_into is None:
+            tail = self._room_for(header.tail_bytes)
+        elif header.tail_bytes <= tail_into.nbytes:
+            tail = tail_into[: header.tail_bytes]
+        else:
+            raise ProtocolError(f"a tail of {header.tail_bytes} bytes where {tail_into.nbytes} are accepted")
+        self._link.read(tail, deadline)
+        self.bytes_received += HEADER_BYTES + header.body_bytes + header.tail_bytes
+        return Incoming(body, tail, header.request)
+
+    def _await_frame(self) -> int:
+        """Wait for the first bytes of a header. Too long is no fault of the stream: it stays usable."""
+        started = time.monotonic()
+        idle = _NEVER if self.idle_seconds is None else started + self.idle_seconds
+        try:
+            return self._link.read(self._header, _limit(idle, self._deadline), at_least=1)
+        except TimeoutError:
+            waited = f"{time.monotonic() - started:.0f}"
+            raise PeerUnreachable("ANR8217E", peer=self.peer, seconds=waited) from None
+
+    def _room_for(self, size_bytes: int) -> memoryview:
+        """The reused buffer. Body and tail share it: a decoded body refers to none of it."""
+        if size_bytes > self._room.nbytes:
+            self._room = memoryview(bytearray(max(size_bytes, 2 * self._room.nbytes)))
+        return self._room[:size_bytes]
+
+    def _write_all(self, parts: list[memoryview]) -> None:
+        deadline = _limit(self._deadline)
+        for part in parts:
+            self._link.write(part, self.frame_seconds, deadline)
+
+    def _guard(self, transfer: Callable[[], Result]) -> Result:
+        """Run one transfer; any failure of it ends the connection and is raised with the peer's name."""
+        if self._broken is not None:
+            raise type(self._broken).from_message(self._broken.message)
+        if self._closed:
+            raise PeerUnreachable("ANR8218E", peer=self.peer, reason="it was closed at this end")
+        try:
+            return transfer()
+        except LinkCut as cut:
+            error: FarvaultError = PeerUnreachable("ANR8218E", peer=self.peer, reason=str(cut))
+        except ProtocolError as wrong:
+            error = ProtocolError(wrong.problem, self.peer)
+        except TimeoutError:
+            error = PeerUnreachable("ANR8216E", peer=self.peer, seconds=f"{self.frame_seconds:g}")
+        raise self._break(error) from None
+
+    def _break(self, error: FarvaultError) -> FarvaultError:
+        """Nothing more can be understood on this connection: the next use raises the same."""
+        self._broken = error
+        self._link.shutdown()
+        return error
+
+    def _enter(self, state: str) -> None:
+        self.state = state
+        self.state_since = time.monotonic()
+
+
+def _limit(*deadlines: float) -> float | None:
+    """The nearest deadline; None where there is none."""
+    nearest = min(deadlines)
+    return None if nearest == _NEVER else nearest
