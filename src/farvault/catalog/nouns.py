@@ -135,7 +135,7 @@ def insert(tx: Transaction, noun: Noun) -> int:
     stored = msgspec.structs.replace(noun, id=next_value(tx, noun_class.TABLE))
     values = to_row(stored)
     try:
-        tx.run(_shape(noun_class).insert, (*values, tx.digester.of((noun_class.TABLE, *values))))
+        tx.run(_shape(noun_class).insert, (*values, tx.digester.of(noun_class.TABLE, values)))
     except apsw.ConstraintError as broken:
         raise _explained(broken, noun) from None
     return stored.id
@@ -145,7 +145,7 @@ def update(tx: Transaction, noun: Noun) -> None:
     """Replace the one with this `id`; `NotFound`, `AlreadyExists` where a new name is taken."""
     noun_class = type(noun)
     values = to_row(noun)
-    digest = tx.digester.of((noun_class.TABLE, *values))
+    digest = tx.digester.of(noun_class.TABLE, values)
     try:
         changed = tx.run(_shape(noun_class).update, (*values[1:], digest, noun.id))
     except apsw.ConstraintError as broken:
@@ -181,9 +181,10 @@ def _show_key_of(noun: Noun) -> str:
 def _explained(broken: apsw.ConstraintError, noun: Noun) -> Exception:
     """A broken constraint as the error a person can act on; any other is a defect and stays as it is."""
     name = _show_key_of(noun)
-    if broken.extendedresult == apsw.SQLITE_CONSTRAINT_UNIQUE:
+    result = getattr(broken, "extendedresult", 0)
+    if result == apsw.SQLITE_CONSTRAINT_UNIQUE:
         return AlreadyExists(ALREADY_EXISTS[type(noun).TABLE], name=name)
-    if broken.extendedresult == apsw.SQLITE_CONSTRAINT_FOREIGNKEY:
+    if result == apsw.SQLITE_CONSTRAINT_FOREIGNKEY:
         return StillReferenced("ANR0140E", title=type(noun).TITLE, name=name)
     return broken
 

@@ -2,7 +2,7 @@
 
 A flipped bit inside a value keeps the page well formed; these eight bytes over every value of the row do not. The
 key lives outside the database: a row cannot be rewritten consistently by somebody who has only the file. The
-first value is always the table's name, so a row cannot be moved to another table either.
+table's name goes in first, so a row cannot be moved to another table either.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ ROW_DIGEST_BYTES = 8
 
 
 class RowDigester:
-    """Digest of one row, given as a tuple `(table, key..., value...)` of int, str, bytes, None and lists of these."""
+    """Digests of rows, given as tuples of int, str, bytes, None and tuples of these, in the order of the columns."""
 
     def __init__(self, row_key: bytes) -> None:
         self._keyed = hashlib.blake2b(key=row_key, digest_size=ROW_DIGEST_BYTES)
 
-    def of(self, values: tuple[Any, ...]) -> bytes:
-        """The row's eight bytes."""
-        state = self._keyed.copy()
-        state.update(msgspec.msgpack.encode(values))
-        return state.digest()
+    def of(self, table: str, values: tuple[Any, ...]) -> bytes:
+        """One row's eight bytes."""
+        return self.of_many(table, (values,))[0]
 
-    def of_many(self, rows: Iterable[tuple[Any, ...]]) -> list[bytes]:
-        """The same for a batch, without a method call a row: this is on the path of every stored file."""
-        copy, encode = self._keyed.copy, msgspec.msgpack.Encoder().encode
+    def of_many(self, table: str, rows: Iterable[tuple[Any, ...]]) -> list[bytes]:
+        """The same for a batch, without a call a row: this is on the path of every stored file."""
+        keyed = self._keyed.copy()
+        keyed.update(msgspec.msgpack.encode(table))
+        copy, encode = keyed.copy, msgspec.msgpack.Encoder().encode
         digests: list[bytes] = []
         append = digests.append
         for values in rows:

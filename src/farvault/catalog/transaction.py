@@ -45,6 +45,12 @@ class Snapshot:
         """All rows of one statement run for each of many values."""
         return self._connection.executemany(sql, many).fetchall()
 
+    def stream_each(self, sql: str, many: Iterable[Sequence[Any]]) -> Iterator[Row]:
+        """As `each`, but rows come as they are fetched; ends with the snapshot."""
+        cursor = self._connection.cursor()
+        self._streams.append(cursor)
+        return cursor.executemany(sql, many)
+
     def end(self) -> None:
         """Close what is still being fetched: an open fetch would hold the old state for the next user."""
         for cursor in self._streams:
@@ -57,10 +63,12 @@ class Transaction(Snapshot):
 
     def __init__(self, connection: apsw.Connection, digester: RowDigester) -> None:
         super().__init__(connection, digester)
-        self.directory_ids: dict[tuple[int, bytes], int] = {}
-        """(file space, path) -> id of the directories this transaction has touched."""
+        self.directory_ids: dict[int, dict[bytes, int]] = {}
+        """File space -> path -> number of the directories this transaction has touched."""
         self.new_directories: set[int] = set()
         """Directories made by this transaction: nothing older can be in them."""
+        self.extent_lengths: dict[int, int] = {}
+        """Lengths of the extents this transaction has added or looked up."""
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Execute a statement; returns how many rows it changed."""

@@ -83,6 +83,12 @@ ROWS: dict[str, Row] = {
     "ANR0140E": Row(
         "The {title} {name} cannot be deleted: others belong to it, or it holds data.", "", "Delete those first."
     ),
+    "ANR0141E": Row(
+        "{count} pieces of data that were known are gone meanwhile.",
+        "They were deleted between the question and the end of the transaction. Nothing of it is kept.",
+        "Send the transaction again.",
+    ),
+    "ANR0142E": Row("Record {number} is not in the catalog any more.", "It was freed meanwhile.", "Start again."),
     # definitions that are not there, or there already
     "ANR0852E": Row("File space {name} does not exist.", "", "QUERY FILESPACE shows those there are."),
     "ANR0853E": Row("File space {name} exists already.", "", "Use another name."),

@@ -330,6 +330,11 @@ CREATE TABLE object_extents (
 -- Who uses an extent. An extent without a row here is deleted in the same transaction.
 CREATE INDEX object_extents_by_extent ON object_extents (extent_id);
 
+-- Objects with so many extents that deleting them takes several transactions. Their state is 0.
+CREATE TABLE deletions (
+    object_id INTEGER PRIMARY KEY                -- the object; finished at the next start where a crash came between
+);
+
 -- Pieces of data, each stored once in a domain of deduplication.
 CREATE TABLE extents (
     id INTEGER PRIMARY KEY,                      -- number; those of one aggregate were given in a row

@@ -1,0 +1,230 @@
+"""Where aggregates lie: choosing what to read, walking a volume, finding what a copy pool lacks or a pool has lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from farvault.base.errors import NotFound
+from farvault.catalog.transaction import Snapshot, Transaction
+
+_READABLE = ("READWRITE", "READONLY")
+
+
+class PlacementRow(NamedTuple):
+    """An aggregate on a volume, with what a reader needs of both."""
+
+    aggregate_id: int
+    volume_id: int
+    offset_bytes: int
+    stored_bytes: int
+    digest: bytes
+    damaged: bool
+    pool_id: int
+    pool_variant: str
+    pool_access: str
+    volume_name: str
+    volume_access: str
+    volume_status: str
+
+    @property
+    def is_readable(self) -> bool:
+        """Neither damaged nor out of reach."""
+        return not self.damaged and self.volume_access in _READABLE and self.pool_access in _READABLE
+
+    @property
+    def is_copy(self) -> bool:
+        return self.pool_variant == "COPY"
+
+
+class AggregateRow(NamedTuple):
+    """An aggregate as stored. Sizes as in `docs/catalog.md`."""
+
+    id: int
+    record_id: bytes
+    digest: bytes
+    stored_bytes: int
+    plain_bytes: int
+    codec: int
+    key_id: int
+    node_id: int
+    domain_pool_id: int
+    first_extent_id: int
+    extents: int
+    extent_bytes: int
+    live_bytes: int
+    created_time: int
+
+
+class UsedSpan(NamedTuple):
+    """A run of bytes of a volume that a placement covers."""
+
+    offset_bytes: int
+    stored_bytes: int
+
+
+_SELECT = (
+    "SELECT p.aggregate_id, p.volume_id, p.offset_bytes, a.stored_bytes, a.digest, p.damaged, v.pool_id, s.variant,"
+    " s.access, v.name, v.access, v.status FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
+    " JOIN volumes v ON v.id = p.volume_id JOIN storage_pools s ON s.id = v.pool_id"
+)
+
+
+def add(tx: Transaction, aggregate_id: int, volume_id: int, offset_bytes: int) -> None:
+    """The aggregate lies there now, durably."""
+    values = (volume_id, offset_bytes, aggregate_id, 0)
+    tx.run("INSERT INTO placements VALUES (?, ?, ?, ?, ?)", (*values, tx.digester.of("placements", values)))
+
+
+def add_many(tx: Transaction, rows: Iterable[tuple[int, int, int]]) -> None:
+    """The same for many (aggregate id, volume id, offset)."""
+    values = sorted((volume_id, offset, aggregate_id, 0) for aggregate_id, volume_id, offset in rows)
+    digests = tx.digester.of_many("placements", values)
+    tx.run_many(
+        "INSERT INTO placements VALUES (?, ?, ?, ?, ?)",
+        [(*row, digest) for row, digest in zip(values, digests, strict=True)],
+    )
+
+
+def of_aggregates(r: Snapshot, aggregate_ids: Iterable[int]) -> dict[int, list[PlacementRow]]:
+    """Every placement of these aggregates, the one to read first in front: readable, then primary."""
+    found: dict[int, list[PlacementRow]] = {aggregate_id: [] for aggregate_id in aggregate_ids}
+    for row in r.each(f"{_SELECT} WHERE p.aggregate_id = ?", [(aggregate_id,) for aggregate_id in found]):
+        found[row[0]].append(_placement(row))
+    for rows in found.values():
+        rows.sort(key=lambda one: (not one.is_readable, one.damaged, one.is_copy, one.volume_id))
+    return found
+
+
+def on_volume(r: Snapshot, volume_id: int, after_offset: int = -1, limit: int = 1000) -> list[PlacementRow]:
+    """The next placements of a volume behind `after_offset`, in the order they lie there."""
+    sql = f"{_SELECT} WHERE p.volume_id = ? AND p.offset_bytes > ? ORDER BY p.offset_bytes LIMIT ?"
+    return [_placement(row) for row in r.all(sql, (volume_id, after_offset, limit))]
+
+
+def mark_damaged(tx: Transaction, aggregate_id: int, volume_id: int, damaged: bool) -> None:
+    """Reading it there gave wrong or no bytes; or it was found good again. Fine where it is gone."""
+    row = tx.one(
+        "SELECT volume_id, offset_bytes, aggregate_id FROM placements WHERE aggregate_id = ? AND volume_id = ?",
+        (aggregate_id, volume_id),
+    )
+    if row is not None:
+        values = (*row, int(damaged))
+        tx.run(
+            "UPDATE placements SET damaged = ?, row_digest = ? WHERE volume_id = ? AND offset_bytes = ?",
+            (int(damaged), tx.digester.of("placements", values), row[0], row[1]),
+        )
+
+
+def remove(tx: Transaction, aggregate_id: int, volume_id: int) -> None:
+    """It does not lie there any more. The aggregate stays, also without any placement: its objects know it is lost."""
+    tx.run("DELETE FROM placements WHERE aggregate_id = ? AND volume_id = ?", (aggregate_id, volume_id))
+
+
+def missing_in_copy(
+    r: Snapshot, primary_pool_id: int, copy_pool_id: int, after: tuple[int, int] = (-1, -1), limit: int = 1000
+) -> list[PlacementRow]:
+    """What BACKUP STGPOOL copies next: readable primary placements without an undamaged placement in the copy pool.
+
+    Ordered by (volume, offset); `after` is that pair of the last row seen. A copy on a destroyed volume does not count.
+    """
+    found: list[PlacementRow] = []
+    for (volume_id,) in r.all(
+        "SELECT id FROM volumes WHERE pool_id = ? AND id >= ? AND access IN ('READWRITE', 'READONLY') ORDER BY id",
+        (primary_pool_id, after[0]),
+    ):
+        behind = after[1] if volume_id == after[0] else -1
+        rows = r.all(
+            f"{_SELECT} WHERE p.volume_id = ? AND p.offset_bytes > ? AND p.damaged = 0 AND NOT EXISTS"
+            " (SELECT 1 FROM placements c JOIN volumes w ON w.id = c.volume_id WHERE c.aggregate_id = p.aggregate_id"
+            " AND c.damaged = 0 AND w.pool_id = ? AND w.access <> 'DESTROYED') ORDER BY p.offset_bytes LIMIT ?",
+            (volume_id, behind, copy_pool_id, limit - len(found)),
+        )
+        found.extend(map(_placement, rows))
+        if len(found) >= limit:
+            break
+    return found
+
+
+def to_restore(
+    r: Snapshot, *, pool_id: int = 0, volume_id: int = 0, after: tuple[int, int] = (-1, -1), limit: int = 1000
+) -> list[PlacementRow]:
+    """What RESTORE STGPOOL (`pool_id`) or RESTORE VOLUME (`volume_id`) must bring back, by (volume, offset).
+
+    Of a pool: placements that are damaged or on destroyed volumes. Of a volume: all of its placements.
+    """
+    found: list[PlacementRow] = []
+    volumes = (
+        r.all("SELECT id, 1 FROM volumes WHERE id = ?", (volume_id,))
+        if volume_id
+        else r.all(
+            "SELECT id, access = 'DESTROYED' FROM volumes WHERE pool_id = ? AND id >= ? ORDER BY id",
+            (pool_id, after[0]),
+        )
+    )
+    for at_volume, everything in volumes:
+        behind = after[1] if at_volume == after[0] else -1
+        damaged = "" if everything else " AND p.damaged = 1"
+        rows = r.all(
+            f"{_SELECT} WHERE p.volume_id = ? AND p.offset_bytes > ?{damaged} ORDER BY p.offset_bytes LIMIT ?",
+            (at_volume, behind, limit - len(found)),
+        )
+        found.extend(map(_placement, rows))
+        if len(found) >= limit:
+            break
+    return found
+
+
+def used_spans(r: Snapshot, volume_id: int) -> list[UsedSpan]:
+    """What placements cover, in order: the rest of a random volume is free."""
+    sql = (
+        "SELECT p.offset_bytes, a.stored_bytes FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
+        " WHERE p.volume_id = ? ORDER BY p.offset_bytes"
+    )
+    return [UsedSpan._make(row) for row in r.rows(sql, (volume_id,))]
+
+
+def volume_live_bytes(r: Snapshot, volume_id: int) -> int:
+    """How much of the volume's stored bytes is still needed: each record by the share of its extents that live."""
+    row = r.one(
+        "SELECT COALESCE(SUM(a.stored_bytes * a.live_bytes / a.extent_bytes), 0)"
+        " FROM placements p JOIN aggregates a ON a.id = p.aggregate_id WHERE p.volume_id = ?",
+        (volume_id,),
+    )
+    return int(row[0]) if row else 0
+
+
+def has_placements(r: Snapshot, volume_id: int) -> bool:
+    """Is anything on it?"""
+    return r.one("SELECT 1 FROM placements WHERE volume_id = ? LIMIT 1", (volume_id,)) is not None
+
+
+def aggregate(r: Snapshot, aggregate_id: int) -> AggregateRow:
+    """One aggregate; `NotFound` where it is freed meanwhile."""
+    found = aggregates(r, (aggregate_id,))
+    if not found:
+        raise NotFound("ANR0142E", number=aggregate_id)
+    return found[0]
+
+
+def aggregates(r: Snapshot, aggregate_ids: Sequence[int]) -> list[AggregateRow]:
+    """Those of these aggregates that exist."""
+    columns = ", ".join(AggregateRow._fields)
+    sql = f"SELECT {columns} FROM aggregates WHERE id = ?"
+    return [AggregateRow._make(row) for row in r.each(sql, [(one,) for one in aggregate_ids])]
+
+
+def aggregate_extents(r: Snapshot, aggregate_id: int) -> list[tuple[int, int, int, bytes]]:
+    """(extent id, offset, length, digest) of those extents of an aggregate that still exist, in pack order."""
+    found = aggregate(r, aggregate_id)
+    rows = r.all(
+        "SELECT id, offset_bytes, length_bytes, digest FROM extents"
+        " WHERE id >= ? AND id < ? AND aggregate_id = ? ORDER BY id",
+        (found.first_extent_id, found.first_extent_id + found.extents, aggregate_id),
+    )
+    return [(extent_id, offset, length, digest) for extent_id, offset, length, digest in rows]
+
+
+def _placement(row: tuple[object, ...]) -> PlacementRow:
+    placed = PlacementRow._make(row)
+    return placed._replace(damaged=bool(placed.damaged))
