@@ -550,9 +550,15 @@ class UnmarkVolume(Body, frozen=True, kw_only=True):
 
 
 class VerifyVolume(Body, frozen=True, kw_only=True):
-    """Read every record of the volume at the target and check its digest. Answers: VerifyAnswer..., last=True."""
+    """Read records of the volume at the target and check their digests. Answers: VerifyAnswer..., last=True.
+
+    `spans` and `digests` (32 bytes each): these records have to be there, with these addresses. Empty: every record
+    the target holds of the volume.
+    """
 
     volume: str
+    spans: tuple[Span, ...] = ()
+    digests: bytes = b""
 
 
 class VerifyAnswer(Body, frozen=True, kw_only=True):

@@ -102,7 +102,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(111, m.Volumes, End.CLIENT, body_max_bytes=6 * MIB),
     Verb(112, m.MarkVolume, changes=True),
     Verb(113, m.UnmarkVolume, changes=True),
-    Verb(114, m.VerifyVolume),
+    Verb(114, m.VerifyVolume, body_max_bytes=MIB),
     Verb(115, m.VerifyAnswer, End.CLIENT, body_max_bytes=MIB),
     Verb(116, m.RecordsDurable, End.CLIENT),
 )

@@ -2,4 +2,59 @@
 
 from farvault.base.messages import Row
 
-ROWS: dict[str, Row] = {}
+ROWS: dict[str, Row] = {
+    # at the source
+    "ANR4376E": Row(
+        "Target server {server} cannot be reached: {reason}",
+        "The link is down or the server does not run. What it had acknowledged is safe there.",
+        "Check the server and the network; PING SERVER tests the link. RETRYPERIOD and RETRYINTERVAL of the device class say how long it is tried again.",
+    ),
+    "ANR4800W": Row(
+        "Target server {server} cannot be reached; trying again in {seconds} seconds. {reason}",
+        "The device class's RETRYPERIOD and RETRYINTERVAL say how often and for how long.",
+    ),
+    "ANR4802E": Row(
+        "The session with target server {server} is read-only: nothing can be stored or deleted there.",
+        "The target knows another verification code or another identity for our node.",
+        "If this server is the node's rightful owner: UPDATE SERVER {server} FORCESYNC=YES.",
+    ),
+    "ANR4803E": Row(
+        "Virtual volume {volume}: target server {server} refused: {reason}",
+        "The target's own message is part of this one.",
+        "Remove the cause at the target and start the operation again.",
+    ),
+    "ANR4804E": Row(
+        "The receipt of server {server} for virtual volume {volume} is not valid: {reason}",
+        "Without a valid receipt the volume counts as not written.",
+        "Ask the target's administrator. Check that the server at this address is the one you defined.",
+    ),
+    "ANR4805E": Row(
+        "This operation needs more than one session with target server {server}, and MOUNTLIMIT is {limit}.",
+        "It would wait for itself for ever.",
+        "Raise it: UPDATE DEVCLASS MOUNTLIMIT=.",
+    ),
+    "ANR4806E": Row(
+        "No session with target server {server} came free in time (MOUNTLIMIT {limit}).",
+        "Other processes or sessions hold them all.",
+        "Try again later, or raise it: UPDATE DEVCLASS MOUNTLIMIT=.",
+    ),
+    "ANR4807E": Row(
+        "Virtual volume {volume}: server {server} cannot give the record at offset {offset}.",
+        "It is missing or damaged there.",
+        "AUDIT VOLUME tells what else is affected; the next BACKUP STGPOOL or RESTORE STGPOOL replaces it.",
+    ),
+    "ANR4808I": Row(
+        "Certificate of server {server} was seen for the first time and is pinned: {fingerprint}."
+    ),
+    "ANR4809I": Row("Server {server} has stored our verification code; sessions may now write there."),
+    "ANR4811E": Row(
+        "Server {server} cannot be a target: its definition has no node password.",
+        "Only the virtual-volume form of DEFINE SERVER can be named in a device class.",
+        "UPDATE SERVER {server} PASSWORD=.",
+    ),
+    "ANR4812E": Row(
+        "Volume {volume} exists at target server {server} already.",
+        "The catalog here does not know it, perhaps because it was restored from an older state.",
+        "The next number is tried. RECONCILE VOLUMES compares both sides.",
+    ),
+}

@@ -1,0 +1,234 @@
+"""Mount points of a SERVER device class: at most MOUNTLIMIT sessions with the target, kept MOUNTRETENTION for reuse.
+
+A mount is a right to one session at a time. While the target cannot be reached the holder keeps the right and tries
+again every RETRYINTERVAL for RETRYPERIOD; whatever then was asked for is asked again, so it must be harmless twice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from farvault.base.clock import Clock
+from farvault.base.errors import FarvaultError, NotAvailable, PeerUnreachable
+from farvault.base.log import Log
+from farvault.media.target import Target, TargetSession, unreachable
+from farvault.protocol.messages import Done, Ping
+
+WAIT_SECONDS = 3600.0
+"""How long a request waits for a free mount point: TSM's default MOUNTWAIT."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRule:
+    """RETRYPERIOD and RETRYINTERVAL in seconds. A period of 0: the first failure is the last."""
+
+    period_seconds: float
+    interval_seconds: float
+
+
+class Patience:
+    """How long one holder goes on trying. Progress starts it anew; trouble without progress uses it up."""
+
+    def __init__(self, rule: RetryRule, clock: Clock, closing: threading.Event) -> None:
+        self._rule, self._clock, self._closing = rule, clock, closing
+        self._since: float | None = None
+        self._failures = 0
+
+    def progress(self) -> None:
+        self._since = None
+        self._failures = 0
+
+    def failed(self, error: PeerUnreachable, was_connected: bool) -> float:
+        """Wait until it is time to try again; raises `error` when there is no time left. Returns the wait.
+
+        A link that worked until now is tried again at once, the first time.
+        """
+        now = self._clock.monotonic_seconds()
+        self._since = now if self._since is None else self._since
+        self._failures += 1
+        wait = 0.0 if was_connected and self._failures == 1 else self._rule.interval_seconds
+        if not self._rule.period_seconds or now + wait > self._since + self._rule.period_seconds:
+            raise error
+        if self._clock.wait(self._closing, wait) or self._closing.is_set():
+            raise error
+        return wait
+
+
+class Mounts:
+    """The mount points of one device class. Thread safe."""
+
+    def __init__(
+        self,
+        target: Target,
+        limit: int,
+        retention_seconds: float,
+        rule: RetryRule,
+        clock: Clock,
+        log: Log | None = None,
+    ) -> None:
+        self.target = target
+        self.limit = limit
+        self.clock = clock
+        self.rule = rule
+        self._retention_seconds = retention_seconds
+        self._log = log
+        self._idle: list[tuple[TargetSession, float]] = []
+        self._holders: list[int] = []
+        self._freed = threading.Condition()
+        self._down_until = float("-inf")
+        self.closing = threading.Event()
+
+    def mount(self, wait_seconds: float = WAIT_SECONDS) -> Mount:
+        """Take a mount point, waiting for one. `NotAvailable` where none comes free in time.
+
+        Where this very thread holds all of them, waiting would never end: refused at once.
+        """
+        me = threading.get_ident()
+        deadline = self.clock.monotonic_seconds() + wait_seconds
+        with self._freed:
+            while len(self._holders) >= self.limit:
+                if all(holder == me for holder in self._holders):
+                    raise NotAvailable("ANR4805E", server=self.target.name, limit=self.limit)
+                if self.closing.is_set() or self.clock.monotonic_seconds() >= deadline:
+                    raise NotAvailable("ANR4806E", server=self.target.name, limit=self.limit)
+                self._freed.wait(0.2)  # the clock may be one that a test moves
+            self._holders.append(me)
+        return Mount(self, me)
+
+    @property
+    def mounted(self) -> int:
+        """Mount points in use."""
+        return len(self._holders)
+
+    def close_idle(self) -> None:
+        """Close the sessions whose retention is over. Called at every mount and from time to time."""
+        now = self.clock.monotonic_seconds()
+        with self._freed:
+            over = [s for s, since in self._idle if now - since >= self._retention_seconds]
+            self._idle = [(s, since) for s, since in self._idle if now - since < self._retention_seconds]
+        for session in over:
+            session.close()
+
+    def close(self) -> None:
+        """Nobody waits or tries again any more; idle sessions end."""
+        self.closing.set()
+        with self._freed:
+            idle, self._idle = self._idle, []
+            self._freed.notify_all()
+        for session, _ in idle:
+            session.close()
+
+    def patience(self) -> Patience:
+        """For one holder. A target known to be down a moment ago gets a single try."""
+        is_down = self.clock.monotonic_seconds() < self._down_until
+        return Patience(RetryRule(0, 1) if is_down else self.rule, self.clock, self.closing)
+
+    def connect(self) -> TargetSession:
+        """An idle session that still answers, or a new one. One try."""
+        self.close_idle()
+        while True:
+            with self._freed:
+                session = self._idle.pop()[0] if self._idle else None
+            if session is None:
+                return self.target.open_session()
+            try:
+                session.connection.call(Ping(), Done)
+                return session
+            except FarvaultError:
+                session.connection.close()
+
+    def say_trouble(self, error: PeerUnreachable, wait_seconds: float) -> None:
+        if self._log is not None and wait_seconds:
+            self._log.say(
+                "ANR4800W",
+                server=self.target.name,
+                seconds=f"{wait_seconds:.0f}",
+                reason=error.message.text,
+            )
+
+    def note_down(self) -> None:
+        """All tries failed: for a while nobody else waits through a whole period of their own."""
+        self._down_until = self.clock.monotonic_seconds() + self.rule.interval_seconds
+
+    def note_up(self) -> None:
+        self._down_until = float("-inf")
+
+    def give_back(self, holder: int, session: TargetSession | None) -> None:
+        with self._freed:
+            self._holders.remove(holder)
+            if session is not None and self._is_worth_keeping(session):
+                self._idle.append((session, self.clock.monotonic_seconds()))
+                session = None
+            self._freed.notify()
+        if session is not None:
+            session.close()
+
+    def _is_worth_keeping(self, session: TargetSession) -> bool:
+        """A read-only one is not: the next sign-on may bring the code that makes it more."""
+        return self._retention_seconds > 0 and not self.closing.is_set() and not session.read_only
+
+
+class Mount:
+    """One mount point in use. One thread uses it at a time; `release` it in any case."""
+
+    def __init__(self, mounts: Mounts, holder: int) -> None:
+        self._mounts, self._holder = mounts, holder
+        self._session: TargetSession | None = None
+        self._patience = mounts.patience()
+        self._released = False
+
+    def run(
+        self, work: Callable[[TargetSession], Result], resume: Callable[[TargetSession], None] | None = None
+    ) -> Result:
+        """`work` with a session, again with a new one where the link breaks; `PeerUnreachable` when the period is over.
+
+        `resume` runs first with every new session, to bring the target to where we are. Any other error is raised
+        at once.
+        """
+        while True:
+            was_connected = self._session is not None
+            try:
+                session = self._session or self._connect()
+                if resume is not None and not was_connected:
+                    resume(session)
+                return work(session)
+            except PeerUnreachable as cut:
+                self.drop()
+                error = unreachable(self._mounts.target.name, cut)
+                try:
+                    self._mounts.say_trouble(error, self._patience.failed(error, was_connected))
+                except PeerUnreachable:
+                    self._mounts.note_down()
+                    raise
+
+    def progress(self) -> None:
+        """Something was done for good: patience starts anew."""
+        self._patience.progress()
+
+    @property
+    def session(self) -> TargetSession | None:
+        """The present session; None where there is none, or it broke."""
+        return self._session
+
+    def drop(self) -> None:
+        """End the session without a word: what is under way on it is not wanted any more."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.connection.close()
+
+    def release(self) -> None:
+        """Give the mount point back; a session in good order is kept for the next one."""
+        if not self._released:
+            self._released = True
+            session, self._session = self._session, None
+            self._mounts.give_back(self._holder, session)
+
+    def _connect(self) -> TargetSession:
+        self._session = self._mounts.connect()
+        self._mounts.note_up()
+        return self._session

@@ -1,0 +1,140 @@
+"""A target: how this server, as a source, opens a session with the server that keeps its virtual volumes.
+
+What must be written down on the way (the pin at first contact, that the code is registered) goes through callbacks
+that make it durable before the session is used. Refused is what would protect nothing: a server that is ourselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from farvault.base.errors import FarvaultError, PeerUnreachable
+from farvault.protocol.login import SOURCE, ClientLogin
+from farvault.protocol.messages import SignOff, Welcome
+from farvault.seal.identity import Identity
+from farvault.transport.connection import Connection
+from farvault.transport.dial import dial, sign_on, source_proof
+
+ANSWER_SECONDS = 120.0
+"""No request of virtual volumes takes a healthy target longer before its first answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetDefinition:
+    """What the server definition says, secrets opened. Read anew for every session.
+
+    `fingerprint`: empty = trust the certificate seen at first contact. `code`: 32 bytes, or empty: read-only.
+    """
+
+    server_name: str
+    host: str
+    port: int
+    node_name: str
+    password: str
+    own_server_name: str
+    fingerprint: str = ""
+    code: bytes = b""
+    force_sync: bool = False
+    delete_grace_days: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSession:
+    """A connection that is signed on. `identity_key`: the target's Ed25519 key, which signs its receipts."""
+
+    connection: Connection
+    welcome: Welcome
+    identity_key: bytes
+
+    @property
+    def read_only(self) -> bool:
+        return self.welcome.read_only
+
+    def close(self) -> None:
+        """Say good-bye where that is still possible."""
+        with contextlib.suppress(FarvaultError):  # the other side finds out by itself
+            self.connection.send(SignOff())
+        self.connection.close()
+
+
+class Target(Protocol):
+    """Where the SERVER device class gets its sessions from."""
+
+    @property
+    def name(self) -> str:
+        """The server's name here, for messages."""
+        ...
+
+    def definition(self) -> TargetDefinition: ...
+
+    def open_session(self) -> TargetSession:
+        """Dial and sign on, once. `PeerUnreachable`: trying again may help; `LoginRefused`: it will not."""
+        ...
+
+
+class DefinedTarget:
+    """The target of a server definition.
+
+    `pinned(fingerprint)` and `code_registered()` make their news durable before they return.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        definition: Callable[[], TargetDefinition],
+        identity: Identity,
+        *,
+        pinned: Callable[[str], None],
+        code_registered: Callable[[], None],
+        product_version: str = "",
+    ) -> None:
+        self.name = name
+        self.definition = definition
+        self._identity = identity
+        self._pinned = pinned
+        self._code_registered = code_registered
+        self._product_version = product_version
+
+    def open_session(self) -> TargetSession:
+        definition = self.definition()
+        connection = dial(
+            definition.host,
+            definition.port,
+            fingerprint=definition.fingerprint or None,
+        )
+        try:
+            return self._sign_on(connection, definition)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _sign_on(self, connection: Connection, definition: TargetDefinition) -> TargetSession:
+        proof = (
+            source_proof(self._identity, definition.code, definition.force_sync) if definition.code else None
+        )
+        login = ClientLogin(
+            SOURCE,
+            definition.node_name,
+            definition.password,
+            connection.peer_certificate_der,
+            server_name=definition.own_server_name,
+            product_version=self._product_version,
+            proof=proof,
+            own_identity=self._identity.public_key_bytes,
+        )
+        welcome = sign_on(connection, login)
+        assert login.answer is not None
+        if not definition.fingerprint:
+            self._pinned(connection.fingerprint)
+        if welcome.code_registered:
+            self._code_registered()
+        connection.idle_seconds = ANSWER_SECONDS
+        return TargetSession(connection, welcome, login.answer.identity)
+
+
+def unreachable(server: str, error: PeerUnreachable) -> PeerUnreachable:
+    """The same news, told of the target by its name."""
+    return PeerUnreachable("ANR4376E", server=server, reason=error.message.text)
