@@ -7,16 +7,18 @@ are counted instead of kept (they are on standard error all the same).
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 
 import structlog
 
-from farvault.base.errors import FarvaultError
 from farvault.base.log import Line, Log
 from farvault.base.units import show_time
 from farvault.catalog import activity
 from farvault.catalog.catalog import Catalog
+from farvault.catalog.transaction import Transaction
 
 QUEUE_LINES = 10_000
 BATCH_LINES = 500
@@ -26,24 +28,22 @@ class StandardError:
     """Sink: `MM/DD/YYYY HH:MM:SS ANR0916I text`, one line each, as a service manager's journal likes it."""
 
     def __init__(self) -> None:
-        self._logger = structlog.PrintLoggerFactory(file=_standard_error())()
+        self._logger = structlog.PrintLogger(sys.stderr)
 
     def __call__(self, line: Line) -> None:
         self._logger.msg(f"{show_time(line.time_seconds)} {line}")
 
 
-def _standard_error():  # type: ignore[no-untyped-def]
-    import sys
-
-    return sys.stderr
-
-
 class ActivityLog:
-    """Sink that stores lines in the catalog. `start` before the first line, `stop` writes what is left."""
+    """Sink that stores lines in the catalog. `start` it once; `stop` writes what is left.
 
-    def __init__(self, catalog: Catalog, log: Log) -> None:
+    `also`: what else is worth writing whenever a transaction is made for lines.
+    """
+
+    def __init__(self, catalog: Catalog, log: Log, also: Callable[[Transaction], None]) -> None:
         self._catalog = catalog
         self._log = log
+        self._also = also
         self._lines: deque[Line] = deque()
         self._lost = 0
         self._stopping = False
@@ -73,8 +73,7 @@ class ActivityLog:
             try:
                 with self._catalog.write() as tx:
                     activity.append(tx, batch)
-            except FarvaultError:
-                self._count_lost(len(batch))
+                    self._also(tx)
             except Exception:  # noqa: BLE001 - a full disk must not end the log: the next batch may fit
                 self._count_lost(len(batch))
 

@@ -51,8 +51,9 @@ class Log:
     def say(
         self, message_id: str, /, *, session: int = 0, process: int = 0, node: str = "", **values: object
     ) -> Message:
-        """Fill in a catalogue row, hand it to every sink, and return it."""
-        return self.repeat(message(message_id, **values), session=session, process=process, node=node)
+        """Fill in a catalogue row, hand it to every sink, and return it. `{session}` and so on may stand in it."""
+        said = message(message_id, session=session, process=process, node=node, **values)
+        return self.repeat(said, session=session, process=process, node=node)
 
     def repeat(self, said: Message, *, session: int = 0, process: int = 0, node: str = "") -> Message:
         """Say a message that exists already, for example an error's own."""

@@ -125,6 +125,7 @@ ROWS: dict[str, Row] = {
         "Something may be making up names.",
         "Delete file spaces that are not needed: DELETE FILESPACE.",
     ),
+    "ANR0567I": Row("Session {session}: the verification code of server {name} ({platform}) is registered."),
     # the link and the frames on it
     "ANR0417E": Row(
         "Sign-on refused: {name!r} is not a name a server can know.", "", "1 to 64 printable ASCII characters."

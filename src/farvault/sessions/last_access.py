@@ -1,0 +1,83 @@
+"""When nodes and administrators were last here, and how much moved: kept in memory and written with the next batch.
+
+A sign-on must not cost a catalog transaction: many clients are one short command. Whoever writes anyway (the activity
+log, for the line that says a session started) takes these notes along.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from farvault.catalog import nouns
+from farvault.catalog.transaction import Transaction
+from farvault.model.administrator import Administrator
+from farvault.model.node import Node
+
+PLATFORM_LONGEST = 64
+
+
+@dataclass(slots=True)
+class _Note:
+    time_seconds: int = 0
+    platform: str = ""
+    bytes_received: int = 0
+    bytes_sent: int = 0
+
+
+class LastAccess:
+    """Notes by name. Thread safe; `write` empties them into a transaction."""
+
+    def __init__(self) -> None:
+        self._notes: dict[tuple[type[Node] | type[Administrator], str], _Note] = {}
+        self._lock = threading.Lock()
+
+    def node_came(self, name: str, platform: str, now: int) -> None:
+        with self._lock:
+            note = self._notes.setdefault((Node, name), _Note())
+            note.time_seconds, note.platform = now, platform[:PLATFORM_LONGEST]
+
+    def node_left(self, name: str, bytes_received: int, bytes_sent: int) -> None:
+        with self._lock:
+            note = self._notes.setdefault((Node, name), _Note())
+            note.bytes_received += bytes_received
+            note.bytes_sent += bytes_sent
+
+    def administrator_came(self, name: str, now: int) -> None:
+        with self._lock:
+            self._notes.setdefault((Administrator, name), _Note()).time_seconds = now
+
+    def write(self, tx: Transaction) -> None:
+        """Those who were removed meanwhile are passed over."""
+        with self._lock:
+            notes, self._notes = self._notes, {}
+        change: dict[type, Callable[[Transaction, str, _Note], None]] = {
+            Node: _write_node,
+            Administrator: _write_administrator,
+        }
+        for (noun, name), note in notes.items():
+            change[noun](tx, name, note)
+
+
+def _write_node(tx: Transaction, name: str, note: _Note) -> None:
+    node = nouns.find(tx, Node, name)
+    if node is not None:
+        nouns.update(
+            tx,
+            msgspec.structs.replace(
+                node,
+                last_access_time=note.time_seconds or node.last_access_time,
+                platform=note.platform or node.platform,
+                total_bytes_received=node.total_bytes_received + note.bytes_received,
+                total_bytes_sent=node.total_bytes_sent + note.bytes_sent,
+            ),
+        )
+
+
+def _write_administrator(tx: Transaction, name: str, note: _Note) -> None:
+    administrator = nouns.find(tx, Administrator, name)
+    if administrator is not None:
+        nouns.update(tx, msgspec.structs.replace(administrator, last_access_time=note.time_seconds))
