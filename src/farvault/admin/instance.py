@@ -12,12 +12,10 @@ from dataclasses import dataclass, field
 from farvault.base.clock import Clock
 from farvault.base.log import Log
 from farvault.catalog.catalog import Catalog
-from farvault.model.server import Server
 from farvault.processes.process import Processes
 from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
 from farvault.storage.storage import Storage
-from farvault.transport.connection import Connection
 from farvault.transport.session_table import SessionTable
 
 
@@ -56,8 +54,7 @@ class Availability:
 class Instance:
     """One server. `data_port`: where it listens. `started_time`: seconds UTC.
 
-    `connect_server` opens a signed-on session with a defined target; `halt` asks the whole server to stop cleanly and
-    returns at once.
+    `halt` asks the whole server to stop cleanly and returns at once.
     """
 
     folder: str
@@ -72,6 +69,5 @@ class Instance:
     identity: Identity
     log: Log
     clock: Clock
-    connect_server: Callable[[Server], Connection]
     halt: Callable[[], None]
     availability: Availability = field(default_factory=Availability)
