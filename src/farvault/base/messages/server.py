@@ -47,6 +47,17 @@ ROWS: dict[str, Row] = {
     "ANR0903E": Row(
         "File {path} is missing.", "The instance is not complete.", "Bring the folder back from a backup."
     ),
+    # other servers
+    "ANR0906E": Row(
+        "Server {server} is not defined for virtual volumes.",
+        "Its definition has no PASSWORD of our node there.",
+        "UPDATE SERVER {server} PASSWORD=... or DELETE SERVER and DEFINE SERVER in the virtual-volume form.",
+    ),
+    "ANR0907I": Row("Server {server} is pinned: its certificate has fingerprint {fingerprint}."),
+    "ANR0908I": Row("Server {server} has registered our verification code."),
+    "ANR0909E": Row(
+        "This server has no SERVERPASSWORD.", "Other servers know us by it.", "SET SERVERPASSWORD, on both sides the same."
+    ),
     # stop
     "ANR0991I": Row("Server {server} is stopped."),
     "ANR2234W": Row("HALT: server {server} stops now; sessions and processes are ended."),
@@ -89,6 +100,16 @@ ROWS: dict[str, Row] = {
         "Send the transaction again.",
     ),
     "ANR0142E": Row("Record {number} is not in the catalog any more.", "It was freed meanwhile.", "Start again."),
+    "ANR0143E": Row(
+        "Segment of volume {volume}: the source counts {told} records, {came} came.",
+        "It would not be what the source believes, so it is not kept.",
+        "The source sends it again; if this comes back, look for a damaged link or program.",
+    ),
+    "ANR0144E": Row(
+        "Segment {number} is not open.",
+        "A later session has begun anew, or it was given up.",
+        "The source opens a new segment; what it has sent stays known.",
+    ),
     # definitions that are not there, or there already
     "ANR0852E": Row("File space {name} does not exist.", "", "QUERY FILESPACE shows those there are."),
     "ANR0853E": Row("File space {name} exists already.", "", "Use another name."),
