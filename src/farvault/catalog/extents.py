@@ -30,7 +30,9 @@ class NewAggregate(NamedTuple):
     """(digest, length) of each."""
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
+    """A stored, readable extent. `node_id`: who sent its aggregate first."""
+
     digest: bytes
     extent_id: int
     length_bytes: int
@@ -53,17 +55,18 @@ def known(r: Snapshot, node_id: int, domain_pool_id: int, digests: Sequence[byte
 
     What another node has stored is never told: asking must not prove anything.
     """
-    own: set[bytes] = set()
-    foreign: list[_Found] = []
-    for found in _readable(r, domain_pool_id, digests):
-        if found.node_id == node_id:
-            own.add(found.digest)
-        else:
-            foreign.append(found)
-    own.update(
-        found.digest for found in foreign if found.digest not in own and _uses(r, node_id, found.extent_id)
+    return bytes(
+        map({found.digest for found in own(r, node_id, domain_pool_id, digests)}.__contains__, digests)
     )
-    return bytes(map(own.__contains__, digests))
+
+
+def own(r: Snapshot, node_id: int, domain_pool_id: int, digests: Iterable[bytes]) -> list[Found]:
+    """Of what `lookup` finds, that which this node has sent or owns an object with; the newest of a digest last."""
+    return [
+        found
+        for found in _readable(r, domain_pool_id, digests)
+        if found.node_id == node_id or _uses(r, node_id, found.extent_id)
+    ]
 
 
 def add_aggregate(tx: Transaction, new: NewAggregate, now: int) -> tuple[int, list[int]]:
@@ -124,7 +127,7 @@ def digest_prefix(digest: bytes) -> int:
     return prefix
 
 
-def _readable(r: Snapshot, domain_pool_id: int, digests: Iterable[bytes]) -> Iterator[_Found]:
+def _readable(r: Snapshot, domain_pool_id: int, digests: Iterable[bytes]) -> Iterator[Found]:
     """Every stored extent with one of these digests that can be read; the newest one of each digest last."""
     wanted = set(digests)
     rows = r.each(
@@ -133,7 +136,7 @@ def _readable(r: Snapshot, domain_pool_id: int, digests: Iterable[bytes]) -> Ite
         " WHERE i.domain_pool_id = ? AND i.digest_prefix = ? ORDER BY i.extent_id",
         [(domain_pool_id, prefix) for prefix in sorted({_PREFIX(digest)[0] for digest in wanted})],
     )
-    found = [_Found._make(row) for row in rows if row[0] in wanted]
+    found = [Found._make(row) for row in rows if row[0] in wanted]
     good = readable_aggregates(r, {one.aggregate_id for one in found})
     return (one for one in found if one.aggregate_id in good)
 

@@ -407,6 +407,8 @@ CREATE TABLE segments (
 CREATE INDEX segments_by_volume ON segments (node_id, volume, offset_bytes);
 -- What is due for deletion.
 CREATE INDEX segments_by_delete_time ON segments (delete_time) WHERE delete_time > 0;
+-- What was given up.
+CREATE INDEX segments_by_abandoned_time ON segments (abandoned_time) WHERE abandoned_time > 0;
 
 -- Target side: the chain of receipts given to each source. Rows stay when the segment is gone.
 CREATE TABLE receipts (
