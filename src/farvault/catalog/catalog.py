@@ -115,6 +115,8 @@ class Catalog:
                 self._writer.execute("ROLLBACK")
             self._writing_thread = 0
             self._write_lock.release()
+        for follow_up in transaction.after_commit:
+            follow_up()
 
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the database file as far as readers allow."""

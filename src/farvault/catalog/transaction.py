@@ -6,7 +6,7 @@ common subset and plain Python.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import apsw
@@ -67,6 +67,8 @@ class Transaction(Snapshot):
         """File space -> path -> number of the directories this transaction has touched."""
         self.new_directories: set[int] = set()
         """Directories made by this transaction: nothing older can be in them."""
+        self.after_commit: list[Callable[[], None]] = []
+        """Called in order once it is durable and the writer is free again; never where it was undone."""
         self.extent_lengths: dict[int, int] = {}
         """Lengths of the extents this transaction has added or looked up."""
 

@@ -1,4 +1,4 @@
--- Farvault catalog, step 1: everything.
+-- Everything the first release keeps.
 --
 -- Reading rules for all tables. Times are whole seconds since 1970 UTC; a time that never came is NULL, or 0 where
 -- that is said. Sizes and offsets are bytes. Booleans are 0 and 1. Names compare as they are (keyboards fold them
