@@ -1,0 +1,241 @@
+"""How volumes come into being, empty and go (TSM reference, storage 3.9). Who may use one meanwhile: `volumes.py`.
+
+Order at the edges: a row first, its media second, so that a crash never leaves a file that no row names; on the way
+out the media first, its row last. The next start finishes what was interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import msgspec
+
+from farvault.base.clock import Clock
+from farvault.base.disk import aligned_buffer, crash_point
+from farvault.base.errors import AlreadyExists, FarvaultError, MediaFailed, StillReferenced
+from farvault.base.log import Log
+from farvault.catalog import nouns, placements
+from farvault.catalog.catalog import Catalog
+from farvault.catalog.sequences import next_value
+from farvault.catalog.settings import get_setting
+from farvault.catalog.transaction import Snapshot
+from farvault.model.storage_pool import StoragePool
+from farvault.model.volume import EMPTY, OFFSITE, ONLINE, PENDING, READONLY, READWRITE, Volume
+from farvault.seal import label
+from farvault.storage.devices import Devices
+from farvault.storage.free_space import LABEL_BYTES, FreeSpaces
+from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES
+
+NAME_TRIES = 100
+"""Scratch names that are taken already (after a restored catalog) are stepped over, this often."""
+DAY_SECONDS = 86_400
+
+
+class VolumeLife:
+    """Makes, empties and deletes volumes. The caller sees to it that nobody uses the volume at that moment."""
+
+    def __init__(
+        self, catalog: Catalog, devices: Devices, spaces: FreeSpaces, log: Log, clock: Clock
+    ) -> None:
+        self._catalog, self._devices, self._spaces = catalog, devices, spaces
+        self._log, self._clock = log, clock
+
+    # --- coming ------------------------------------------------------------------------------------------------
+
+    def define(
+        self,
+        pool: StoragePool,
+        typed_name: str,
+        *,
+        capacity_bytes: int = 0,
+        access: str = READWRITE,
+        location: str = "",
+    ) -> Volume:
+        """DEFINE VOLUME: make the media and the row. `capacity_bytes` 0: the class's MAXCAPACITY (sequential only)."""
+        definition = self._devices.device_class(pool.device_class)
+        capacity = max(capacity_bytes or definition.max_capacity_bytes, SMALLEST_CAPACITY_BYTES)
+        volume = Volume(
+            name=self._devices.full_name(pool.device_class, typed_name),
+            pool_id=pool.id,
+            access=access,
+            status=ONLINE if pool.is_random else EMPTY,
+            capacity_bytes=capacity,
+            location=location,
+            created_time=self._clock.now_seconds(),
+        )
+        with self._catalog.write() as tx:
+            volume = msgspec.structs.replace(volume, id=nouns.insert(tx, volume))
+        try:
+            crash_point("volume.define.before_create")
+            self._devices.device(pool.device_class).create(volume.name, capacity)
+            if pool.is_random:
+                self._write_label(volume, pool)
+                self._spaces.add(volume)
+        except BaseException as error:
+            if pool.is_random and not isinstance(error, AlreadyExists):
+                with contextlib.suppress(FarvaultError):
+                    self._devices.device(pool.device_class).delete(volume.name)
+            self._remove_row(volume)
+            raise
+        return volume
+
+    def make_scratch(self, pool: StoragePool) -> Volume:
+        """The next volume the pool makes by itself."""
+        definition = self._devices.device_class(pool.device_class)
+        device = self._devices.device(pool.device_class)
+        for _ in range(NAME_TRIES):
+            with self._catalog.write() as tx:
+                volume = Volume(
+                    name=device.scratch_name(pool.name, next_value(tx, "scratch_volumes")),
+                    pool_id=pool.id,
+                    scratch=True,
+                    capacity_bytes=max(definition.max_capacity_bytes, SMALLEST_CAPACITY_BYTES),
+                    created_time=self._clock.now_seconds(),
+                )
+                volume = msgspec.structs.replace(volume, id=nouns.insert(tx, volume))
+            try:
+                crash_point("volume.scratch.before_create")
+                device.create(volume.name, volume.capacity_bytes)
+            except AlreadyExists:
+                self._remove_row(volume)
+                continue
+            except BaseException:
+                self._remove_row(volume)
+                raise
+            self._log.say("ANR1340I", volume=volume.name, pool=pool.name)
+            return volume
+        raise MediaFailed("ANR1404W", pool=pool.name)
+
+    def _write_label(self, volume: Volume, pool: StoragePool) -> None:
+        with self._catalog.read() as r:
+            server_name = get_setting(r, "SERVERNAME") or ""
+        block = aligned_buffer(LABEL_BYTES)
+        label.make(
+            block,
+            label.Label(server=server_name, volume=volume.name, pool=pool.name, created=volume.created_time),
+        )
+        writer = self._devices.device(pool.device_class).open_writer(volume.name, 0, volume.capacity_bytes)
+        try:
+            writer.write_at(0, block)
+            writer.commit()
+        finally:
+            writer.close()
+
+    # --- going -------------------------------------------------------------------------------------------------
+
+    def empty(self, volume_id: int) -> None:
+        """Where nothing lies on a sequential volume any more: PENDING, or straight on to EMPTY or gone. Else nothing."""
+        with self._catalog.write() as tx:
+            found = nouns.select(tx, Volume, id=volume_id)
+            if not found or not found[0].written_bytes or placements.has_placements(tx, volume_id):
+                return
+            volume, pool = found[0], nouns.by_id(tx, StoragePool, found[0].pool_id)
+            if volume.access == OFFSITE:
+                self._log.say("ANR1423W", volume=volume.name)
+                return
+            if volume.status == PENDING or pool.reuse_delay_days:
+                if volume.status != PENDING:
+                    now = self._clock.now_seconds()
+                    nouns.update(tx, msgspec.structs.replace(volume, status=PENDING, pending_time=now))
+                    self._log.say("ANR1342I", volume=volume.name, pool=pool.name)
+                return
+            volume = _emptied(volume)
+            nouns.update(tx, volume)
+        self._reuse(volume, pool)
+
+    def end_pending(self) -> list[str]:
+        """Volumes whose REUSEDELAY is over become EMPTY or go; returns their names. To be called now and then."""
+        now = self._clock.now_seconds()
+        due: list[tuple[Volume, StoragePool]] = []
+        with self._catalog.write() as tx:
+            for volume in nouns.select(tx, Volume, status=PENDING):
+                pool = nouns.by_id(tx, StoragePool, volume.pool_id)
+                over = (volume.pending_time or 0) + pool.reuse_delay_days * DAY_SECONDS <= now
+                if over and volume.access != OFFSITE and not placements.has_placements(tx, volume.id):
+                    due.append((_emptied(volume), pool))
+                    nouns.update(tx, due[-1][0])
+        for volume, pool in due:
+            self._reuse(volume, pool)
+        return [volume.name for volume, _ in due]
+
+    def delete(self, volume: Volume) -> None:
+        """DELETE VOLUME, and what ends RESTORE VOLUME: media and row go. `StillReferenced` while it holds data."""
+        with self._catalog.read() as r:
+            pool = nouns.by_id(r, StoragePool, volume.pool_id)
+            if placements.has_placements(r, volume.id):
+                raise StillReferenced("ANR2406E", volume=volume.name)
+        self._delete_media(volume, pool)
+        self._remove_row(volume)
+        self._spaces.drop(volume.id)
+
+    def discard_scratch(self, volume: Volume, pool: StoragePool) -> None:
+        """A scratch volume on which nothing lies returns to scratch. Never raises: the next start tries again."""
+        try:
+            with self._catalog.read() as r:
+                if placements.has_placements(r, volume.id):
+                    return
+            self._delete_media(volume, pool)
+            self._remove_row(volume)
+        except FarvaultError as error:
+            self._log.repeat(error.message)
+            return
+        self._log.say("ANR1341I", volume=volume.name, pool=pool.name)
+
+    def finish_interrupted(self) -> None:
+        """At start: EMPTY scratch volumes were on their way in or out when the server stopped."""
+        with self._catalog.read() as r:
+            left = nouns.select(r, Volume, status=EMPTY, scratch=True)
+            pools = {pool.id: pool for pool in nouns.select(r, StoragePool)}
+        for volume in left:
+            if volume.access != OFFSITE:
+                self.discard_scratch(volume, pools[volume.pool_id])
+
+    def set_access(self, volume_id: int, access: str, because: FarvaultError) -> None:
+        """After an error: READONLY (writing failed) or UNAVAILABLE (it cannot be opened), said in the log.
+
+        Only ever takes rights away: what a person has set to less stays.
+        """
+        self._log.repeat(because.message)
+        writing = access == READONLY
+        with self._catalog.write() as tx:
+            volume = _row(tx, volume_id)
+            if volume is None:
+                return
+            lowered = volume.access == READWRITE or (volume.access == READONLY and not writing)
+            changed = msgspec.structs.replace(
+                volume,
+                access=access if lowered else volume.access,
+                write_errors=volume.write_errors + writing,
+                read_errors=volume.read_errors + (not writing),
+            )
+            nouns.update(tx, changed)
+        if changed.access != volume.access:
+            self._log.say("ANR1411W" if writing else "ANR1410W", volume=volume.name)
+
+    def _reuse(self, volume: Volume, pool: StoragePool) -> None:
+        """An emptied volume: scratch goes, a defined one waits for its next pass with its old bytes gone."""
+        crash_point("volume.empty.before_delete")
+        if volume.scratch:
+            self.discard_scratch(volume, pool)
+            return
+        try:
+            self._delete_media(volume, pool)
+        except FarvaultError as error:  # the next writer starts at 0 and cuts the rest off
+            self._log.repeat(error.message)
+
+    def _delete_media(self, volume: Volume, pool: StoragePool) -> None:
+        self._devices.device(pool.device_class).delete(volume.name)
+        crash_point("volume.delete.before_row")
+
+    def _remove_row(self, volume: Volume) -> None:
+        with self._catalog.write() as tx:
+            nouns.delete(tx, volume)
+
+
+def _emptied(volume: Volume) -> Volume:
+    return msgspec.structs.replace(volume, status=EMPTY, written_bytes=0, pending_time=None, receipt=b"")
+
+
+def _row(r: Snapshot, volume_id: int) -> Volume | None:
+    found = nouns.select(r, Volume, id=volume_id)
+    return found[0] if found else None

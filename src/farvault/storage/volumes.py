@@ -1,0 +1,261 @@
+"""Who may use which volume: one writer at a time, no more open than MOUNTLIMIT, and only what its access allows.
+
+Choosing an output volume follows the TSM reference (storage 3.3, collocation off): a FILLING volume, the fullest first;
+an EMPTY defined one; a new scratch volume while there are fewer than MAXSCRATCH. Who finds all of them taken waits.
+How volumes come, empty and go: `volume_life.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator
+
+from farvault.base.clock import Clock
+from farvault.base.errors import InUse, MediaFailed, MediaFull, NotAvailable, NotFound
+from farvault.catalog import nouns
+from farvault.catalog.catalog import Catalog
+from farvault.catalog.settings import get_setting
+from farvault.catalog.transaction import Snapshot
+from farvault.media.interface import VolumeReader, VolumeWriter
+from farvault.model.storage_pool import StoragePool
+from farvault.model.volume import EMPTY, FILLING, ONLINE, READWRITE, UNAVAILABLE, Volume
+from farvault.storage.devices import Devices
+from farvault.storage.free_space import FreeSpaces
+from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES, Output, RandomOutput, SequentialOutput
+from farvault.storage.volume_life import VolumeLife
+
+MOUNT_WAIT_SECONDS = 60.0
+
+
+class Volumes:
+    """Hands out volumes. Thread safe; no lock is held while media or the catalog's writer are waited for."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        devices: Devices,
+        life: VolumeLife,
+        spaces: FreeSpaces,
+        clock: Clock,
+        mount_wait_seconds: float = MOUNT_WAIT_SECONDS,
+    ) -> None:
+        self._catalog, self._devices, self._life, self._spaces = catalog, devices, life, spaces
+        self._clock = clock
+        self._wait_seconds = mount_wait_seconds
+        self._changed = threading.Condition()
+        self._writers: Counter[int] = Counter()
+        self._held: set[int] = set()
+        self._mounted: Counter[str] = Counter()
+        self._making: Counter[int] = Counter()
+        self._to_empty: set[int] = set()
+
+    # --- writing -----------------------------------------------------------------------------------------------
+
+    def acquire_output(self, pool: StoragePool, size_bytes: int, exclude: Container[int] = ()) -> Output:
+        """A volume of the pool that is ready to take a record of this size.
+
+        `exclude`: numbers of volumes the caller has filled or found broken. `MediaFull` where the pool has no room,
+        `NotAvailable` where everything stayed in use for too long, `PeerUnreachable` where its server is away.
+        """
+        broken: set[int] = set()
+        while True:
+            volume = self._reserve(pool, size_bytes, exclude, broken)
+            if volume is None:
+                return self._open_scratch(pool)
+            try:
+                return self._open(volume, pool)
+            except (MediaFailed, NotFound) as error:
+                self._life.set_access(volume.id, UNAVAILABLE, error)
+                broken.add(volume.id)
+                self._let_go(pool, volume.id)
+            except BaseException:
+                self._let_go(pool, volume.id)
+                raise
+
+    def unmount(self, output: Output) -> None:
+        """It is full and closed: another volume of its class may be opened, but nobody else gets this one yet."""
+        with self._changed:
+            self._mounted[output.pool.device_class] -= 1
+            self._changed.notify_all()
+
+    def release(self, output: Output, *, mounted: bool = True) -> None:
+        """Close it; the next one may have it. A scratch volume that nothing was stored on goes again."""
+        try:
+            output.close()
+            if output.volume.scratch and output.was_never_used:
+                self._life.discard_scratch(output.volume, output.pool)
+        finally:
+            self._let_go(output.pool, output.volume.id, mounted=mounted)
+        self.empty_if_free(())
+
+    def _let_go(self, pool: StoragePool, volume_id: int, *, mounted: bool = True) -> None:
+        with self._changed:
+            self._mounted[pool.device_class] -= 1 if mounted else 0
+            self._writers[volume_id] -= 1
+            self._changed.notify_all()
+
+    def _reserve(
+        self, pool: StoragePool, size_bytes: int, exclude: Container[int], broken: Container[int]
+    ) -> Volume | None:
+        """Count a mount and a writer for a volume; None: a scratch volume is to be made."""
+        limit = self._devices.device_class(pool.device_class).mount_limit
+        deadline = self._clock.monotonic_seconds() + self._wait_seconds
+        with self._changed:
+            while True:
+                if not limit or self._mounted[pool.device_class] < limit:
+                    with self._catalog.read() as r:
+                        usable = [
+                            volume
+                            for volume in self._candidates(r, pool, size_bytes)
+                            if volume.id not in exclude
+                            and volume.id not in broken
+                            and volume.id not in self._held
+                        ]
+                        scratch = nouns.count(r, Volume, pool_id=pool.id, scratch=True)
+                    for volume in usable:
+                        if pool.is_random or not self._writers[volume.id]:
+                            self._writers[volume.id] += 1
+                            self._mounted[pool.device_class] += 1
+                            return volume
+                    if not pool.is_random and scratch + self._making[pool.id] < pool.max_scratch:
+                        self._making[pool.id] += 1
+                        self._mounted[pool.device_class] += 1
+                        return None
+                    if not usable:
+                        raise MediaFull("ANR1405W", pool=pool.name)
+                self._wait(deadline, pool.device_class)
+
+    def _candidates(self, r: Snapshot, pool: StoragePool, size_bytes: int) -> list[Volume]:
+        """What may be written, best first."""
+        if pool.is_random:
+            volumes = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=ONLINE)
+            return [one for one in volumes if self._spaces.of(one).largest_bytes >= size_bytes]
+        filling = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=FILLING)
+        empty = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=EMPTY, scratch=False)
+        return [*sorted(filling, key=lambda one: -one.written_bytes), *empty]
+
+    def _wait(self, deadline: float, class_name: str) -> None:
+        """Until something was given back; `NotAvailable` when the time is over. The lock is held."""
+        left = deadline - self._clock.monotonic_seconds()
+        if left <= 0:
+            raise NotAvailable("ANR0535W", device_class=class_name, seconds=int(self._wait_seconds))
+        self._changed.wait(min(left, 1.0))
+
+    def _open_scratch(self, pool: StoragePool) -> Output:
+        volume: Volume | None = None
+        try:
+            volume = self._life.make_scratch(pool)
+            output = self._open(volume, pool)
+        except BaseException:
+            if volume is not None:
+                self._life.discard_scratch(volume, pool)
+            with self._changed:
+                self._making[pool.id] -= 1
+                self._mounted[pool.device_class] -= 1
+                self._changed.notify_all()
+            raise
+        with self._changed:
+            self._making[pool.id] -= 1
+            self._writers[volume.id] += 1
+        return output
+
+    def _open(self, volume: Volume, pool: StoragePool) -> Output:
+        device = self._devices.device(pool.device_class)
+        if pool.is_random:
+            writer = device.open_writer(volume.name, 0, volume.capacity_bytes)
+            return RandomOutput(volume, pool, writer, self._spaces.of(volume))
+        writer = self._sequential_writer(volume, pool)
+        with self._catalog.read() as r:
+            server_name = get_setting(r, "SERVERNAME") or ""
+        refers, now = device.capabilities.refers, self._clock.now_seconds()
+        return SequentialOutput(volume, pool, writer, refers, server_name, now)
+
+    def _sequential_writer(self, volume: Volume, pool: StoragePool) -> VolumeWriter:
+        device = self._devices.device(pool.device_class)
+        capacity = max(volume.capacity_bytes, SMALLEST_CAPACITY_BYTES)
+        try:
+            return device.open_writer(volume.name, volume.written_bytes, capacity)
+        except NotFound:
+            if volume.written_bytes:
+                raise
+        device.create(volume.name, capacity)  # a defined volume that was emptied
+        return device.open_writer(volume.name, 0, capacity)
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def open_reader(self, class_name: str, volume_name: str) -> Iterator[VolumeReader]:
+        """One volume open for reading, counted as a mount."""
+        limit = self._devices.device_class(class_name).mount_limit
+        deadline = self._clock.monotonic_seconds() + self._wait_seconds
+        with self._changed:
+            while limit and self._mounted[class_name] >= limit:
+                self._wait(deadline, class_name)
+            self._mounted[class_name] += 1
+        try:
+            reader = self._devices.device(class_name).open_reader(volume_name)
+            try:
+                yield reader
+            finally:
+                reader.close()
+        finally:
+            with self._changed:
+                self._mounted[class_name] -= 1
+                self._changed.notify_all()
+
+    # --- exclusive use and space -----------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def hold(self, volume: Volume) -> Iterator[None]:
+        """Nobody writes this volume inside the block; `InUse` where somebody does."""
+        if not self._try_hold(volume.id):
+            raise InUse("ANR2405E", volume=volume.name)
+        try:
+            yield
+        finally:
+            self._end_hold(volume.id)
+
+    def is_in_use(self, volume_id: int) -> bool:
+        with self._changed:
+            return volume_id in self._held or bool(self._writers[volume_id])
+
+    def empty_if_free(self, volume_ids: Iterable[int]) -> None:
+        """Sequential volumes that lost records: those with nothing left are emptied; those in use, when they are let go."""
+        with self._changed:
+            self._to_empty.update(volume_ids)
+            candidates = list(self._to_empty)
+        for volume_id in candidates:
+            if self._try_hold(volume_id):
+                try:
+                    with self._changed:
+                        self._to_empty.discard(volume_id)
+                    self._life.empty(volume_id)
+                finally:
+                    self._end_hold(volume_id)
+
+    def free_bytes(self, r: Snapshot, pool: StoragePool) -> int | None:
+        """Room for new data in the pool; None where a scratch volume may still be made."""
+        if pool.is_random:
+            volumes = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=ONLINE)
+            return sum(self._spaces.of(volume).free_bytes for volume in volumes)
+        if nouns.count(r, Volume, pool_id=pool.id, scratch=True) < pool.max_scratch:
+            return None
+        volumes = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE)
+        usable = (
+            one for one in volumes if one.status == FILLING or (one.status == EMPTY and not one.scratch)
+        )
+        return sum(max(one.capacity_bytes - one.written_bytes, 0) for one in usable)
+
+    def _try_hold(self, volume_id: int) -> bool:
+        with self._changed:
+            if volume_id in self._held or self._writers[volume_id]:
+                return False
+            self._held.add(volume_id)
+            return True
+
+    def _end_hold(self, volume_id: int) -> None:
+        with self._changed:
+            self._held.discard(volume_id)
+            self._changed.notify_all()
