@@ -27,7 +27,7 @@ class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: Name
     volume: Name
     pool: Name
-    created: Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+    created: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 def make(into: memoryview, label: Label) -> Header:

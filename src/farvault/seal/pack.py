@@ -25,11 +25,14 @@ PACK_EXTENT_BYTES: Final = 4 * 1024 * 1024
 PACK_DIRECTORY_BYTES: Final = 512 * 1024
 """A pack closes when its directory is about this long, so that it fits a record even where nothing compresses."""
 
+LENGTH_MAX: Final = EXTENT_MAX + 1024 * 1024
+"""A file's extents are at most `EXTENT_MAX`; a source's whole record is one extent at its target, and a little longer."""
+
 _LENGTH: Final = struct.Struct("<I")
 _INT64: Final = 2**63 - 1
 
 Digest = Annotated[bytes, msgspec.Meta(min_length=DIGEST_BYTES, max_length=DIGEST_BYTES)]
-Length = Annotated[int, msgspec.Meta(ge=1, le=EXTENT_MAX)]
+Length = Annotated[int, msgspec.Meta(ge=1, le=LENGTH_MAX)]
 Index = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 SmallNumber = Annotated[int, msgspec.Meta(ge=0, lt=256)]
 
@@ -149,6 +152,10 @@ class PackBuilder:
 
     def build(self) -> bytes:
         """The plain pack. The builder still holds it: `reset` before the next one."""
+        return b"".join(self.parts())
+
+    def parts(self) -> list[Buffer]:
+        """`build` without joining: the pack's pieces in order, the extents as they were put in."""
         first_reference = len(self._extents)
         for each in self._with_references:
             each.extents = tuple(i if i >= 0 else first_reference - 1 - i for i in each.extents)
@@ -156,7 +163,7 @@ class PackBuilder:
         directory = _ENCODER.encode(
             PackDirectory(*self._labels, self._extents, self._references, self._objects)
         )
-        return b"".join((_LENGTH.pack(len(directory)), directory, *self._data))
+        return [_LENGTH.pack(len(directory)) + directory, *self._data]
 
 
 class OpenPack:

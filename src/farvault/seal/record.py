@@ -171,7 +171,7 @@ def check(record: Buffer) -> Header:
     if len(record) != header.stored_bytes:
         raise RecordDamaged("ANR9803E", reason=f"{len(record)} bytes where {header.stored_bytes} are stated")
     view = memoryview(record)
-    padding = view[_body_end(header) :]
+    padding = bytes(view[_body_end(header) :])
     if padding != _ZEROS[: len(padding)]:
         raise RecordDamaged("ANR9803E", reason="the padding is not zero")
     if _digest_of(view) != header.digest:
