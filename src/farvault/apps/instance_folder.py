@@ -97,7 +97,7 @@ class InstanceFolder:
         except FileNotFoundError:
             raise NotFound("ANR0903E", path=path) from None
 
-    def open_secrets(self) -> list[tuple[str, str]]:
+    def readable_secrets(self) -> list[tuple[str, str]]:
         """(path, mode) of key files that others may read."""
         found = []
         for path in (self.keyring_path, self.identity_path, self.console_path):

@@ -1,0 +1,213 @@
+"""One server: reads its folder, wires the parts together, runs until it is asked to stop.
+
+Several servers may live in one process; each has its own parts and nothing is shared. Parts are started in the order
+in which they need each other and stopped in the reverse one, so that every line said on the way reaches its sinks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import sys
+import threading
+import traceback
+
+from farvault import __version__
+from farvault.admin.instance import Instance
+from farvault.apps.activity_log import ActivityLog
+from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
+from farvault.apps.make_instance import catalog_path
+from farvault.apps.targets import Targets
+from farvault.base.clock import Clock, SystemClock
+from farvault.base.errors import FarvaultError
+from farvault.base.log import Log, Sink
+from farvault.catalog.catalog import Catalog
+from farvault.catalog.settings import get_setting
+from farvault.media.interface import Device
+from farvault.processes.process import Processes
+from farvault.protocol.throttle import Throttle
+from farvault.seal.identity import Identity, fingerprint
+from farvault.seal.keyring import Keyring
+from farvault.sessions.accounts import Accounts
+from farvault.sessions.dispatch import Dispatcher
+from farvault.sessions.last_access import LastAccess
+from farvault.storage.devices import Devices
+from farvault.storage.storage import Storage
+from farvault.transport.connection import Connection
+from farvault.transport.listen import Limits, Listener
+from farvault.transport.session_table import SessionTable
+
+_PROCESSES_END_SECONDS = 60.0
+_ANSWERS_OUT_SECONDS = 2.0
+
+
+class Server:
+    """One instance folder at work. `start`, then `wait_until_asked`, then `stop`; a stopped one is not started again.
+
+    `console`: an additional sink for its lines. Raises on `start` what keeps it from running; then nothing is left over.
+    """
+
+    def __init__(self, folder: str, *, console: Sink | None = None, clock: Clock | None = None) -> None:
+        self.folder = InstanceFolder(folder)
+        self.clock = clock or SystemClock()
+        self.log = Log(self.clock)
+        self.port = 0
+        self._console = console
+        self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()  # put() is safe in a signal handler
+        self._stops = contextlib.ExitStack()
+
+    def start(self) -> None:
+        """Returns when sessions are accepted."""
+        with contextlib.ExitStack() as undo:
+            self._start(undo)
+            self._stops = undo.pop_all()
+
+    def ask_to_stop(self) -> None:
+        """What HALT, SIGTERM and SIGINT do. Returns at once; whoever waits in `wait_until_asked` stops the server."""
+        self._asked.put(None)
+
+    def wait_until_asked(self, timeout_seconds: float | None = None) -> bool:
+        """True when somebody asked."""
+        try:
+            self._asked.get(timeout=timeout_seconds)
+        except queue.Empty:
+            return False
+        self._asked.put(None)
+        return True
+
+    def stop(self) -> None:
+        """Orderly: sessions are cut, processes cancelled, everything durable written. Fine when stopped already."""
+        self._stops.close()
+
+    @property
+    def name(self) -> str:
+        with self.catalog.read() as r:
+            return get_setting(r, "SERVERNAME") or ""
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.identity.certificate_der)
+
+    # --- start, in the order in which the parts need each other --------------------------------------------------
+
+    def _start(self, undo: contextlib.ExitStack) -> None:
+        if self._console is not None:
+            self.log.add_sink(self._console)
+        settings = self.folder.settings()
+        lock = InstanceLock(self.folder)
+        undo.callback(lock.release)
+        self.log.say("ANR0917I", version=__version__, folder=self.folder.path, pid=os.getpid())
+        for path, mode in self.folder.readable_secrets():
+            self.log.say("ANR0902W", path=path, mode=mode)
+        self._open_catalog(settings, undo)
+        self._open_storage(settings, undo)
+        self._open_sessions(settings, undo)
+        lock.tell_port(self.port)
+        undo.callback(self._let_answers_out)
+        self.log.say(
+            "ANR0916I",
+            server=self.name,
+            address=settings.bind or "any address",
+            port=self.port,
+            fingerprint=self.fingerprint,
+        )
+
+    def _open_catalog(self, settings: Settings, undo: contextlib.ExitStack) -> None:
+        self.keyring = Keyring.from_bytes(self.folder.read_secret(self.folder.keyring_path))
+        self.identity = _identity(self.folder)
+        self.catalog = Catalog.open(catalog_path(self.folder, settings), self.keyring.row_key(), self.clock)
+        undo.callback(self.catalog.close)
+        self.last_access = LastAccess()
+        activity_log = ActivityLog(self.catalog, self.log, self.last_access.write)
+        activity_log.start()
+        undo.callback(activity_log.stop)
+        self.log.add_sink(activity_log)
+        undo.callback(self.log.remove_sink, activity_log)
+        undo.callback(lambda: self.log.say("ANR0991I", server=self.name))
+
+    def _open_storage(self, settings: Settings, undo: contextlib.ExitStack) -> None:
+        self.targets = Targets(self.catalog, self.keyring, self.identity, self.log, self.clock)
+        self.devices = Devices(
+            self.catalog, self.folder.inside(settings.volumes_folder), self.targets.device, self._wrap_device
+        )
+        undo.callback(self.devices.close)
+        self.storage = Storage(self.catalog, self.keyring, self.identity, self.devices, self.log, self.clock)
+        undo.callback(self.storage.close)
+        self.processes = Processes(self.log, self.clock)
+        undo.callback(self.processes.close, _PROCESSES_END_SECONDS)
+
+    def _open_sessions(self, settings: Settings, undo: contextlib.ExitStack) -> None:
+        """The port is taken first, because the instance tells it; who connects meanwhile waits for the rest."""
+        self.session_table = SessionTable(self.clock)
+        ready = threading.Event()
+
+        def serve(connection: Connection) -> None:
+            ready.wait()
+            dispatcher.serve(connection)
+
+        listener = Listener(
+            settings.bind,
+            settings.data_port,
+            self.identity,
+            serve,
+            Limits(max_sessions=settings.max_sessions),
+            failed=self._connection_failed,
+        )
+        undo.callback(listener.close)
+        self.port = listener.port
+        self.instance = self._assemble()
+        console = self.folder.console_secret()
+        accounts = Accounts(
+            self.catalog, self.keyring, self.clock, self.instance.availability, LOCAL_ADMINISTRATOR, console
+        )
+        throttle = Throttle(self.clock)
+        dispatcher = Dispatcher(self.instance, accounts, throttle, self.last_access, lambda: self.name)
+        ready.set()
+
+    def _assemble(self) -> Instance:
+        return Instance(
+            folder=self.folder.path,
+            data_port=self.port,
+            product_version=__version__,
+            started_time=self.clock.now_seconds(),
+            catalog=self.catalog,
+            storage=self.storage,
+            processes=self.processes,
+            session_table=self.session_table,
+            keyring=self.keyring,
+            identity=self.identity,
+            log=self.log,
+            clock=self.clock,
+            connect_server=self.targets.connect,
+            halt=self.ask_to_stop,
+        )
+
+    def _wrap_device(self, device: Device) -> Device:
+        """Tests put a throttle or faults around each device here."""
+        return device
+
+    # --- while it runs -------------------------------------------------------------------------------------------
+
+    def _connection_failed(self, address: str, error: Exception) -> None:
+        """A connection that did not come as far as a session, or a defect in the sign-on."""
+        if isinstance(error, FarvaultError):
+            self.log.say("ANR0440W", address=address, reason=error.message.text)
+            return
+        traceback.print_exception(error, file=sys.stderr)
+        self.log.say("ANR9999D", place=f"connection from {address}", error=repr(error))
+
+    def _let_answers_out(self) -> None:
+        """Who said HALT is still being answered: sessions at work get a moment before they are cut."""
+        moment = threading.Event()
+        for _ in range(int(_ANSWERS_OUT_SECONDS / 0.02)):
+            if all(entry.state == "IdleW" for entry in self.session_table.list() if entry.type == "Admin"):
+                return
+            moment.wait(0.02)
+
+
+def _identity(folder: InstanceFolder) -> Identity:
+    """The identity file holds the private key first, then the certificate."""
+    pem = folder.read_secret(folder.identity_path)
+    begin = pem.find(b"-----BEGIN CERTIFICATE-----")
+    return Identity.from_pem(pem[:begin], pem[begin:])
