@@ -17,6 +17,7 @@ from farvault.catalog.nouns import wildcard
 from farvault.catalog.sequences import take_values
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.stored_object import ObjectKind, ObjectState, ObjectType
+from farvault.seal.digest import digest_parts
 
 DAY_SECONDS = 86_400
 SUPERSEDED_DAYS = 5
@@ -103,14 +104,17 @@ def close_segment(
 ) -> int:
     """The segment is complete and visible; keeps the receipt and returns its number (the one after `last_receipt`).
 
-    Closed segments that lie at or behind its start are of a past this source has forgotten: they are marked.
-    `PeerMisbehaved` where the source counts other bytes or records than have come.
+    Closed segments that reach behind its start are of a past this source has forgotten: they are marked, and what one
+    of them holds before that start stands from now on as a segment of its own. `PeerMisbehaved` where the source
+    counts other bytes or records than have come.
     """
     row = _open(tx, object_id)
     if (row.stored_bytes, row.records) != (stored_bytes, records):
         raise PeerMisbehaved("ANR0143E", volume=row.volume, told=records, came=row.records)
     for other in _segments(tx, row.node_id, row.volume):
         if other.received_time and not other.marked_time and other.end_bytes > row.offset_bytes:
+            if other.offset_bytes < row.offset_bytes:
+                _keep_front(tx, other, row.offset_bytes - other.offset_bytes)
             _mark(tx, other, now, SUPERSEDED_DAYS)
     last = last_receipt(tx, row.node_id)
     number = last[0] + 1 if last else 1
@@ -120,6 +124,29 @@ def close_segment(
     active = stored._replace(state=int(ObjectState.ACTIVE), size_bytes=stored_bytes, inserted_time=now)
     object_rows.replace_rows(tx, [active])
     return number
+
+
+def _keep_front(tx: Transaction, row: SegmentRow, front_bytes: int) -> None:
+    """The first records of a closed segment, as a segment of their own with the same receipt."""
+    front = tx.all(
+        "SELECT x.offset_bytes, x.extent_id, e.length_bytes, e.digest FROM object_extents x"
+        " JOIN extents e ON e.id = x.extent_id WHERE x.object_id = ? AND x.offset_bytes < ? ORDER BY x.offset_bytes",
+        (row.object_id, front_bytes),
+    )
+    kept = [record for record in front if record[0] + record[2] <= front_bytes]
+    if not kept:
+        return
+    object_id = take_values(tx, "objects", 1)
+    size = kept[-1][0] + kept[-1][2]
+    whole = object_rows.fetch(tx, (row.object_id,))[0]
+    active = (int(ObjectState.ACTIVE), whole.class_id, size, whole.inserted_time, 0, b"", "")
+    pairs = tuple(number for at, extent_id, _, _ in kept for number in (at, extent_id))
+    object_rows.insert_rows(tx, [(*whole[:3], object_id, whole.kind, whole.type, *active)], [pairs])
+    tx.run_many(
+        "INSERT INTO object_extents VALUES (?, ?, ?)", [(object_id, at, extent) for at, extent, _, _ in kept]
+    )
+    digest = digest_parts(record[3] for record in kept)
+    _insert(tx, row._replace(object_id=object_id, stored_bytes=size, records=len(kept), digest=digest))
 
 
 def abort_segment(tx: Transaction, object_id: int, now: int) -> None:
@@ -167,11 +194,12 @@ def volume_length(r: Snapshot, node_id: int, volume: str) -> int:
 def spans(
     r: Snapshot, node_id: int, volume: str, wanted: Iterable[tuple[int, int]]
 ) -> list[tuple[bytes, int, int] | None]:
-    """(record digest, aggregate id, length) for each (offset, length) of a volume; None where no such record is."""
-    closed = sorted(
-        (s for s in _segments(r, node_id, volume) if s.received_time),
-        key=lambda s: (s.marked_time > 0, -s.object_id),
-    )
+    """(record digest, aggregate id, length) for each (offset, length) of a volume; None where no such record is.
+
+    Marked segments answer only where the whole volume is marked: beside active ones they are a forgotten past.
+    """
+    closed = [s for s in _segments(r, node_id, volume) if s.received_time]
+    closed = [s for s in closed if not s.marked_time] or sorted(closed, key=lambda s: -s.object_id)
     sql = (
         "SELECT e.digest, e.aggregate_id, e.length_bytes FROM object_extents x JOIN extents e ON e.id = x.extent_id"
         " WHERE x.object_id = ? AND x.offset_bytes = ? AND e.length_bytes = ?"
@@ -255,6 +283,13 @@ def due(r: Snapshot, now: int, limit: int = 1000) -> list[SegmentRow]:
     """Marked segments whose grace is over: their objects may be deleted."""
     sql = f"{_SELECT} WHERE delete_time > 0 AND delete_time <= ? ORDER BY delete_time LIMIT ?"
     return [SegmentRow._make(row) for row in r.all(sql, (now, limit))]
+
+
+def unclosed(r: Snapshot) -> list[SegmentRow]:
+    """Segments that are open. At the start of a server nobody receives them any more."""
+    return [
+        SegmentRow._make(row) for row in r.all(f"{_SELECT} WHERE received_time = 0 AND abandoned_time = 0")
+    ]
 
 
 def abandoned(r: Snapshot, before: int, limit: int = 1000) -> list[SegmentRow]:

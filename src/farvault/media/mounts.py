@@ -83,10 +83,11 @@ class Mounts:
         self._down_until = float("-inf")
         self.closing = threading.Event()
 
-    def mount(self, wait_seconds: float = WAIT_SECONDS) -> Mount:
+    def mount(self, wait_seconds: float = WAIT_SECONDS, *, single_try: bool = False) -> Mount:
         """Take a mount point, waiting for one. `NotAvailable` where none comes free in time.
 
-        Where this very thread holds all of them, waiting would never end: refused at once.
+        Where this very thread holds all of them, waiting would never end: refused at once. `single_try`: a target
+        that does not answer is not tried again.
         """
         me = threading.get_ident()
         deadline = self.clock.monotonic_seconds() + wait_seconds
@@ -98,7 +99,7 @@ class Mounts:
                     raise NotAvailable("ANR4806E", server=self.target.name, limit=self.limit)
                 self._freed.wait(0.2)  # the clock may be one that a test moves
             self._holders.append(me)
-        return Mount(self, me)
+        return Mount(self, me, self._patience(single_try))
 
     @property
     def mounted(self) -> int:
@@ -122,11 +123,6 @@ class Mounts:
             self._freed.notify_all()
         for session, _ in idle:
             session.close()
-
-    def patience(self) -> Patience:
-        """For one holder. A target known to be down a moment ago gets a single try."""
-        is_down = self.clock.monotonic_seconds() < self._down_until
-        return Patience(RetryRule(0, 1) if is_down else self.rule, self.clock, self.closing)
 
     def connect(self) -> TargetSession:
         """An idle session that still answers, or a new one. One try."""
@@ -168,6 +164,12 @@ class Mounts:
         if session is not None:
             session.close()
 
+    def _patience(self, single_try: bool) -> Patience:
+        """For one holder. A target known to be down a moment ago gets a single try too."""
+        is_down = self.clock.monotonic_seconds() < self._down_until
+        rule = RetryRule(0, 1) if single_try or is_down else self.rule
+        return Patience(rule, self.clock, self.closing)
+
     def _is_worth_keeping(self, session: TargetSession) -> bool:
         """A read-only one is not: the next sign-on may bring the code that makes it more."""
         return self._retention_seconds > 0 and not self.closing.is_set() and not session.read_only
@@ -176,10 +178,9 @@ class Mounts:
 class Mount:
     """One mount point in use. One thread uses it at a time; `release` it in any case."""
 
-    def __init__(self, mounts: Mounts, holder: int) -> None:
-        self._mounts, self._holder = mounts, holder
+    def __init__(self, mounts: Mounts, holder: int, patience: Patience) -> None:
+        self._mounts, self._holder, self._patience = mounts, holder, patience
         self._session: TargetSession | None = None
-        self._patience = mounts.patience()
         self._released = False
 
     def run(

@@ -55,7 +55,7 @@ class ServerDevice:
 
     def create(self, name: str, capacity_bytes: int) -> None:  # noqa: ARG002 - the source counts
         """The target knows a volume from its first segment on: only look that the name is free there."""
-        if self._brief(lambda session: _is_there(session, self._volume(name))):
+        if self._briefly(lambda session: _is_there(session, self._volume(name))):
             raise AlreadyExists("ANR4812E", volume=name, server=self._target.name)
 
     def open_writer(self, name: str, written_bytes: int, capacity_bytes: int) -> ServerWriter:
@@ -91,7 +91,7 @@ class ServerDevice:
                 raise NotAuthorized("ANR4802E", server=self._target.name)
             session.connection.call(request, Done)
 
-        self._brief(mark)
+        self._briefly(mark, single_try=True)
 
     def close(self) -> None:
         self.mounts.close()
@@ -99,8 +99,8 @@ class ServerDevice:
     def _volume(self, name: str) -> str:
         return f"{self._prefix}.{name}"
 
-    def _brief(self, work: Callable[[TargetSession], Result]) -> Result:
-        mount = self.mounts.mount(CONTROL_WAIT_SECONDS)
+    def _briefly(self, work: Callable[[TargetSession], Result], *, single_try: bool = False) -> Result:
+        mount = self.mounts.mount(CONTROL_WAIT_SECONDS, single_try=single_try)
         try:
             return mount.run(work)
         finally:

@@ -1,14 +1,13 @@
 """Writing a virtual volume: records go out in a window and are acknowledged when durable; a broken link is resumed.
 
-One commit is one segment at the target. Until a record is acknowledged its bytes stay in the window, a ring of 16
-reused buffers (at most 80 MiB, as much as was ever touched): the caller's own buffer is free at once. After a cut
-the segment is opened anew, the target is asked which of the window's records it holds, and only the others travel
-again; what it had acknowledged is named, not sent. The same question makes a restarted copy cheap (`append_known`).
+One commit is one segment at the target. Until a record is acknowledged its bytes stay in the window (48 MiB, or 96
+records), and the caller's own buffer is free at once. After a cut the segment is opened anew, the target is asked
+which of the window's records it holds, and only the others travel again; what it had acknowledged is named, not
+sent. The same question makes a restarted copy cheap (`append_known`).
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
@@ -17,6 +16,7 @@ from farvault.base.errors import FarvaultError, MediaFailed, MediaFull, NotAutho
 from farvault.media import receipt as receipts
 from farvault.media.mounts import Mount, Mounts
 from farvault.media.target import TargetSession
+from farvault.media.window import Window
 from farvault.protocol.messages import (
     AbortSegment,
     Body,
@@ -37,8 +37,6 @@ from farvault.protocol.verbs import RECORD_MAX_BYTES
 
 Result = TypeVar("Result")
 
-WINDOW_RECORDS: Final = 16
-"""Records under way. The target makes 32 MiB durable at a time: with 4 MiB records half the window is always free."""
 NAMES_AT_ONCE: Final = 4096
 """Digests in one KnownRecords or ReferRecords."""
 
@@ -61,10 +59,8 @@ class ServerWriter:
         self._base = self._position = written_bytes
         self._mount: Mount | None = None
         self._entries: list[_Entry] = []
-        self._window: dict[int, memoryview] = {}
-        """Record number in the segment -> its bytes, for those not known to be durable."""
-        self._free: deque[memoryview] = deque()
-        self._made = 0
+        self._window = Window()
+        """By record number in the segment: what is not known to be durable."""
         self._segment: int | None = None
         self._sent = 0
         self._error: FarvaultError | None = None
@@ -76,9 +72,7 @@ class ServerWriter:
     def append(self, record: memoryview, digest: bytes) -> int:
         self._refuse_after_failure()
         self._check_room(record.nbytes)
-        buffer = self._take_buffer(record.nbytes)
-        buffer[:] = record
-        self._window[len(self._entries)] = buffer
+        self._keep(record)
         offset = self._add(_Entry(digest, record.nbytes))
         self._run(self._pump)
         return offset
@@ -138,26 +132,15 @@ class ServerWriter:
         if self._mount is not None:
             self._mount.release()
             self._mount = None
-        self._free.clear()
-        self._made = 0
 
     # --- the window --------------------------------------------------------------------------------------------
 
-    def _take_buffer(self, size_bytes: int) -> memoryview:
-        """Room in the window, waiting for acknowledgements where it is full."""
-        if size_bytes > RECORD_MAX_BYTES:
-            raise MediaFailed(
-                "ANR4803E",
-                server=self._mounts.target.name,
-                volume=self._name,
-                reason=f"a record of {size_bytes} bytes",
-            )
-        while not self._free and self._made >= WINDOW_RECORDS:
+    def _keep(self, record: memoryview) -> None:
+        """Copy it into the window, waiting for acknowledgements where that is full."""
+        if record.nbytes > RECORD_MAX_BYTES:
+            raise self._refused(f"a record of {record.nbytes} bytes")
+        while not self._window.put(len(self._entries), record):
             self._run(self._await_acknowledgement)
-        if not self._free:
-            self._made += 1
-            self._free.append(memoryview(bytearray(RECORD_MAX_BYTES)))
-        return self._free.popleft()[:size_bytes]
 
     def _add(self, entry: _Entry) -> int:
         self._entries.append(entry)
@@ -165,15 +148,8 @@ class ServerWriter:
         self._position += entry.stored_bytes
         return offset
 
-    def _let_go(self, number: int) -> None:
-        buffer = self._window.pop(number, None)
-        if buffer is not None:
-            assert isinstance(buffer.obj, bytearray)
-            self._free.append(memoryview(buffer.obj))
-
     def _forget_segment(self) -> None:
-        for number in list(self._window):
-            self._let_go(number)
+        self._window.clear()
         self._entries = []
         self._segment = None
         self._sent = 0
@@ -201,11 +177,11 @@ class ServerWriter:
         if not self._entries:
             return
         self._open_segment(session)
-        numbers = sorted(self._window)
+        numbers = self._window.numbers
         known = self._ask_known(session, [self._entries[number].digest for number in numbers])
         for number, held in zip(numbers, known, strict=True):
             if held:
-                self._let_go(number)
+                self._window.let_go(number)
 
     def _pump(self, session: TargetSession) -> None:
         """Everything added so far is on its way when this returns; acknowledgements that came are taken."""
@@ -222,7 +198,7 @@ class ServerWriter:
     def _store(self, session: TargetSession, number: int) -> None:
         assert self._segment is not None
         body = StoreRecord(segment=self._segment, digest=self._entries[number].digest)
-        session.connection.send(body, self._window[number])
+        session.connection.send(body, self._window.view(number))
         self._sent = number + 1
 
     def _refer(self, session: TargetSession) -> None:
@@ -253,12 +229,7 @@ class ServerWriter:
         answer = self._await_answer(session, KnownAnswer)
         assert isinstance(answer, KnownAnswer)
         if len(answer.known) != len(digests):
-            raise MediaFailed(
-                "ANR4803E",
-                server=self._mounts.target.name,
-                volume=self._name,
-                reason=f"{len(answer.known)} answers to {len(digests)} questions",
-            )
+            raise self._refused(f"{len(answer.known)} answers to {len(digests)} questions")
         return answer.known
 
     def _close_segment(self, session: TargetSession, expected: Receipt) -> Receipt:
@@ -292,20 +263,18 @@ class ServerWriter:
         """One frame: an acknowledgement is booked (None), what was expected is returned, a refusal is raised."""
         answer, _ = session.connection.expect(*expected, RecordsDurable, Refused)
         if isinstance(answer, Refused):
-            raise self._refusal(answer)
+            raise self._refused(str(from_refused(answer)))
         if not isinstance(answer, RecordsDurable):
             return answer
         if answer.segment == self._segment:
             durable = min(answer.records, self._sent)
-            for number in [number for number in self._window if number < durable]:
-                self._let_go(number)
+            self._window.let_go_below(durable)
             assert self._mount is not None
             self._mount.progress()
         return None
 
-    def _refusal(self, refused: Refused) -> MediaFailed:
-        told = from_refused(refused)
-        return MediaFailed("ANR4803E", server=self._mounts.target.name, volume=self._name, reason=str(told))
+    def _refused(self, reason: str) -> MediaFailed:
+        return MediaFailed("ANR4803E", server=self._mounts.target.name, volume=self._name, reason=reason)
 
     def _abort_segment(self, session: TargetSession, segment: int) -> None:
         """Best effort: what the target is not told now it collects later by itself."""
