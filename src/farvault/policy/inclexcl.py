@@ -105,7 +105,7 @@ def parse_statement(text: str, source: str = "") -> Statement:
             statement=text.strip(),
             reason="it needs a pattern" if len(words) < 2 else f"{words[most]!r} does not belong there",
         )
-    pattern = words[1].rstrip("/") or "/" if verb == "EXCLUDE.DIR" else words[1]
+    pattern = words[1].rstrip("/") or "/" if verb in ("EXCLUDE.DIR", "EXCLUDE.FS") else words[1]
     try:
         translate(pattern)
     except ValueError as error:

@@ -21,6 +21,8 @@ def translate(pattern: str) -> str:
         raise ValueError("the pattern must start with /")
     if len(pattern) > _MOST_CHARACTERS:
         raise ValueError(f"the pattern is longer than {_MOST_CHARACTERS} characters")
+    if len(pattern) > 1 and pattern.endswith("/"):
+        raise ValueError("the pattern must not end with /: it would match no file")
     runs: list[list[str]] = [[]]
     for component in _components(pattern[1:]):
         if component == _DIRECTORIES:
