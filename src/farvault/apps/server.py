@@ -15,16 +15,19 @@ import traceback
 
 from farvault import __version__
 from farvault.admin.instance import Instance
+from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
-from farvault.apps.targets import Targets
 from farvault.base.clock import Clock, SystemClock
 from farvault.base.errors import FarvaultError
 from farvault.base.log import Log, Sink
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import get_setting
 from farvault.media.interface import Device
+from farvault.media.server import ServerDevice
+from farvault.media.target import DefinedTarget
+from farvault.model.device_class import DeviceClass
 from farvault.processes.process import Processes
 from farvault.protocol.throttle import Throttle
 from farvault.seal.identity import Identity, fingerprint
@@ -127,10 +130,8 @@ class Server:
         undo.callback(lambda: self.log.say("ANR0991I", server=self.name))
 
     def _open_storage(self, settings: Settings, undo: contextlib.ExitStack) -> None:
-        self.targets = Targets(self.catalog, self.keyring, self.identity, self.log, self.clock)
-        self.devices = Devices(
-            self.catalog, self.folder.inside(settings.volumes_folder), self.targets.device, self._wrap_device
-        )
+        volumes = self.folder.inside(settings.volumes_folder)
+        self.devices = Devices(self.catalog, volumes, self._server_device, self._wrap_device)
         undo.callback(self.devices.close)
         self.storage = Storage(self.catalog, self.keyring, self.identity, self.devices, self.log, self.clock)
         undo.callback(self.storage.close)
@@ -179,9 +180,16 @@ class Server:
             identity=self.identity,
             log=self.log,
             clock=self.clock,
-            connect_server=self.targets.connect,
+            connect_server=lambda server: self._target(server.name).open_session().connection,
             halt=self.ask_to_stop,
         )
+
+    def _server_device(self, device_class: DeviceClass) -> Device:
+        """Virtual volumes: nothing is dialled before the first use."""
+        return ServerDevice(device_class, self._target(device_class.server_name), self.clock, self.log)
+
+    def _target(self, server_name: str) -> DefinedTarget:
+        return defined_target(self.catalog, self.keyring, self.identity, server_name, __version__)
 
     def _wrap_device(self, device: Device) -> Device:
         """Tests put a throttle or faults around each device here."""

@@ -8,13 +8,6 @@ from farvault.model.attribute import REQUIRED, Attribute, Choice, Integer, Name,
 
 GENERAL = "GENERAL"
 VIRTUAL_VOLUMES = "VIRTUALVOLUMES"
-SERVER_PASSWORD_CONTEXT = "setting SERVERPASSWORD"
-"""What our own sealed SERVERPASSWORD is bound to."""
-
-
-def secret_context(server_name: str, field: str) -> str:
-    """What a server definition's secret is bound to when it is sealed; `field`: "sealed_node_password", ..."""
-    return f"server {server_name} {field}"
 
 
 class Server(Noun, frozen=True, kw_only=True):

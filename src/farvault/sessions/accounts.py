@@ -12,6 +12,7 @@ import secrets
 import msgspec
 
 from farvault.admin.instance import Availability
+from farvault.admin.server_secrets import server_password_context
 from farvault.base.clock import Clock
 from farvault.base.errors import FarvaultError, LoginRefused
 from farvault.catalog import nouns
@@ -19,7 +20,7 @@ from farvault.catalog.catalog import Catalog
 from farvault.catalog.transaction import Snapshot
 from farvault.model.administrator import Administrator
 from farvault.model.node import Node
-from farvault.model.server import Server, secret_context
+from farvault.model.server import Server
 from farvault.protocol.login import ADMIN, NODE, SERVER, SOURCE, Account
 from farvault.protocol.messages import Hello
 from farvault.protocol.scram import Verifier, decoy_verifier, make_verifier, parse_verifier
@@ -98,7 +99,7 @@ class Accounts:
         server = nouns.find(r, Server, name)
         if server is None or not server.sealed_server_password:
             raise LoginRefused("ANR0450W", name=name, address=address)
-        password = self._keyring.open_secret(server.sealed_server_password, secret_context(name, "sealed_server_password"))
+        password = self._keyring.open_secret(server.sealed_server_password, server_password_context(name))
         return Account(
             verifier=parse_verifier(make_verifier(password.decode())), server_time=self._clock.now_seconds()
         )

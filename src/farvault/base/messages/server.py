@@ -47,17 +47,6 @@ ROWS: dict[str, Row] = {
     "ANR0903E": Row(
         "File {path} is missing.", "The instance is not complete.", "Bring the folder back from a backup."
     ),
-    # other servers
-    "ANR0906E": Row(
-        "Server {server} is not defined for virtual volumes.",
-        "Its definition has no PASSWORD of our node there.",
-        "UPDATE SERVER {server} PASSWORD=... or DELETE SERVER and DEFINE SERVER in the virtual-volume form.",
-    ),
-    "ANR0907I": Row("Server {server} is pinned: its certificate has fingerprint {fingerprint}."),
-    "ANR0908I": Row("Server {server} has registered our verification code."),
-    "ANR0909E": Row(
-        "This server has no SERVERPASSWORD.", "Other servers know us by it.", "SET SERVERPASSWORD, on both sides the same."
-    ),
     # stop
     "ANR0991I": Row("Server {server} is stopped."),
     "ANR2234W": Row("HALT: server {server} stops now; sessions and processes are ended."),
