@@ -1,18 +1,16 @@
-"""Sign-on without I/O: bodies in, bodies out. The states stand in two tables; `docs/protocol.md` is drawn from them.
+"""Sign-on without I/O: bodies in, bodies out.
 
-Both sides hash what they saw of each other: Hello, HelloAnswer and the server's certificate. That transcript is
-the channel binding of SCRAM and what a source's keys sign, so names, roles, features and nonces cannot be altered,
-cut, reflected or relayed: a change by anybody between the two ends the sign-on. After `Welcome` both are proven.
+Both sides hash what they saw of each other (`transcript.py`). That hash is the channel binding of SCRAM and what a
+source's keys sign, so names, roles, features and nonces cannot be altered, cut, reflected or relayed: a change by
+anybody between the two ends the sign-on. After `Welcome` both are proven.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
 import msgspec
@@ -21,6 +19,7 @@ from scramp.utils import ServerError
 
 from farvault.base.errors import LoginRefused
 from farvault.protocol.frames import ProtocolError
+from farvault.protocol.login_states import CLIENT_STEPS, SERVER_STEPS, State, next_state
 from farvault.protocol.messages import (
     Body,
     Hello,
@@ -35,6 +34,7 @@ from farvault.protocol.refusal import from_refused, to_refused
 from farvault.protocol.scram import BINDING, ITERATIONS_MAX, MECHANISM, Verifier, decoy_verifier
 from farvault.protocol.scram import make_verifier as make_verifier
 from farvault.protocol.scram import parse_verifier as parse_verifier
+from farvault.protocol.transcript import proof_text, transcript
 
 NODE: Final = "NODE"
 SOURCE: Final = "SOURCE"
@@ -43,56 +43,6 @@ SERVER: Final = "SERVER"
 ROLES: Final = frozenset({NODE, SOURCE, ADMIN, SERVER})
 NONCE_BYTES: Final = 32
 _NAME_MAX: Final = 64
-_ENCODE: Final = msgspec.msgpack.Encoder().encode
-
-
-class State(Enum):
-    """Where a sign-on stands; each side has its own table of the steps between them."""
-
-    START = "start"
-    HELLO_SENT = "hello sent"
-    FIRST_SENT = "first sent"
-    FINAL_SENT = "final sent"
-    AWAITS_HELLO = "awaits hello"
-    AWAITS_FIRST = "awaits first"
-    AWAITS_FINAL = "awaits final"
-    SIGNED_ON = "signed on"
-    REFUSED = "refused"
-
-
-CLIENT_STEPS: Final[Mapping[tuple[State, type[Body]], State]] = {
-    (State.HELLO_SENT, HelloAnswer): State.FIRST_SENT,
-    (State.HELLO_SENT, Refused): State.REFUSED,
-    (State.FIRST_SENT, ScramChallenge): State.FINAL_SENT,
-    (State.FIRST_SENT, Refused): State.REFUSED,
-    (State.FINAL_SENT, Welcome): State.SIGNED_ON,
-    (State.FINAL_SENT, Refused): State.REFUSED,
-}
-"""What the client may receive in each state, and the state after it. Anything else is a `ProtocolError`."""
-
-SERVER_STEPS: Final[Mapping[tuple[State, type[Body]], State]] = {
-    (State.AWAITS_HELLO, Hello): State.AWAITS_FIRST,
-    (State.AWAITS_FIRST, ScramFirst): State.AWAITS_FINAL,
-    (State.AWAITS_FINAL, ScramFinal): State.SIGNED_ON,
-}
-"""The same for the server, which refuses by itself: from any state to `REFUSED`."""
-
-
-def transcript(hello: Hello, answer: HelloAnswer, certificate_der: bytes) -> bytes:
-    """SHA-256 over what both sides saw. Bodies as this program encodes them, each after its length (u32 LE)."""
-    running = hashlib.sha256(b"farvault transcript 1\0")
-    for body in (hello, answer):
-        encoded = _ENCODE(body)
-        running.update(len(encoded).to_bytes(4, "little"))
-        running.update(encoded)
-    running.update(hashlib.sha256(certificate_der).digest())
-    return running.digest()
-
-
-def proof_text(purpose: str, signed_transcript: bytes, final: ScramFinal) -> bytes:
-    """What a source's identity key (`purpose` "identity") and code key ("code") sign. Each covers both keys."""
-    head = f"farvault {purpose} proof 1\0".encode()
-    return b"".join((head, signed_transcript, final.identity, final.code_key, bytes([final.force_sync])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +102,7 @@ class ClientLogin:
 
     def receive(self, body: Body) -> Body | None:
         """The next body to send; None when signed on. `LoginRefused` by either side, `ProtocolError`."""
-        state = _step(CLIENT_STEPS, self.state, body)
+        state = next_state(CLIENT_STEPS, self.state, body)
         self.state = State.REFUSED
         try:
             answer = self._respond(body)
@@ -274,7 +224,7 @@ class ServerLogin:
 
     def receive(self, body: Body) -> list[Body]:
         """What to send. `ProtocolError` for a body that may not come now or is none of SCRAM."""
-        state = _step(SERVER_STEPS, self.state, body)
+        state = next_state(SERVER_STEPS, self.state, body)
         self.state = State.REFUSED
         try:
             answer = self._respond(body)
@@ -343,8 +293,7 @@ class ServerLogin:
             self._scram.set_client_final(final.message)
         except ScramException as error:
             raise self._refusal_for(error) from None
-        if self.account is None:  # nobody has the password of a decoy
-            raise self._unknown
+        assert self.account is not None, "nobody has the password of a decoy"
         if self.account.refusal is not None:
             raise self.account.refusal
         if self.hello.role == SOURCE:
@@ -395,13 +344,6 @@ class ServerLogin:
         )
         code = self._verify(final.code_key, final.code_signature, proof_text("code", self._transcript, final))
         return identity and code
-
-
-def _step(steps: Mapping[tuple[State, type[Body]], State], state: State, body: Body) -> State:
-    try:
-        return steps[state, type(body)]
-    except KeyError:
-        raise ProtocolError(f"{type(body).__name__} while the sign-on is in state '{state.value}'") from None
 
 
 def _is_name(name: str) -> bool:

@@ -91,6 +91,11 @@ class Connection:
         self._room = memoryview(bytearray(64 * KIB))
 
     @property
+    def host(self) -> str:
+        """The peer's address without the port."""
+        return self.peer.rpartition(":")[0].strip("[]")
+
+    @property
     def fingerprint(self) -> str:
         """Of the peer's certificate, `AA:BB:...`; what a caller that trusts on first use writes down."""
         return fingerprint(self.peer_certificate_der)

@@ -18,7 +18,8 @@ from typing import Final
 
 from farvault.base.errors import LoginRefused, NotAvailable, PeerUnreachable
 from farvault.protocol.frames import ProtocolError
-from farvault.protocol.login import ServerLogin, State
+from farvault.protocol.login import ServerLogin
+from farvault.protocol.login_states import State
 from farvault.protocol.refusal import to_refused
 from farvault.protocol.verbs import End
 from farvault.seal.identity import Identity
@@ -45,13 +46,6 @@ class Limits:
 Serve = Callable[[Connection], None]
 Failed = Callable[[str, Exception], None]
 """(address, error): a connection ended by an error that the handler did not deal with."""
-
-
-def unused_port(host: str = "127.0.0.1") -> int:
-    """A port nobody listens on just now."""
-    with socket.create_server((host, 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def let_in(connection: Connection, login: ServerLogin) -> None:
