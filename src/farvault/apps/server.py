@@ -26,7 +26,6 @@ from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import get_setting
 from farvault.media.interface import Device
 from farvault.media.server import ServerDevice
-from farvault.media.target import DefinedTarget
 from farvault.model.device_class import DeviceClass
 from farvault.processes.process import Processes
 from farvault.protocol.throttle import Throttle
@@ -180,16 +179,14 @@ class Server:
             identity=self.identity,
             log=self.log,
             clock=self.clock,
-            connect_server=lambda server: self._target(server.name).open_session().connection,
             halt=self.ask_to_stop,
         )
 
     def _server_device(self, device_class: DeviceClass) -> Device:
         """Virtual volumes: nothing is dialled before the first use."""
-        return ServerDevice(device_class, self._target(device_class.server_name), self.clock, self.log)
-
-    def _target(self, server_name: str) -> DefinedTarget:
-        return defined_target(self.catalog, self.keyring, self.identity, server_name, __version__)
+        name = device_class.server_name
+        target = defined_target(self.catalog, self.keyring, self.identity, name, __version__)
+        return ServerDevice(device_class, target, self.clock, self.log)
 
     def _wrap_device(self, device: Device) -> Device:
         """Tests put a throttle or faults around each device here."""

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from farvault.admin.instance import Instance
 from farvault.base.errors import FarvaultError, LoginRefused, NotAvailable, PeerMisbehaved, PeerUnreachable
+from farvault.base.messages import message
 from farvault.catalog import nouns
 from farvault.model.node import Node
 from farvault.protocol.login import ADMIN, NODE, SERVER, SOURCE, Account, ServerLogin
@@ -184,12 +185,10 @@ class Dispatcher:
     # --- what is said ------------------------------------------------------------------------------------------
 
     def _say(self, entry: SessionEntry, message_id: str, **values: object) -> None:
-        self._instance.log.say(
-            message_id,
-            session=entry.number,
-            node=_node(entry),
-            **{"name": entry.name, "platform": entry.platform, **values},
+        said = message(
+            message_id, **{"session": entry.number, "name": entry.name, "platform": entry.platform, **values}
         )
+        self._instance.log.repeat(said, session=entry.number, node=_node(entry))
 
     def _note_start(self, login: ServerLogin, entry: SessionEntry) -> None:
         assert login.hello is not None

@@ -11,7 +11,6 @@ from farvault.base.errors import BadInput
 from farvault.catalog import nouns, objects
 from farvault.model.file_space import FileSpace
 from farvault.protocol.messages import (
-    Body,
     FileSpaceAnswer,
     FileSpaceRow,
     FileSpaces,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from farvault.base.clock import Clock
 from farvault.base.errors import FarvaultError, NotFound, PeerMisbehaved, PeerUnreachable
 from farvault.base.log import Log
+from farvault.base.messages import message
 from farvault.catalog import nouns
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.transaction import Snapshot
@@ -56,7 +57,8 @@ class NodeSession:
 
     def say(self, message_id: str, /, **values: object) -> None:
         """A line in the log that carries this session's number and node."""
-        self.log.say(message_id, session=self.number, node=self.node_name, **values)
+        said = message(message_id, session=self.number, node=self.node_name, **values)
+        self.log.repeat(said, session=self.number, node=self.node_name)
 
 
 Handler = Callable[[NodeSession, Incoming], None]
