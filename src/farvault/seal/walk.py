@@ -95,19 +95,24 @@ def _to_next_record(read_at: ReadAt, offset: int, size_bytes: int, header: Heade
             end < size_bytes and _starts_record(_try_read(read_at, end, ALIGNMENT_BYTES))
         ):
             return header.stored_bytes, False
-    position, zeros = offset, True
-    while position < size_bytes:
-        window = _try_read(read_at, position, min(_WINDOW_BYTES, size_bytes - position))
-        if window is None:  # some of it is unreadable: find out block by block which
-            window = _try_read(read_at, position, ALIGNMENT_BYTES) or bytes(ALIGNMENT_BYTES)
-            zeros = False
-        for start in range(ALIGNMENT_BYTES if position == offset else 0, len(window), ALIGNMENT_BYTES):
-            if _starts_record(window[start : start + ALIGNMENT_BYTES]):
-                zeros = zeros and not any(window[:start])
-                return position + start - offset, zeros
-        zeros = zeros and not any(window)
-        position += max(len(window), 1)
+    zeros = True
+    for position, block in _blocks(read_at, offset, size_bytes):
+        if position > offset and _starts_record(block):
+            return position - offset, zeros
+        zeros = zeros and block is not None and bytes(block).count(0) == len(block)
     return size_bytes - offset, zeros
+
+
+def _blocks(read_at: ReadAt, start: int, end: int) -> Iterator[tuple[int, Buffer | None]]:
+    """Every block with its position, read in large windows; None for one that cannot be read."""
+    for window_at in range(start, end, _WINDOW_BYTES):
+        window_end = min(window_at + _WINDOW_BYTES, end)
+        window = _try_read(read_at, window_at, window_end - window_at)
+        for position in range(window_at, window_end, ALIGNMENT_BYTES):
+            if window is None:  # some of it is unreadable: find out which
+                yield position, _try_read(read_at, position, min(ALIGNMENT_BYTES, window_end - position))
+            else:
+                yield position, window[position - window_at : position - window_at + ALIGNMENT_BYTES]
 
 
 def _starts_record(block: Buffer | None) -> bool:

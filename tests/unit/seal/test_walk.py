@@ -127,6 +127,15 @@ def test_a_place_that_cannot_be_read_costs_what_stands_there_and_no_more() -> No
     assert sum(not s.problem for s in steps) == len(RECORDS) - 1
 
 
+def test_two_damaged_headers_in_a_row_are_one_damaged_place() -> None:
+    damaged = bytearray(VOLUME)
+    first, second = len(RECORDS[0]), len(RECORDS[0]) + len(RECORDS[1])
+    damaged[first + 53] ^= 32
+    damaged[second + 10] ^= 64
+    bad = [(s.offset, s.length_bytes) for s in steps_of(damaged) if s.problem]
+    assert bad == [(first, len(RECORDS[1]) + len(RECORDS[2]))]
+
+
 @given(st.binary(max_size=300), st.integers(0, 5))
 @settings(deadline=None, max_examples=100)
 def test_any_bytes_can_be_walked(noise: bytes, repeat: int) -> None:
