@@ -131,9 +131,9 @@ class Server:
     def _open_storage(self, settings: Settings, undo: contextlib.ExitStack) -> None:
         volumes = self.folder.inside(settings.volumes_folder)
         self.devices = Devices(self.catalog, volumes, self._server_device, self._wrap_device)
-        undo.callback(self.devices.close)
         self.storage = Storage(self.catalog, self.keyring, self.identity, self.devices, self.log, self.clock)
         undo.callback(self.storage.close)
+        self.storage.recover()
         self.processes = Processes(self.log, self.clock)
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)
 
