@@ -34,9 +34,10 @@ WRITER_WAIT_SECONDS = 600.0
 class Catalog:
     """An open catalog. Any thread may call `read` and `write`; what they yield belongs to one thread."""
 
-    def __init__(self, path: str, row_key: bytes, clock: Clock) -> None:
+    def __init__(self, path: str, row_key: bytes, clock: Clock, vfs: str | None = None) -> None:
         """Use `create` or `open`; this opens a file that exists and brings its schema up to date."""
         self.path = path
+        self._vfs = vfs
         self._digester = RowDigester(row_key)
         self._lock_file = _lock(path)
         self._write_lock = threading.Lock()
@@ -69,11 +70,14 @@ class Catalog:
         return catalog
 
     @classmethod
-    def open(cls, path: str, row_key: bytes, clock: Clock) -> Catalog:
-        """Open what `create` made. `NotFound`; `MediaFailed` where it is damaged, newer than we are, or the key is wrong."""
+    def open(cls, path: str, row_key: bytes, clock: Clock, *, vfs: str | None = None) -> Catalog:
+        """Open what `create` made. `vfs`: another way to the disk, for tests of failing ones.
+
+        `NotFound`; `MediaFailed` where it is damaged, newer than we are, or the key is wrong.
+        """
         if not os.path.isfile(path):
             raise NotFound("ANR0133E", path=path)
-        return cls(path, row_key, clock)
+        return cls(path, row_key, clock, vfs)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Snapshot]:
@@ -148,7 +152,7 @@ class Catalog:
 
     def _connect_writer(self) -> apsw.Connection:
         with _translated(self.path):
-            connection = apsw.Connection(self.path, flags=apsw.SQLITE_OPEN_READWRITE)
+            connection = apsw.Connection(self.path, flags=apsw.SQLITE_OPEN_READWRITE, vfs=self._vfs)
             connection.execute(f"PRAGMA page_size={PAGE_BYTES}")  # counts only while the file is empty
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
@@ -165,7 +169,7 @@ class Catalog:
             if self._readers:
                 return self._readers.pop()
         with _translated(self.path):
-            connection = apsw.Connection(self.path, flags=apsw.SQLITE_OPEN_READWRITE)
+            connection = apsw.Connection(self.path, flags=apsw.SQLITE_OPEN_READWRITE, vfs=self._vfs)
             _set_up(connection, READER_CACHE_BYTES)
             connection.execute("PRAGMA query_only=ON")
             connection.wal_autocheckpoint(0)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+from farvault.catalog import extent_index
 from farvault.catalog.sequences import take_values
 from farvault.catalog.transaction import Snapshot, Transaction
 
-_PREFIX = struct.Struct(">q").unpack_from
 _SHARED_LOOK = 1000
 """How many users of a foreign extent are looked at to find one of the asking node's own."""
 
@@ -112,33 +111,16 @@ def add_aggregate(tx: Transaction, new: NewAggregate, now: int) -> tuple[int, li
         "INSERT INTO extents VALUES (?, ?, ?, ?, ?, ?)",
         [(*row, row_digest) for row, row_digest in zip(rows, row_digests, strict=True)],
     )
-    pool = new.domain_pool_id
-    tx.run_many(
-        "INSERT INTO extent_index VALUES (?, ?, ?)",
-        sorted((pool, _PREFIX(digest)[0], extent_id) for extent_id, _, _, _, digest in rows),
-    )
+    extent_index.add(tx, new.domain_pool_id, [(digest, extent_id) for extent_id, _, _, _, digest in rows])
     tx.extent_lengths.update(zip(ids, lengths, strict=True))
     return aggregate_id, ids
 
 
-def digest_prefix(digest: bytes) -> int:
-    """What the index is ordered by."""
-    prefix: int = _PREFIX(digest)[0]
-    return prefix
-
-
-def _readable(r: Snapshot, domain_pool_id: int, digests: Iterable[bytes]) -> Iterator[Found]:
+def _readable(r: Snapshot, domain_pool_id: int, digests: Iterable[bytes]) -> list[Found]:
     """Every stored extent with one of these digests that can be read; the newest one of each digest last."""
-    wanted = set(digests)
-    rows = r.each(
-        "SELECT e.digest, e.id, e.length_bytes, e.aggregate_id, a.node_id FROM extent_index i"
-        " JOIN extents e ON e.id = i.extent_id JOIN aggregates a ON a.id = e.aggregate_id"
-        " WHERE i.domain_pool_id = ? AND i.digest_prefix = ? ORDER BY i.extent_id",
-        [(domain_pool_id, prefix) for prefix in sorted({_PREFIX(digest)[0] for digest in wanted})],
-    )
-    found = [Found._make(row) for row in rows if row[0] in wanted]
+    found = [Found._make(row) for row in extent_index.candidates(r, domain_pool_id, digests)]
     good = readable_aggregates(r, {one.aggregate_id for one in found})
-    return (one for one in found if one.aggregate_id in good)
+    return [one for one in found if one.aggregate_id in good]
 
 
 def readable_aggregates(r: Snapshot, aggregate_ids: Iterable[int]) -> set[int]:

@@ -58,7 +58,9 @@ def _applied(connection: apsw.Connection, path: str) -> int:
         return 0
     if application != APPLICATION_ID:
         raise MediaFailed("ANR0135E", path=path, reason="it is not a Farvault catalog")
-    return len(connection.execute("SELECT number FROM migrations").fetchall())
+    return max(
+        int(str(number)) for (number,) in connection.execute("SELECT number FROM migrations").fetchall()
+    )
 
 
 def _key_check(row_key: bytes) -> bytes:

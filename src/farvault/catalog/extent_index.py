@@ -1,0 +1,93 @@
+"""From a digest to the extents that may have it.
+
+Digests come in random order: put into one large table, every stored file would dirty a page of its own. So entries
+are kept in three levels of one table, each a dozen times larger than the one before. New ones go into the small level
+2, which fits into the cache; in the order of their prefixes, a small range at a time, entries move on to level 1 and
+then to level 0. A look-up asks all three. Measured at 3 million files this stores them twice as fast.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+from farvault.catalog.transaction import Row, Snapshot, Transaction
+
+NEWEST_LEVEL = 2
+LEVEL_ENTRIES = {2: 1 << 16, 1: 1 << 20}
+"""How many entries a level holds before some move on; level 0 holds the rest."""
+MOVED_AT_LEAST = 1024
+
+_PREFIX = struct.Struct(">q").unpack_from
+_RANGE = (
+    " FROM extent_index WHERE level = ? AND (domain_pool_id, digest_prefix, extent_id) > (?, ?, ?)"
+    " AND (domain_pool_id, digest_prefix, extent_id) <= (?, ?, ?)"
+)
+_START = (-1, 0, 0)
+_END = (1 << 62, 0, 0)
+
+
+def add(tx: Transaction, domain_pool_id: int, entries: Iterable[tuple[bytes, int]]) -> None:
+    """Enter (digest, extent id) pairs of one domain."""
+    rows = sorted(
+        (NEWEST_LEVEL, domain_pool_id, _PREFIX(digest)[0], extent_id) for digest, extent_id in entries
+    )
+    tx.run_many("INSERT INTO extent_index VALUES (?, ?, ?, ?)", rows)
+    came = len(rows)
+    for level in LEVEL_ENTRIES:
+        if came:
+            came = _move_on(tx, level, came)
+
+
+def remove(tx: Transaction, entries: Iterable[tuple[int, bytes, int]]) -> None:
+    """Remove (domain pool, digest, extent id) entries, whatever their level."""
+    tx.run_many(
+        "DELETE FROM extent_index WHERE level IN (0, 1, 2) AND domain_pool_id = ? AND digest_prefix = ?"
+        " AND extent_id = ?",
+        sorted((domain, _PREFIX(digest)[0], extent_id) for domain, digest, extent_id in entries),
+    )
+
+
+def candidates(r: Snapshot, domain_pool_id: int, digests: Iterable[bytes]) -> list[Row]:
+    """(digest, extent id, length, aggregate id, node id of the aggregate) of each extent that has one of these
+    digests; the newest of a digest last."""
+    wanted = set(digests)
+    rows = r.each(
+        "SELECT e.digest, e.id, e.length_bytes, e.aggregate_id, a.node_id FROM extent_index i"
+        " JOIN extents e ON e.id = i.extent_id JOIN aggregates a ON a.id = e.aggregate_id"
+        " WHERE i.level IN (0, 1, 2) AND i.domain_pool_id = ? AND i.digest_prefix = ?",
+        [(domain_pool_id, prefix) for prefix in sorted({_PREFIX(digest)[0] for digest in wanted})],
+    )
+    return sorted((row for row in rows if row[0] in wanted), key=lambda row: int(row[1]))
+
+
+def _move_on(tx: Transaction, level: int, came: int) -> int:
+    """`came` entries have entered this level. Where it is full, move the next range of prefixes down; returns how many."""
+    entries, *cursor = tx.all(
+        "SELECT entries, domain_pool_id, digest_prefix, extent_id FROM extent_levels WHERE level = ?",
+        (level,),
+    )[0]
+    entries += came
+    moved = 0
+    if entries > LEVEL_ENTRIES[level]:
+        last = tx.one(
+            "SELECT domain_pool_id, digest_prefix, extent_id"
+            + _RANGE
+            + " ORDER BY domain_pool_id, digest_prefix, extent_id LIMIT 1 OFFSET ?",
+            (level, *cursor, *_END, max(MOVED_AT_LEAST, 2 * came)),
+        )
+        bounds = (level, *cursor, *(last or _END))
+        tx.run(
+            f"INSERT INTO extent_index SELECT {level - 1}, domain_pool_id, digest_prefix, extent_id{_RANGE}",
+            bounds,
+        )
+        moved = tx.run(f"DELETE{_RANGE}", bounds)
+        cursor = list(last or _START)
+        entries -= moved
+        if last is None:  # once around: count anew, deleted extents have left without a trace
+            entries = tx.all("SELECT COUNT(*) FROM extent_index WHERE level = ?", (level,))[0][0]
+    tx.run(
+        "UPDATE extent_levels SET entries = ?, domain_pool_id = ?, digest_prefix = ?, extent_id = ? WHERE level = ?",
+        (entries, *cursor, level),
+    )
+    return moved
