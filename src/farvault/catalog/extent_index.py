@@ -23,6 +23,10 @@ _RANGE = (
     " FROM extent_index WHERE level = ? AND (domain_pool_id, digest_prefix, extent_id) > (?, ?, ?)"
     " AND (domain_pool_id, digest_prefix, extent_id) <= (?, ?, ?)"
 )
+_LOOK_UP = " UNION ALL ".join(  # three probes cost half of one with IN
+    f"SELECT extent_id FROM extent_index WHERE level = {level} AND domain_pool_id = ?1 AND digest_prefix = ?2"
+    for level in (2, 1, 0)
+)
 _START = (-1, 0, 0)
 _END = (1 << 62, 0, 0)
 
@@ -52,13 +56,14 @@ def candidates(r: Snapshot, domain_pool_id: int, digests: Iterable[bytes]) -> li
     """(digest, extent id, length, aggregate id, node id of the aggregate) of each extent that has one of these
     digests; the newest of a digest last."""
     wanted = set(digests)
+    prefixes = sorted({_PREFIX(digest)[0] for digest in wanted})
+    ids = r.each(_LOOK_UP, [(domain_pool_id, prefix) for prefix in prefixes])
     rows = r.each(
-        "SELECT e.digest, e.id, e.length_bytes, e.aggregate_id, a.node_id FROM extent_index i"
-        " JOIN extents e ON e.id = i.extent_id JOIN aggregates a ON a.id = e.aggregate_id"
-        " WHERE i.level IN (0, 1, 2) AND i.domain_pool_id = ? AND i.digest_prefix = ?",
-        [(domain_pool_id, prefix) for prefix in sorted({_PREFIX(digest)[0] for digest in wanted})],
+        "SELECT e.digest, e.id, e.length_bytes, e.aggregate_id, a.node_id FROM extents e"
+        " JOIN aggregates a ON a.id = e.aggregate_id WHERE e.id = ?",
+        sorted(ids),
     )
-    return sorted((row for row in rows if row[0] in wanted), key=lambda row: int(row[1]))
+    return [row for row in rows if row[0] in wanted]
 
 
 def _move_on(tx: Transaction, level: int, came: int) -> int:

@@ -7,7 +7,7 @@ a bounded piece of work, so that a write transaction stays short also where a fi
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from farvault.catalog import extent_index, object_rows
@@ -17,6 +17,7 @@ from farvault.model.stored_object import ObjectState, ObjectType
 
 WORK_LIMIT = 2048
 """Objects and extents handled in one call: well under 100 ms."""
+_BATCH = 100
 
 
 class FreedSpan(NamedTuple):
@@ -51,10 +52,9 @@ def delete_objects(tx: Transaction, ids: Iterable[int], limit: int = WORK_LIMIT)
     used: set[int] = set()
     done: list[ObjectColumns] = []
     room = limit
-    for position, row in enumerate(rows):
-        extents = _extent_ids(tx, row.id, room + 1)
+    for row, extents in _with_extents(tx, rows, limit + 1):
         if len(extents) > room:
-            left = [other.id for other in rows[position:]] + left
+            left = [other.id for other in rows[len(done) :]] + left
             if not done:
                 used.update(_shorten(tx, row, room))
             break
@@ -92,9 +92,17 @@ def unfinished_deletions(r: Snapshot) -> list[int]:
     return [row[0] for row in r.all("SELECT object_id FROM deletions ORDER BY object_id")]
 
 
-def _extent_ids(tx: Transaction, object_id: int, limit: int) -> list[int]:
-    sql = "SELECT extent_id FROM object_extents WHERE object_id = ? ORDER BY offset_bytes DESC LIMIT ?"
-    return [row[0] for row in tx.all(sql, (object_id, limit))]
+def _with_extents(
+    tx: Transaction, rows: list[ObjectColumns], most: int
+) -> Iterator[tuple[ObjectColumns, list[int]]]:
+    """Each row with its extents, `most` of them where it has more."""
+    sql = "SELECT object_id, extent_id FROM object_extents WHERE object_id = ? LIMIT ?"
+    for start in range(0, len(rows), _BATCH):
+        batch = rows[start : start + _BATCH]
+        found: dict[int, list[int]] = {row.id: [] for row in batch}
+        for object_id, extent_id in tx.each(sql, [(row.id, most) for row in batch]):
+            found[object_id].append(extent_id)
+        yield from ((row, found[row.id]) for row in batch)
 
 
 def _shorten(tx: Transaction, row: ObjectColumns, count: int) -> list[int]:

@@ -59,15 +59,15 @@ def fetch(r: Snapshot, ids: Iterable[int]) -> list[ObjectColumns]:
     return [ObjectColumns._make(row) for row in rows]
 
 
-def pairs_of(r: Snapshot, rows: Iterable[ObjectColumns]) -> list[Pairs]:
+def pairs_of(r: Snapshot, rows: Sequence[ObjectColumns]) -> list[Pairs]:
     """The pairs each row's digest covers."""
-    sql = "SELECT offset_bytes, extent_id FROM object_extents WHERE object_id = ? ORDER BY offset_bytes"
-    return [
-        ()
-        if row.state == ObjectState.OPEN
-        else tuple(number for pair in r.all(sql, (row.id,)) for number in pair)
-        for row in rows
-    ]
+    sql = "SELECT object_id, offset_bytes, extent_id FROM object_extents WHERE object_id = ? ORDER BY offset_bytes"
+    found: dict[int, list[int]] = {row.id: [] for row in rows}
+    for object_id, offset, extent_id in r.each(
+        sql, [(row.id,) for row in rows if row.state != ObjectState.OPEN]
+    ):
+        found[object_id] += (offset, extent_id)
+    return [tuple(found[row.id]) for row in rows]
 
 
 def replace_rows(tx: Transaction, rows: Sequence[ObjectColumns]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import NamedTuple
 
 from farvault.base.errors import NotFound
@@ -54,6 +54,8 @@ class InventoryRow(NamedTuple):
 
 ExtentRow = tuple[int, bytes, int, int]
 """(extent id, digest, length, aggregate id)."""
+_CONTENTS_BATCH = 100
+"""Objects whose extents are fetched together: a call each costs as much as the fetch, big files need memory."""
 
 
 # --- taking in -----------------------------------------------------------------------------------------------------
@@ -249,11 +251,16 @@ def object_ids(r: Snapshot, file_space_id: int, limit: int = 1000) -> list[int]:
 def contents(r: Snapshot, ids: Iterable[int]) -> Iterator[tuple[int, list[ExtentRow]]]:
     """For each number, in the order given: its extents in file order (none for one that is not there)."""
     sql = (
-        "SELECT e.id, e.digest, e.length_bytes, e.aggregate_id FROM object_extents x"
+        "SELECT x.object_id, e.id, e.digest, e.length_bytes, e.aggregate_id FROM object_extents x"
         " JOIN extents e ON e.id = x.extent_id WHERE x.object_id = ? ORDER BY x.offset_bytes"
     )
-    for object_id in ids:
-        yield object_id, r.all(sql, (object_id,))
+    asked = iter(ids)
+    while batch := list(islice(asked, _CONTENTS_BATCH)):
+        found: dict[int, list[ExtentRow]] = {object_id: [] for object_id in batch}
+        for row in r.each(sql, [(object_id,) for object_id in found]):
+            found[row[0]].append((row[1], row[2], row[3], row[4]))
+        for object_id in batch:
+            yield object_id, found[object_id]
 
 
 def owned(r: Snapshot, node_id: int, ids: Iterable[int]) -> list[int]:
@@ -264,6 +271,16 @@ def owned(r: Snapshot, node_id: int, ids: Iterable[int]) -> list[int]:
         [(one, node_id) for one in ids],
     )
     return [row[0] for row in rows]
+
+
+def owned_kinds(r: Snapshot, node_id: int, ids: Iterable[int]) -> list[tuple[int, int]]:
+    """(number, kind) of those of these numbers that are visible objects of this node."""
+    rows = r.each(
+        "SELECT o.id, o.kind FROM objects o JOIN file_spaces f ON f.id = o.file_space_id"
+        " WHERE o.id = ? AND f.node_id = ? AND o.state <> 0",
+        [(one, node_id) for one in ids],
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 # --- changing ------------------------------------------------------------------------------------------------------
