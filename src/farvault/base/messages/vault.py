@@ -46,15 +46,51 @@ ROWS: dict[str, Row] = {
     "ANR4808I": Row(
         "Certificate of server {server} was seen for the first time and is pinned: {fingerprint}."
     ),
-    "ANR4809I": Row("Server {server} has stored our verification code; sessions may now write there."),
-    "ANR4811E": Row(
-        "Server {server} cannot be a target: its definition has no node password.",
-        "Only the virtual-volume form of DEFINE SERVER can be named in a device class.",
-        "UPDATE SERVER {server} PASSWORD=.",
-    ),
     "ANR4812E": Row(
         "Volume {volume} exists at target server {server} already.",
         "The catalog here does not know it, perhaps because it was restored from an older state.",
         "The next number is tried. RECONCILE VOLUMES compares both sides.",
+    ),
+    # at the target
+    "ANR4850I": Row(
+        "Segment of virtual volume {volume} is complete for node {node}: {records} records, {size} bytes, receipt {number}."
+    ),
+    "ANR4851W": Row(
+        "Virtual volume {volume} of node {node} could not be stored: {reason}",
+        "The source is told the same. What it had stored before is not touched.",
+        "Remove the cause; the source tries again or has to be told to.",
+    ),
+    "ANR4852E": Row(
+        "{verb} refused: this session of node {node} is read-only.",
+        "It did not prove the verification code, or the identity, that is registered for the node.",
+        "At the rightful source: UPDATE SERVER FORCESYNC=YES. A third server may read, never change.",
+    ),
+    "ANR4853E": Row(
+        "Segment {number} of node {node} is not open in this session.",
+        "It was closed, given up, or is another session's.",
+        "The source opens it anew.",
+    ),
+    "ANR4854E": Row(
+        "Virtual volume {volume} of node {node}: a record is not the one it was announced as.",
+        "Its digest differs. Nothing of it was kept.",
+        "Check the source's memory and disks.",
+    ),
+    "ANR4855E": Row(
+        "Virtual volume {volume} of node {node}: the source counts {told} records, {came} came, or their digests differ.",
+        "The segment was not kept.",
+        "The source sends it again.",
+    ),
+    "ANR4857E": Row(
+        "Virtual volume {volume} of node {node}: a record is referred to that is not here.",
+        "It was deleted meanwhile, or never was this node's.",
+        "The source sends its bytes.",
+    ),
+    "ANR4858I": Row(
+        "Virtual volume {volume} of node {node} is marked for deletion; it goes after {days} days."
+    ),
+    "ANR4859W": Row(
+        "Damage found: the record at offset {offset} of volume {volume} is not what was stored there.",
+        "It is marked and read from a copy where there is one.",
+        "RESTORE STGPOOL brings it back from a copy pool; a source's next BACKUP STGPOOL sends it again.",
     ),
 }

@@ -1,0 +1,313 @@
+"""A source at work: the verbs of virtual volumes. One segment at a time is open in a session.
+
+A refused request is an answer and the session goes on. In a read-only session every verb that changes something is
+refused with the same message, whatever it asks for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from farvault.base.errors import FarvaultError, NotAuthorized, NotFound, PeerMisbehaved, PeerUnreachable
+from farvault.catalog import vault as rows
+from farvault.catalog.vault import SegmentRow as CatalogSegment
+from farvault.model.stored_object import ObjectKind
+from farvault.protocol.frames import ProtocolError
+from farvault.protocol.messages import (
+    AbortSegment,
+    Body,
+    CloseSegment,
+    Done,
+    KnownAnswer,
+    KnownRecords,
+    MarkVolume,
+    OpenSegment,
+    Ping,
+    QueryVolumes,
+    ReadRecords,
+    RecordAnswer,
+    RecordsDurable,
+    ReferRecords,
+    SegmentAnswer,
+    SegmentRow,
+    SignOff,
+    StoreRecord,
+    UnmarkVolume,
+    VerifyAnswer,
+    VerifyVolume,
+    Volumes,
+)
+from farvault.protocol.refusal import to_refused
+from farvault.protocol.verbs import BY_BODY
+from farvault.seal.digest import DIGEST_BYTES
+from farvault.sessions.node_policy import copy_group
+from farvault.sessions.node_session import NodeSession
+from farvault.storage.vault import Segment, Vault
+from farvault.storage.vault_volumes import VaultVolumes
+from farvault.transport.connection import Incoming
+
+IDLE_SECONDS: Final = 24 * 3600.0
+"""A source keeps its session for MOUNTRETENTION (up to a week); a dead one shows by TCP keepalive."""
+LINK_IDLE_SECONDS: Final = 0.05
+"""So long without a frame: what came is made durable and acknowledged, the source may be waiting for it."""
+ROWS_AT_ONCE: Final = 1000
+LONGEST_NAME: Final = 1024
+
+
+def serve_source(session: NodeSession, *, read_only: bool) -> None:
+    """Until the source signs off. `PeerUnreachable` and `PeerMisbehaved` (broken protocol) end it."""
+    source = _Source(session, read_only)
+    try:
+        source.serve()
+    finally:
+        source.leave()
+
+
+class _Source:
+    def __init__(self, session: NodeSession, read_only: bool) -> None:
+        self._session, self._connection = session, session.connection
+        self._read_only = read_only
+        self._volumes = VaultVolumes(session.storage, session.node_id)
+        self._segment: Segment | None = None
+        self._buffer: memoryview | None = None
+        self._answers: Mapping[type[Body], Callable[[Body], Body | None]] = {
+            OpenSegment: self._open_segment,
+            KnownRecords: self._known_records,
+            ReferRecords: self._refer_records,
+            CloseSegment: self._close_segment,
+            AbortSegment: self._abort_segment,
+            ReadRecords: self._read_records,
+            QueryVolumes: self._query_volumes,
+            MarkVolume: self._mark_volume,
+            UnmarkVolume: self._unmark_volume,
+            VerifyVolume: self._verify_volume,
+            Ping: lambda _: Done(),
+        }
+
+    def serve(self) -> None:
+        self._connection.idle_seconds = IDLE_SECONDS
+        while True:
+            self._rest_when_idle()
+            self._buffer = self._buffer or self._session.storage.buffers.take()
+            incoming = self._connection.receive(self._buffer)
+            if isinstance(incoming.body, SignOff):
+                return
+            try:
+                self._answer(incoming)
+            except (ProtocolError, PeerUnreachable):
+                raise
+            except FarvaultError as refusal:
+                self._connection.send(to_refused(refusal), request=incoming.request)
+
+    def leave(self) -> None:
+        """What an unfinished segment has received is kept for a while."""
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            segment.give_up()
+        self._volumes.rest()
+        if self._buffer is not None:
+            self._session.storage.buffers.give(self._buffer)
+
+    def _rest_when_idle(self) -> None:
+        segment = self._segment
+        if (
+            segment is not None
+            and segment.has_unflushed
+            and not self._connection.is_readable(LINK_IDLE_SECONDS)
+        ):
+            segment.flush()
+        if not self._connection.is_readable():
+            self._volumes.rest()
+
+    def _answer(self, incoming: Incoming) -> None:
+        body = incoming.body
+        if self._read_only and BY_BODY[type(body)].changes:
+            raise NotAuthorized("ANR4852E", node=self._session.node_name, verb=type(body).__name__)
+        if isinstance(body, StoreRecord):
+            self._store_record(body, incoming.tail)
+            return
+        answer = self._answers.get(type(body))
+        if answer is None:
+            raise ProtocolError(f"{type(body).__name__} where it is not allowed", self._session.node_name)
+        reply = answer(body)
+        if reply is not None:
+            self._connection.send(reply, request=incoming.request)
+
+    # --- taking in -------------------------------------------------------------------------------------------------
+
+    def _open_segment(self, body: Body) -> Body:
+        assert isinstance(body, OpenSegment)
+        _check_name(body.volume)
+        if body.offset_bytes < 0:
+            raise ProtocolError("a segment at a negative offset", self._session.node_name)
+        self._give_up()
+        try:
+            self._segment = Segment(
+                self._vault(), body.volume, body.offset_bytes, self._say_durable, self._say_failed
+            )
+        except FarvaultError as error:
+            self._log_failure(body.volume, error)
+            raise
+        return SegmentAnswer(segment=self._segment.object_id)
+
+    def _vault(self) -> Vault:
+        """Where this node's data goes now; `NotFound` says what is missing in its policy."""
+        session = self._session
+        with session.catalog.read() as r:
+            node = session.node(r)
+            group = copy_group(r, node, "", ObjectKind.ARCHIVE)
+        destination = session.storage.destination(group.destination)
+        return Vault(session.storage, destination, group.management_class, session.node_id, session.node_name)
+
+    def _store_record(self, body: StoreRecord, record: memoryview) -> None:
+        segment = self._open_one(body.segment)
+        assert self._buffer is not None
+        if segment.error is None:
+            buffer, self._buffer = self._buffer, None
+            segment.store(body.digest, record, buffer)
+
+    def _refer_records(self, body: Body) -> None:
+        assert isinstance(body, ReferRecords)
+        segment = self._open_one(body.segment)
+        if segment.error is None:
+            segment.refer(self._digests(body.digests))
+
+    def _known_records(self, body: Body) -> Body:
+        assert isinstance(body, KnownRecords)
+        digests = self._digests(body.digests)
+        with self._session.catalog.read() as r:
+            return KnownAnswer(known=rows.known_records(r, self._session.node_id, digests))
+
+    def _close_segment(self, body: Body) -> Body:
+        assert isinstance(body, CloseSegment)
+        segment = self._open_one(body.segment)
+        try:
+            receipt = segment.close(body.stored_bytes, body.records, body.digest)
+        except FarvaultError as error:
+            self._log_failure(segment.volume, error)
+            self._give_up()
+            raise
+        self._segment = None
+        self._session.say(
+            "ANR4850I", volume=receipt.volume, node=self._session.node_name, records=receipt.records,
+            size=receipt.stored_bytes, number=receipt.number,
+        )  # fmt: skip
+        return receipt
+
+    def _abort_segment(self, body: Body) -> Body:
+        assert isinstance(body, AbortSegment)
+        if self._segment is not None and self._segment.object_id == body.segment:
+            self._give_up()
+        return Done()
+
+    def _open_one(self, number: int) -> Segment:
+        if self._segment is None or self._segment.object_id != number:
+            raise NotFound("ANR4853E", number=number, node=self._session.node_name)
+        return self._segment
+
+    def _give_up(self) -> None:
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            segment.give_up()
+
+    def _say_durable(self, segment: Segment, records: int, stored_bytes: int) -> None:
+        """In the worker's thread."""
+        self._tell(RecordsDurable(segment=segment.object_id, records=records, stored_bytes=stored_bytes))
+
+    def _say_failed(self, segment: Segment, error: FarvaultError) -> None:
+        """In the worker's thread: the one answer to everything sent for this segment from now on."""
+        self._log_failure(segment.volume, error)
+        self._tell(to_refused(error))
+
+    def _tell(self, body: Body) -> None:
+        with contextlib.suppress(PeerUnreachable, PeerMisbehaved):  # the session's thread finds out by itself
+            self._connection.send(body)
+
+    def _log_failure(self, volume: str, error: FarvaultError) -> None:
+        self._session.say("ANR4851W", volume=volume, node=self._session.node_name, reason=str(error))
+
+    # --- giving out, listing, deleting -------------------------------------------------------------------------------
+
+    def _read_records(self, body: Body) -> None:
+        assert isinstance(body, ReadRecords)
+        wanted = [(span.offset_bytes, span.stored_bytes) for span in body.spans]
+        for record in self._volumes.read(body.volume, wanted):
+            if record is None:
+                self._connection.send(RecordAnswer(problem="missing or damaged"))
+            else:
+                self._connection.send(RecordAnswer(), record)
+
+    def _query_volumes(self, body: Body) -> Body:
+        assert isinstance(body, QueryVolumes)
+        after = ("", -1, -1)
+        while True:
+            with self._session.catalog.read() as r:
+                found = rows.list_volumes(
+                    r, self._session.node_id, body.pattern, after, ROWS_AT_ONCE, marked=body.marked
+                )
+            answer = Volumes(rows=tuple(map(_segment_row, found)), last=len(found) < ROWS_AT_ONCE)
+            if answer.last:
+                return answer
+            self._connection.send(answer)
+            after = (found[-1].volume, found[-1].offset_bytes, found[-1].object_id)
+
+    def _mark_volume(self, body: Body) -> Body:
+        assert isinstance(body, MarkVolume)
+        now = self._session.clock.now_seconds()
+        with self._session.catalog.write() as tx:
+            marked = rows.mark(
+                tx, self._session.node_id, body.volume, now, min(max(body.grace_days, 0), 9999)
+            )
+        if marked:
+            self._session.say(
+                "ANR4858I", volume=body.volume, node=self._session.node_name, days=body.grace_days
+            )
+        return Done()
+
+    def _unmark_volume(self, body: Body) -> Body:
+        assert isinstance(body, UnmarkVolume)
+        with self._session.catalog.write() as tx:
+            rows.unmark(tx, self._session.node_id, body.volume)
+        return Done()
+
+    def _verify_volume(self, body: Body) -> Body:
+        assert isinstance(body, VerifyVolume)
+        digests = self._digests(body.digests)
+        if len(digests) != len(body.spans):
+            raise ProtocolError(
+                f"{len(body.spans)} spans with {len(digests)} digests", self._session.node_name
+            )
+        wanted = [
+            (span.offset_bytes, span.stored_bytes, digest)
+            for span, digest in zip(body.spans, digests, strict=True)
+        ]
+        progress = VerifyAnswer(records=0, stored_bytes=0, damaged=(), last=True)
+        for progress in self._volumes.verify(body.volume, wanted):
+            if not progress.last:
+                self._connection.send(progress)
+        return progress
+
+    def _digests(self, joined: bytes) -> list[bytes]:
+        if len(joined) % DIGEST_BYTES:
+            raise ProtocolError("digests that are not whole", self._session.node_name)
+        return [joined[start : start + DIGEST_BYTES] for start in range(0, len(joined), DIGEST_BYTES)]
+
+
+def _segment_row(row: CatalogSegment) -> SegmentRow:
+    return SegmentRow(
+        row.volume,
+        row.offset_bytes,
+        row.stored_bytes,
+        row.records,
+        row.digest,
+        row.received_time,
+        row.marked_time,
+    )
+
+
+def _check_name(volume: str) -> None:
+    """It becomes a directory name in our catalog, never a path."""
+    if not 0 < len(volume) <= LONGEST_NAME or not volume.isprintable():
+        raise ProtocolError("a volume name that is none")
