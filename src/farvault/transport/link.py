@@ -3,8 +3,8 @@
 OpenSSL's objects must not be read and written at the same moment, and CPython 3.11 lets two threads do just that:
 it releases the GIL around each call and has no lock of its own. So the socket never blocks, every call into OpenSSL
 holds this link's lock, and waiting happens in `poll` without it: a reader that waits for an acknowledgement does
-not hold up a writer that fills the window. A call moves one TLS record (16 KiB), so the lock is held for
-microseconds; it is handed over in turn, since a plain lock may be taken by the same busy thread for ever.
+not hold up a writer that fills the window. Bulk moves in pieces, so the lock is held for a moment only; it is handed
+over in turn, since a plain lock may be taken by the same busy thread for ever.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import time
 from types import TracebackType
 from typing import Final
 
+from farvault.base.units import KIB
+
 _KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 _USER_TIMEOUT_MILLISECONDS: Final = 60_000
-_BURST: Final = 16
-"""TLS records moved before the lock is handed on."""
+_BURST_BYTES: Final = 256 * KIB
+"""Moved before the lock is handed on: some 100 microseconds of TLS."""
 
 
 class LinkCut(Exception):
@@ -100,23 +102,14 @@ class Link:
         position, end = 0, data.nbytes
         patience = time.monotonic() + seconds_without_progress
         while position < end:
-            before = position
             try:
-                with self._turn:
-                    for _ in range(_BURST):
-                        position += self._tls.write(data[position:])
-                        if position == end:
-                            return
+                with self._turn:  # a write that has to wait is taken up again with the same bytes
+                    position += self._tls.write(data[position : position + _BURST_BYTES])
+                patience = time.monotonic() + seconds_without_progress
             except ssl.SSLWantWriteError:
-                if position > before:
-                    patience = time.monotonic() + seconds_without_progress
                 self._wait(self._writable, patience if deadline is None else min(patience, deadline))
-            except ssl.SSLWantReadError:
-                self._wait(_poll_once(self._tls), patience)
             except OSError as error:
                 raise self._cut(error) from None
-            except ValueError:  # closed under us
-                raise self._cut(None) from None
 
     def read(self, into: memoryview, deadline: float | None, at_least: int | None = None) -> int:
         """Fill `into`, or at least `at_least` bytes of it; returns how many came."""
@@ -125,21 +118,18 @@ class Link:
         while position < wanted:
             try:
                 with self._turn:
-                    for _ in range(_BURST):
+                    limit = min(wanted, position + _BURST_BYTES)
+                    while position < limit:
                         got: int = self._tls.read(end - position, into[position:])  # type: ignore[assignment]
                         if not got:
                             raise self._cut(None)
                         position += got
-                        if position >= wanted:
-                            return position
             except ssl.SSLWantReadError:
                 self._wait(self._readable, deadline)
-            except ssl.SSLWantWriteError:
-                self._wait(_poll_once(self._tls, select.POLLOUT), deadline)
+            except ssl.SSLWantWriteError:  # TLS answers something of its own, a new key
+                self._wait(_poll_for_writing(self._tls), deadline)
             except OSError as error:
                 raise self._cut(error) from None
-            except ValueError:
-                raise self._cut(None) from None
         return position
 
     def is_readable(self, timeout_seconds: float) -> bool:
@@ -180,12 +170,12 @@ class Link:
 def reason_of(error: BaseException) -> str:
     """An error of the network or of TLS in a few words."""
     if isinstance(error, ssl.SSLError):
-        return error.reason or str(error)
+        return getattr(error, "reason", None) or str(error)
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
-def _poll_once(tls: ssl.SSLSocket, events: int = select.POLLIN) -> select.poll:
-    """TLS wants the other direction than the caller: rare, so a poll object of its own is made for it."""
+def _poll_for_writing(tls: ssl.SSLSocket) -> select.poll:
+    """For the reader: the writer may be waiting in the link's own poll object, which serves one thread."""
     poll = select.poll()
-    poll.register(tls.fileno(), events)
+    poll.register(tls.fileno(), select.POLLOUT)
     return poll

@@ -190,9 +190,9 @@ class Listener:
             if self._failed is not None and not self._closing.is_set():
                 self._failed(guest.address, error)
         finally:
+            guest.close()
             with self._lock:
                 self._guests.discard(guest)
-            guest.close()
 
     def _receive_guest(self, guest: _Guest) -> None:
         try:
