@@ -63,7 +63,10 @@ def run_ahead(source: Iterable[Item], depth: int, name: str = "read-ahead") -> G
 
 
 class Conveyor(Generic[Item]):
-    """Hands items to a worker thread in order. `put` blocks while `depth` items wait; errors come back at `put` and `finish`."""
+    """Hands items to a worker thread in order. `offer` blocks while `depth` items wait; `finish` raises the first error.
+
+    After an error every further item is dropped.
+    """
 
     def __init__(self, work: Callable[[Item], None], depth: int, name: str = "conveyor") -> None:
         self._work = work
@@ -74,12 +77,11 @@ class Conveyor(Generic[Item]):
 
     @property
     def failed(self) -> bool:
-        """True once the work raised; what is put afterwards is dropped."""
+        """True once the work raised."""
         return self._error is not None
 
-    def put(self, item: Item) -> None:
-        """Hand over one item; raises what an earlier one raised."""
-        self._raise()
+    def offer(self, item: Item) -> None:
+        """Hand over one item."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
@@ -88,7 +90,8 @@ class Conveyor(Generic[Item]):
     def finish(self) -> None:
         """Wait until everything handed over is done; raises the first error."""
         self.stop()
-        self._raise()
+        if self._error is not None:
+            raise self._error
 
     def stop(self) -> None:
         """End the thread after what it holds; never raises."""
@@ -104,7 +107,3 @@ class Conveyor(Generic[Item]):
                     self._work(item)  # type: ignore[arg-type]
                 except BaseException as error:  # noqa: BLE001 - handed to the thread that asked
                     self._error = error
-
-    def _raise(self) -> None:
-        if self._error is not None:
-            raise self._error

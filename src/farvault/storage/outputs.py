@@ -49,8 +49,8 @@ class Output(Protocol):
         """All of it is durable."""
         ...
 
-    def close_full(self) -> None:
-        """No more goes on it: durable, closed, but still ours until the catalog has it or forgets it."""
+    def finish(self, *, full: bool) -> None:
+        """No more goes on it from us: durable, closed, but still ours until the catalog has it or forgets it."""
         ...
 
     def describe(self, volume: Volume, now: int) -> Volume:
@@ -124,9 +124,9 @@ class SequentialOutput:
             self._receipt = self._writer.commit() or self._receipt
             self._committed = self._position
 
-    def close_full(self) -> None:
-        self._full = True
+    def finish(self, *, full: bool) -> None:
         self.commit()
+        self._full = full
         self._close_writer()
 
     def describe(self, volume: Volume, now: int) -> Volume:
@@ -216,8 +216,9 @@ class RandomOutput:
             self._writer.commit()
             self._dirty = False
 
-    def close_full(self) -> None:
+    def finish(self, *, full: bool) -> None:  # noqa: ARG002 - its spans come back
         self.commit()
+        self._writer.close()
 
     def describe(self, volume: Volume, now: int) -> Volume:
         return msgspec.structs.replace(volume, last_written_time=now, mounts=volume.mounts + self._mounts)
@@ -236,7 +237,6 @@ class RandomOutput:
 
     def abandon(self) -> None:
         """The spans go back only after the writer is closed: nothing of ours may still be written into them."""
-        self._writer.abort()
         self._writer.close()
         for offset, length in self._reserved:
             self._free.release(offset, length)

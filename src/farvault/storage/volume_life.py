@@ -53,7 +53,8 @@ class VolumeLife:
     ) -> Volume:
         """DEFINE VOLUME: make the media and the row. `capacity_bytes` 0: the class's MAXCAPACITY (sequential only)."""
         definition = self._devices.device_class(pool.device_class)
-        capacity = max(capacity_bytes or definition.max_capacity_bytes, SMALLEST_CAPACITY_BYTES)
+        smallest = 0 if pool.is_random else SMALLEST_CAPACITY_BYTES
+        capacity = max(capacity_bytes or definition.max_capacity_bytes, smallest)
         volume = Volume(
             name=self._devices.full_name(pool.device_class, typed_name),
             pool_id=pool.id,
@@ -189,6 +190,10 @@ class VolumeLife:
         for volume in left:
             if volume.access != OFFSITE:
                 self.discard_scratch(volume, pools[volume.pool_id])
+
+    def report(self, error: FarvaultError) -> None:
+        """Say what went wrong with a volume where the work goes on elsewhere."""
+        self._log.repeat(error.message)
 
     def set_access(self, volume_id: int, access: str, because: FarvaultError) -> None:
         """After an error: READONLY (writing failed) or UNAVAILABLE (it cannot be opened), said in the log.

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 
 from farvault.base.clock import Clock
-from farvault.base.errors import InUse, MediaFailed, MediaFull, NotAvailable, NotFound
+from farvault.base.errors import FarvaultError, InUse, MediaFailed, MediaFull, NotAvailable, NotFound
 from farvault.catalog import nouns
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import get_setting
@@ -232,6 +232,8 @@ class Volumes:
                     with self._changed:
                         self._to_empty.discard(volume_id)
                     self._life.empty(volume_id)
+                except FarvaultError as error:  # what led here is durable already and must not fail by it
+                    self._life.report(error)
                 finally:
                     self._end_hold(volume_id)
 

@@ -1,0 +1,193 @@
+"""Copies sealed records from volume to volume as they are: no key, no new compression, the digest checked on the way.
+
+Reading, checking and writing overlap over a ring of reused buffers. Every window (256 MiB or 30 seconds) is made durable
+and stored in the catalog, so what was done stays done when the link breaks or somebody cancels. Where the device of the
+target pool can refer to what it holds already, only names travel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from farvault.base.disk import crash_point
+from farvault.base.errors import Cancelled, MediaFailed
+from farvault.base.pipeline import run_ahead
+from farvault.base.units import MIB
+from farvault.catalog import placements
+from farvault.catalog.placements import PlacementRow
+from farvault.catalog.transaction import Transaction
+from farvault.model.storage_pool import StoragePool
+from farvault.storage.reading import AggregateReader, Found, Lost
+from farvault.storage.storage import Storage
+from farvault.storage.writing import PoolWriter
+
+WINDOW_BYTES = 256 * MIB
+WINDOW_RECORDS = 10_000
+WINDOW_SECONDS = 30.0
+KNOWN_BATCH = 1000
+AHEAD = 4
+TRIES = 3
+"""How often a window is written again after a volume broke under it; each time on other volumes."""
+
+Stored = Callable[[Transaction, Sequence[int]], None]
+"""Called inside the storing transaction, before the placements, with the aggregates that get one now."""
+
+
+@dataclass(slots=True)
+class Copied:
+    """What was done. `lost`: aggregates that no allowed placement gave; each was said in the log."""
+
+    records: int = 0
+    stored_bytes: int = 0
+    referred: int = 0
+    """Of these records, how many the target held already: only their names travelled."""
+    lost: list[Lost] = field(default_factory=list)
+
+
+def copy_aggregates(
+    storage: Storage,
+    rows: Iterable[PlacementRow],
+    pool: StoragePool,
+    *,
+    allowed: Callable[[PlacementRow], bool] | None = None,
+    progress: Callable[[int, int], None] = lambda _records, _bytes: None,
+    raise_if_cancelled: Callable[[], None] = lambda: None,
+    on_store: Stored = lambda _tx, _ids: None,
+    exclude: Iterable[int] = (),
+    down: bool = False,
+) -> Copied:
+    """Put a copy of each row's aggregate into the pool. `rows` in the order in which they should be read.
+
+    `allowed`: which placements may be read (only copy pools, only one pool). `progress(records, bytes)` after each that
+    is written. `exclude`: volumes that must not receive anything. `down`: go on in the pool's successors when it is full.
+    An aggregate that is freed meanwhile is left out. Raises what ended the work; what was stored before stays.
+    """
+    copied = Copied()
+    source = iter(rows)
+    with contextlib.closing(storage.writer(pool, down=down, exclude=exclude)) as writer:
+        copy = _Copy(storage, writer, allowed, progress, raise_if_cancelled, on_store, copied)
+        while window := _next_window(source):
+            copy.window(window)
+    return copied
+
+
+def _next_window(source: Iterator[PlacementRow]) -> list[PlacementRow]:
+    window: list[PlacementRow] = []
+    size = 0
+    for row in source:
+        window.append(row)
+        size += row.stored_bytes
+        if size >= WINDOW_BYTES or len(window) >= WINDOW_RECORDS:
+            break
+    return window
+
+
+class _Copy:
+    """One run. `_placed` holds the aggregates written since the last store, in the order of the writer's places."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        writer: PoolWriter,
+        allowed: Callable[[PlacementRow], bool] | None,
+        progress: Callable[[int, int], None],
+        raise_if_cancelled: Callable[[], None],
+        on_store: Stored,
+        copied: Copied,
+    ) -> None:
+        self._storage, self._writer, self._allowed = storage, writer, allowed
+        self._progress, self._raise_if_cancelled, self._on_store = progress, raise_if_cancelled, on_store
+        self._copied = copied
+        self._placed: list[int] = []
+
+    def window(self, window: list[PlacementRow]) -> None:
+        """Write and store one window; on a broken volume write what is not stored yet once more, elsewhere."""
+        left = {row.aggregate_id: row for row in window}
+        for attempt in range(TRIES):
+            try:
+                self._write(left)
+                self._store(left)
+                return
+            except Cancelled:
+                self._store(left)  # what is written is worth keeping
+                raise
+            except MediaFailed:
+                self._writer.abort()
+                self._placed.clear()
+                if attempt == TRIES - 1:
+                    raise
+
+    def _write(self, left: dict[int, PlacementRow]) -> None:
+        began = self._storage.clock.monotonic_seconds()
+        wanted = self._refer(left)
+        with contextlib.closing(self._read(wanted)) as found:
+            for one in found:
+                self._raise_if_cancelled()
+                if isinstance(one, Lost):
+                    self._copied.lost.append(one)
+                    left.pop(one.aggregate_id)
+                    continue
+                self._writer.append(one.record, one.header.digest)
+                self._placed.append(one.aggregate_id)
+                self._progress(1, one.record.nbytes)
+                if self._storage.clock.monotonic_seconds() - began > WINDOW_SECONDS:
+                    self._store(left)
+                    began = self._storage.clock.monotonic_seconds()
+
+    def _refer(self, left: dict[int, PlacementRow]) -> list[int]:
+        """Put what the target holds already by name; returns the aggregates whose bytes must travel."""
+        if not self._storage.devices.device(self._writer.pool.device_class).capabilities.refers:
+            return list(left)
+        missing: list[int] = []
+        rows = iter(list(left.values()))
+        while batch := list(islice(rows, KNOWN_BATCH)):
+            self._raise_if_cancelled()
+            places = self._writer.append_known([r.digest for r in batch], [r.stored_bytes for r in batch])
+            for row, place in zip(batch, places, strict=True):
+                if place is None:
+                    missing.append(row.aggregate_id)
+                else:
+                    self._placed.append(row.aggregate_id)
+                    self._copied.referred += 1
+                    self._progress(1, row.stored_bytes)
+        return missing
+
+    def _read(self, wanted: list[int]) -> Generator[Found | Lost, None, None]:
+        """Read and check in a second thread, a few records ahead of the writer."""
+        with (
+            self._storage.buffers.ring(AHEAD) as ring,
+            contextlib.closing(run_ahead(self._read_into(ring, wanted), AHEAD, "copy")) as ahead,
+        ):
+            yield from ahead
+
+    def _read_into(self, ring: list[memoryview], wanted: list[int]) -> Iterator[Found | Lost]:
+        turn = 0
+        with contextlib.closing(AggregateReader(self._storage, self._allowed).read(wanted)) as records:
+            for one in records:
+                if isinstance(one, Found):
+                    kept = ring[turn][: one.record.nbytes]
+                    kept[:] = one.record
+                    one = one._replace(record=kept)
+                    turn = (turn + 1) % len(ring)
+                yield one
+
+    def _store(self, left: dict[int, PlacementRow]) -> None:
+        """Durable, then catalogued. An aggregate freed since it was read gets no placement."""
+        if not self._placed:
+            return
+        self._writer.sync()
+        crash_point("copy.window.before_catalog")
+        with self._storage.catalog.write() as tx:
+            alive = {one.id for one in placements.aggregates(tx, self._placed)}
+            kept = [one for one in self._placed if one in alive]
+            self._on_store(tx, kept)
+            self._writer.store(tx, [one if one in alive else None for one in self._placed])
+        crash_point("copy.window.after_catalog")
+        for one in self._placed:
+            row = left.pop(one)
+            self._copied.records += 1
+            self._copied.stored_bytes += row.stored_bytes
+        self._placed.clear()

@@ -1,0 +1,301 @@
+"""Reads aggregates, wherever an intact copy lies: best placement first, on damage or absence the next one.
+
+What is found damaged is marked in the catalog and said in the log, a volume that is not there becomes UNAVAILABLE; the
+reader goes on with a copy. `AggregateReader` gives sealed records, for copying and for the vault; `ObjectReader` gives a
+node what it asked to restore, never another node's bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from farvault.base.errors import (
+    FarvaultError,
+    LoginRefused,
+    MediaFailed,
+    NotAvailable,
+    NotFound,
+    PeerUnreachable,
+    RecordDamaged,
+)
+from farvault.base.messages import Message, message
+from farvault.base.pipeline import run_ahead
+from farvault.catalog import nouns, objects, placements
+from farvault.catalog.placements import PlacementRow
+from farvault.media.interface import Span
+from farvault.model.storage_pool import StoragePool
+from farvault.model.volume import READONLY, READWRITE, UNAVAILABLE
+from farvault.protocol.messages import MapRow
+from farvault.seal.compress import RAW, decompress
+from farvault.seal.pack import PackBuilder, parse
+from farvault.seal.record import CIPHER_NONE, Header, check, open_checked
+from farvault.storage.storage import Storage
+
+AHEAD = 3
+"""Opened packs the second thread is ahead of the sender; each holds a buffer."""
+RUN = 2000
+"""Records asked of one volume in one go."""
+_VOLUME_ERRORS = (MediaFailed, NotFound, NotAvailable, PeerUnreachable, LoginRefused)
+
+
+class Found(NamedTuple):
+    """An intact sealed record. `record` is valid until the next one is asked for."""
+
+    aggregate_id: int
+    header: Header
+    record: memoryview
+
+
+class Lost(NamedTuple):
+    """No placement gave it, and why."""
+
+    aggregate_id: int
+    reason: Message
+
+
+class AggregateReader:
+    """Reads records by aggregate. `allowed` may leave placements out (only copy pools, only one pool)."""
+
+    def __init__(self, storage: Storage, allowed: Callable[[PlacementRow], bool] | None = None) -> None:
+        self._storage = storage
+        self._allowed = allowed
+        self._pools: dict[int, StoragePool] = {}
+        self._gone_volumes: set[int] = set()
+
+    def read(
+        self, aggregate_ids: Iterable[int], *, in_order: bool = False
+    ) -> Generator[Found | Lost, None, None]:
+        """Every aggregate once; in the order given, or (faster) in the order in which they lie on their volumes."""
+        wanted = list(dict.fromkeys(aggregate_ids))
+        with self._storage.catalog.read() as r:
+            places = placements.of_aggregates(r, wanted)
+            self._pools = {pool.id: pool for pool in nouns.select(r, StoragePool)}
+        self._reasons: dict[int, Message] = {}
+        self._left = {one: [row for row in places[one] if self._may_be_read(row)] for one in wanted}
+        queue = deque(wanted if in_order else sorted(wanted, key=self._position))
+        while queue:
+            row = self._best(queue[0])
+            if row is None:
+                yield self._lost(queue.popleft())
+                continue
+            run = self._take_run(queue, row.volume_id)
+            yield from self._read_run(run, queue)
+            if row.volume_id in self._gone_volumes and not in_order:
+                queue = deque(sorted(queue, key=self._position))
+
+    # --- choosing ----------------------------------------------------------------------------------------------------
+
+    def _may_be_read(self, row: PlacementRow) -> bool:
+        """A damaged one too: as the last resort, its digest decides again."""
+        reachable = row.volume_access in (READWRITE, READONLY) and row.pool_access in (READWRITE, READONLY)
+        return reachable and (self._allowed is None or self._allowed(row))
+
+    def _best(self, aggregate_id: int) -> PlacementRow | None:
+        rows = self._left[aggregate_id]
+        while rows and rows[0].volume_id in self._gone_volumes:
+            del rows[0]
+        return rows[0] if rows else None
+
+    def _position(self, aggregate_id: int) -> tuple[int, int]:
+        row = self._best(aggregate_id)
+        return (row.volume_id, row.offset_bytes) if row else (-1, aggregate_id)
+
+    def _take_run(self, queue: deque[int], volume_id: int) -> list[PlacementRow]:
+        """From the front of the queue: what is best read from this volume."""
+        run: list[PlacementRow] = []
+        while queue and len(run) < RUN:
+            row = self._best(queue[0])
+            if row is None or row.volume_id != volume_id:
+                break
+            run.append(row)
+            queue.popleft()
+        return run
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _read_run(self, run: list[PlacementRow], queue: deque[int]) -> Iterator[Found | Lost]:
+        """One volume; what it does not give comes from elsewhere, and where it is gone goes back into the queue."""
+        done = 0
+        try:
+            with contextlib.closing(self._records(run)) as records:
+                for row, view in zip(run, records, strict=True):
+                    found = self._checked(row, view)
+                    done += 1
+                    yield found or self._fall_over(row)
+        except _VOLUME_ERRORS as error:
+            self._volume_gone(run[0], error)
+            for row in reversed(run[done:]):
+                self._reasons[row.aggregate_id] = error.message
+                queue.appendleft(row.aggregate_id)
+
+    def _records(self, run: Sequence[PlacementRow]) -> Generator[memoryview | None, None, None]:
+        class_name = self._pools[run[0].pool_id].device_class
+        with self._storage.volumes.open_reader(class_name, run[0].volume_name) as reader:
+            yield from reader.read_many(Span(row.offset_bytes, row.stored_bytes) for row in run)
+
+    def _checked(self, row: PlacementRow, view: memoryview | None) -> Found | None:
+        """The record if it is the one; else it is marked damaged there."""
+        reason = "it cannot be read"
+        if view is not None:
+            try:
+                header = check(view)
+                if header.digest == row.digest:
+                    return Found(row.aggregate_id, header, view)
+                reason = "another record lies there"
+            except RecordDamaged as damaged:
+                reason = damaged.message.text
+        self._mark_damaged(row, reason)
+        return None
+
+    def _fall_over(self, failed: PlacementRow) -> Found | Lost:
+        """One record whose first placement was damaged, from the next ones."""
+        rows = self._left[failed.aggregate_id]
+        rows[:] = [row for row in rows if row.volume_id != failed.volume_id]
+        while (row := self._best(failed.aggregate_id)) is not None:
+            try:
+                found = self._read_one(row)
+            except _VOLUME_ERRORS as error:
+                self._reasons[row.aggregate_id] = error.message
+                self._volume_gone(row, error)
+                continue
+            if found is not None:
+                return found
+            rows.remove(row)
+        return self._lost(failed.aggregate_id)
+
+    def _read_one(self, row: PlacementRow) -> Found | None:
+        with contextlib.closing(self._records([row])) as records:
+            view = next(records)
+            kept = (
+                None if view is None else memoryview(bytes(view))
+            )  # the reader closes before the caller looks
+        return self._checked(row, kept)
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    def _mark_damaged(self, row: PlacementRow, reason: str) -> None:
+        """Mark it, unless it moved or was deleted since we looked: then the place is somebody else's already."""
+        said = message("ANR1330E", volume=row.volume_name, offset=row.offset_bytes, reason=reason)
+        self._reasons[row.aggregate_id] = said
+        with self._storage.catalog.write() as tx:
+            now = placements.of_aggregates(tx, [row.aggregate_id])[row.aggregate_id]
+            here = [
+                one for one in now if (one.volume_id, one.offset_bytes) == (row.volume_id, row.offset_bytes)
+            ]
+            if here and not here[0].damaged:
+                placements.mark_damaged(tx, row.aggregate_id, row.volume_id, True)
+        if here:
+            self._storage.log.repeat(said)
+
+    def _volume_gone(self, row: PlacementRow, error: FarvaultError) -> None:
+        self._gone_volumes.add(row.volume_id)
+        if isinstance(error, NotFound | MediaFailed):
+            self._storage.life.set_access(row.volume_id, UNAVAILABLE, error)
+        else:
+            self._storage.log.repeat(error.message)
+
+    def _lost(self, aggregate_id: int) -> Lost:
+        reason = self._reasons.get(aggregate_id)
+        if reason is None:
+            with self._storage.catalog.read() as r:
+                rows = placements.of_aggregates(r, [aggregate_id])[aggregate_id]
+            reason = message("ANR1420W", volume=rows[0].volume_name if rows else "?")
+        return Lost(aggregate_id, reason)
+
+
+class SentPack(NamedTuple):
+    """What goes to the client: a pack and how it is compressed. `packed` is valid until the next one."""
+
+    codec: int
+    plain_bytes: int
+    packed: memoryview
+
+
+class ObjectReader:
+    """Reads objects for their node: first `maps`, then `packs`, then look at `lost`.
+
+    Numbers that are not the node's own are lost like those whose data is.
+    """
+
+    def __init__(self, storage: Storage, node_id: int, object_ids: Sequence[int]) -> None:
+        self._storage, self._node_id = storage, node_id
+        self._asked = object_ids
+        self.lost: list[int] = []
+        self.reason = ""
+        self._users: dict[int, list[int]] = {}
+        self._needed: dict[int, set[bytes]] = {}
+
+    def maps(self) -> Iterator[MapRow]:
+        """Which extents make up which object, in file order."""
+        with self._storage.catalog.read() as r:
+            own = objects.owned(r, self._node_id, self._asked)
+            self.lost = sorted(set(self._asked) - set(own))
+            for object_id, rows in objects.contents(r, own):
+                for _, digest, _, aggregate_id in rows:
+                    self._needed.setdefault(aggregate_id, set()).add(digest)
+                    users = self._users.setdefault(aggregate_id, [])
+                    if not users or users[-1] != object_id:
+                        users.append(object_id)
+                yield MapRow(object_id, b"".join(row[1] for row in rows), tuple(row[2] for row in rows))
+        if self.lost:
+            self.reason = "they are not this node's, or do not exist any more"
+
+    def packs(self) -> Generator[SentPack, None, None]:
+        """Every extent the maps name, most of them once, in the order they lie on the volumes."""
+        with (
+            self._storage.buffers.ring(AHEAD) as ring,
+            contextlib.closing(run_ahead(self._open_packs(ring), AHEAD, "restore")) as ahead,
+        ):
+            for pack in ahead:
+                if isinstance(pack, Lost):
+                    self._lose(pack)
+                else:
+                    yield pack
+
+    def _open_packs(self, ring: list[memoryview]) -> Iterator[SentPack | Lost]:
+        """In the second thread: check, decipher, and where others' extents are inside, pack anew."""
+        with self._storage.catalog.read() as r:
+            senders = {one.id: one.node_id for one in placements.aggregates(r, list(self._needed))}
+        turn = 0
+        with contextlib.closing(AggregateReader(self._storage).read(self._needed)) as found:
+            for one in found:
+                if isinstance(one, Lost):
+                    yield one
+                    continue
+                into = ring[turn]
+                turn = (turn + 1) % len(ring)
+                try:
+                    packed = self._packed(one, into)
+                    if senders.get(one.aggregate_id) == self._node_id:
+                        yield SentPack(one.header.codec, one.header.plain_bytes, packed)
+                    else:
+                        yield self._packed_anew(one, packed)
+                except (
+                    RecordDamaged
+                ) as damaged:  # its digest is right: it was sealed wrong, or with a key we lack
+                    yield Lost(one.aggregate_id, damaged.message)
+
+    def _packed(self, found: Found, into: memoryview) -> memoryview:
+        header = found.header
+        packed = open_checked(header, found.record, self._storage.keyring, into)
+        if header.cipher == CIPHER_NONE:  # a view of the reader's own buffer
+            into[: packed.nbytes] = packed
+            packed = into[: packed.nbytes]
+        return packed
+
+    def _packed_anew(self, found: Found, packed: memoryview) -> SentPack:
+        pack = parse(decompress(found.header.codec, packed, found.header.plain_bytes))
+        needed = self._needed[found.aggregate_id]
+        builder = PackBuilder("", "", 0, "")
+        for index, (digest, _) in enumerate(pack.directory.extents):
+            if digest in needed:
+                builder.add_extent(digest, pack.extent(index))
+        plain = memoryview(builder.build())
+        return SentPack(RAW, plain.nbytes, plain)
+
+    def _lose(self, lost: Lost) -> None:
+        self.lost = sorted({*self.lost, *self._users[lost.aggregate_id]})
+        self.reason = str(lost.reason)

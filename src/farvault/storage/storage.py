@@ -1,0 +1,151 @@
+"""The storage of one server: its pools and volumes, and the parts that taking in, reading and copying share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from farvault.base.clock import Clock
+from farvault.base.errors import FarvaultError, MediaFailed, MediaFull, NotAvailable, NotFound
+from farvault.base.log import Log
+from farvault.base.units import show_size
+from farvault.catalog import freeing, nouns, placements
+from farvault.catalog.catalog import Catalog
+from farvault.catalog.freeing import Freed, FreedSpan
+from farvault.catalog.placements import PlacementRow
+from farvault.catalog.transaction import Snapshot, Transaction
+from farvault.model.storage_pool import StoragePool
+from farvault.model.volume import FILLING, READWRITE, UNAVAILABLE, Volume
+from farvault.policy.destination import PoolState, Refusal, choose_pool, follow_chain
+from farvault.seal.identity import Identity
+from farvault.seal.keyring import Keyring
+from farvault.storage.buffers import Buffers
+from farvault.storage.devices import Devices
+from farvault.storage.free_space import FreeSpaces
+from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES
+from farvault.storage.volume_life import VolumeLife
+from farvault.storage.volumes import MOUNT_WAIT_SECONDS, Volumes
+from farvault.storage.writing import PoolWriter
+
+
+class Storage:
+    """One per server. `recover` once before the first session; `close` at the end.
+
+    `life`: define, empty, delete volumes (what commands call). `volumes`: who may use which. Deleting goes through
+    `freed` or `delete_objects`, so that space and empty volumes come back.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        keyring: Keyring,
+        identity: Identity,
+        devices: Devices,
+        log: Log,
+        clock: Clock,
+        *,
+        mount_wait_seconds: float = MOUNT_WAIT_SECONDS,
+    ) -> None:
+        self.catalog, self.keyring, self.identity = catalog, keyring, identity
+        self.devices, self.log, self.clock = devices, log, clock
+        self.buffers = Buffers()
+        self.spaces = FreeSpaces()
+        self.life = VolumeLife(catalog, devices, self.spaces, log, clock)
+        self.volumes = Volumes(catalog, devices, self.life, self.spaces, clock, mount_wait_seconds)
+        with catalog.read() as r:
+            self.spaces.load(r)
+
+    def recover(self) -> None:
+        """After a stop of any kind: cut torn tails, finish what was on its way in or out."""
+        self.life.finish_interrupted()
+        self.life.end_pending()
+        with self.catalog.read() as r:
+            unfinished = freeing.unfinished_deletions(r)
+        self.delete_objects(unfinished)
+        self._cut_torn_tails()
+
+    def close(self) -> None:
+        self.devices.close()
+
+    # --- pools ---------------------------------------------------------------------------------------------------
+
+    def destination(self, name: str) -> StoragePool:
+        """The primary pool a copy group names; `NotFound` where it cannot be one."""
+        with self.catalog.read() as r:
+            pool = nouns.find(r, StoragePool, name)
+        if pool is None or pool.is_copy:
+            raise NotFound("ANR0520W", pool=name)
+        return pool
+
+    def choose_pool(self, name: str, size_bytes: int) -> StoragePool:
+        """The first pool from `name` down its hierarchy that takes this size (TSM reference, storage 3.1)."""
+        with self.catalog.read() as r:
+            pools = {pool.name: pool for pool in nouns.select(r, StoragePool)}
+            chain = follow_chain(name, {pool.name: pool.next_pool for pool in pools.values()})
+            choice = choose_pool([self._state(r, pools[one]) for one in chain], size_bytes)
+        if choice.refusal is None:
+            return pools[choice.name]
+        if choice.refusal is Refusal.UNDEFINED:
+            raise NotFound("ANR0520W", pool=name)
+        if choice.refusal is Refusal.TOO_LARGE:
+            raise MediaFull("ANR0521W", pool=name, size=show_size(size_bytes))
+        if all(pools[one].access != READWRITE for one in chain):
+            raise NotAvailable("ANR0525W", pool=name, access=pools[name].access)
+        raise MediaFull("ANR0522W", pool=name)
+
+    def _state(self, r: Snapshot, pool: StoragePool) -> PoolState:
+        return PoolState(pool.name, pool.access, pool.max_size_bytes, self.volumes.free_bytes(r, pool))
+
+    def writer(self, pool: StoragePool, *, down: bool = True, exclude: Iterable[int] = ()) -> PoolWriter:
+        """Writes into the pool; with `down`, what it cannot take goes to its successors. `exclude`: volumes not to use."""
+
+        def successor(full: StoragePool, size_bytes: int) -> StoragePool:
+            if not full.next_pool:
+                raise MediaFull("ANR0522W", pool=full.name)
+            return self.choose_pool(full.next_pool, size_bytes)
+
+        return PoolWriter(self.volumes, self.life, self.clock, pool, successor if down else None, exclude)
+
+    # --- deleting --------------------------------------------------------------------------------------------------
+
+    def freed(self, tx: Transaction, freed: Freed) -> None:
+        """Call it in the transaction that freed something: once it is durable, spans and empty volumes come back."""
+        if freed.spans:
+            tx.after_commit.append(lambda: self.volumes.empty_if_free(self.spaces.give_back(freed.spans)))
+
+    def drop_placements(self, tx: Transaction, rows: Sequence[PlacementRow]) -> None:
+        """These aggregates do not lie there any more: space and empty volumes come back when it is durable."""
+        for row in rows:
+            placements.remove(tx, row.aggregate_id, row.volume_id)
+        spans = [FreedSpan(row.volume_id, row.offset_bytes, row.stored_bytes) for row in rows]
+        tx.after_commit.append(lambda: self.volumes.empty_if_free(self.spaces.give_back(spans)))
+
+    def delete_objects(
+        self, ids: Iterable[int], raise_if_cancelled: Callable[[], None] = lambda: None
+    ) -> tuple[int, int]:
+        """Delete for good, in short transactions; returns (objects, plain bytes no longer needed)."""
+        left = list(ids)
+        objects = live_bytes = 0
+        while left:
+            raise_if_cancelled()
+            with self.catalog.write() as tx:
+                done = freeing.delete_objects(tx, left)
+                self.freed(tx, done)
+            objects, live_bytes, left = objects + done.objects, live_bytes + done.live_bytes, done.left
+        return objects, live_bytes
+
+    def _cut_torn_tails(self) -> None:
+        """What a crash left behind the last catalogued byte of local volumes goes; a volume that lost bytes shows now."""
+        with self.catalog.read() as r:
+            pools = {pool.id: pool for pool in nouns.select(r, StoragePool)}
+            filling = nouns.select(r, Volume, status=FILLING, access=READWRITE)
+        for volume in filling:
+            device = self.devices.device(pools[volume.pool_id].device_class)
+            if device.capabilities.remote:
+                continue  # its target cuts when it is opened next; it need not be reachable now
+            try:
+                capacity = max(volume.capacity_bytes, SMALLEST_CAPACITY_BYTES)
+                device.open_writer(volume.name, volume.written_bytes, capacity).close()
+            except (MediaFailed, NotFound) as error:
+                self.life.set_access(volume.id, UNAVAILABLE, error)
+            except FarvaultError as error:
+                self.log.repeat(error.message)

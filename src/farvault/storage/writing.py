@@ -1,0 +1,216 @@
+"""Writes sealed records into a pool: volume after volume, down the pool's hierarchy when it is full.
+
+The order that keeps every promise: `append`..., `sync` (durable on the media), `store` inside the caller's catalog
+transaction, and only then may anybody be told. `abort` leaves media and catalog as they were before. Works the same for
+every device class; what a target says (receipts) is kept with the volume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from farvault.base.clock import Clock
+from farvault.base.disk import crash_point
+from farvault.base.errors import MediaFailed, MediaFull
+from farvault.catalog import nouns, placements
+from farvault.catalog.transaction import Transaction
+from farvault.model.storage_pool import StoragePool
+from farvault.model.volume import READONLY, Volume
+from farvault.storage.outputs import Output
+from farvault.storage.volume_life import VolumeLife
+from farvault.storage.volumes import Volumes
+
+END_OF_VOLUME = "ANR8341I"
+TRIES_WITHOUT_SPACE = 3
+"""Volumes of one pool tried while the device says that it has no room, before the pool counts as full."""
+
+
+class _Place(NamedTuple):
+    output: Output
+    offset_bytes: int
+    stored_bytes: int
+
+
+class PoolWriter:
+    """One writer into one pool (and its successors). One thread at a time; close it in any case.
+
+    `next_pool(full_pool, size)` names the successor that takes what a full pool cannot, or raises.
+    """
+
+    def __init__(
+        self,
+        volumes: Volumes,
+        life: VolumeLife,
+        clock: Clock,
+        pool: StoragePool,
+        next_pool: Callable[[StoragePool, int], StoragePool] | None = None,
+        exclude: Iterable[int] = (),
+    ) -> None:
+        self._volumes, self._life, self._clock = volumes, life, clock
+        self._pool = pool
+        self._next_pool = next_pool
+        self._exclude = set(exclude)
+        self._output: Output | None = None
+        self._finished: list[Output] = []
+        self._places: list[_Place] = []
+        self._unsynced = 0
+        self._without_space = 0
+
+    @property
+    def pool(self) -> StoragePool:
+        """Where the next record goes: the pool asked for, or a successor."""
+        return self._pool
+
+    def append(self, record: memoryview, digest: bytes) -> int:
+        """Put one record somewhere; returns its place: 0, 1, 2... since the last `store`.
+
+        `MediaFull` where neither the pool nor a successor has room. `MediaFailed` where a volume broke that holds
+        records not durable yet: they are lost, abort. The volume is READONLY then, a new try uses another.
+        """
+        while True:
+            output = self._output or self._open(record.nbytes)
+            try:
+                offset = output.put(record, digest)
+            except MediaFull as full:
+                self._leave(output, full)
+            except MediaFailed as error:
+                self._break(output, error)
+            else:
+                self._add(output, offset, record.nbytes)
+                return len(self._places) - 1
+
+    def append_known(self, digests: Sequence[bytes], lengths: Sequence[int]) -> list[int | None]:
+        """Where the device refers: put records it holds already by their digests; None marks those it does not hold."""
+        result: list[int | None] = []
+        while len(result) < len(digests):
+            done = len(result)
+            output = self._output or self._open(lengths[done])
+            if not output.refers:
+                return result + [None] * (len(digests) - done)
+            try:
+                offsets = output.put_known(list(digests[done:]), list(lengths[done:]))
+            except MediaFull as full:
+                self._leave(output, full)
+                continue
+            except MediaFailed as error:
+                self._break(output, error)
+                continue
+            for offset, length in zip(offsets, lengths[done : done + len(offsets)], strict=True):
+                result.append(None if offset is None else len(self._places))
+                if offset is not None:
+                    self._add(output, offset, length)
+        return result
+
+    def sync(self) -> None:
+        """Everything appended is durable. `MediaFailed`: it is not; abort."""
+        if self._output is not None and self._unsynced:
+            crash_point("writer.sync.before")
+            try:
+                self._output.commit()
+            except MediaFailed as error:
+                self._break(self._output, error)
+            self._unsynced = 0
+            crash_point("writer.sync.after")
+
+    def store(self, tx: Transaction, aggregate_ids: Sequence[int | None]) -> None:
+        """Inside the caller's transaction: what lies at place 0, 1, 2... is these aggregates (None: nothing after all).
+
+        When the transaction commits, the volumes that were filled are let go and the next window may begin.
+        """
+        if self._unsynced:
+            raise AssertionError("sync comes before store")
+        pairs = list(zip(self._places, aggregate_ids, strict=True))
+        rows = [
+            (number, place.output.volume.id, place.offset_bytes)
+            for place, number in pairs
+            if number is not None
+        ]
+        placements.add_many(tx, rows)
+        outputs = self._outputs()
+        now = self._clock.now_seconds()
+        for output in outputs:
+            row = nouns.by_id(tx, Volume, output.volume.id)
+            nouns.update(tx, output.describe(row, now))
+        unused = [place for place, number in pairs if number is None]
+        tx.after_commit.append(lambda: self._stored(outputs, unused))
+
+    def abort(self) -> None:
+        """Forget everything since the last store. Never raises; the writer may go on."""
+        outputs = self._outputs()
+        finished = set(map(id, self._finished))
+        self._output, self._finished, self._places, self._unsynced = None, [], [], 0
+        for output in outputs:
+            output.abandon()
+            self._volumes.release(output, mounted=id(output) not in finished)
+
+    def close(self) -> None:
+        """Let go of the volumes. What was not stored is as after `abort`."""
+        if self._places or self._finished:
+            self.abort()
+        elif self._output is not None:
+            output, self._output = self._output, None
+            output.abandon()
+            self._volumes.release(output)
+
+    # --- volumes come and go ---------------------------------------------------------------------------------------
+
+    def _outputs(self) -> list[Output]:
+        return [*self._finished, *([self._output] if self._output is not None else [])]
+
+    def _add(self, output: Output, offset: int, stored_bytes: int) -> None:
+        self._places.append(_Place(output, offset, stored_bytes))
+        self._unsynced += 1
+        self._without_space = 0
+
+    def _open(self, size_bytes: int) -> Output:
+        while True:
+            try:
+                if self._without_space >= TRIES_WITHOUT_SPACE:
+                    raise MediaFull("ANR0522W", pool=self._pool.name)
+                self._output = self._volumes.acquire_output(self._pool, size_bytes, self._exclude)
+                return self._output
+            except MediaFull:
+                if self._next_pool is None:
+                    raise MediaFull("ANR0522W", pool=self._pool.name) from None
+                self._pool = self._next_pool(self._pool, size_bytes)
+                self._without_space = 0
+
+    def _leave(self, output: Output, full: MediaFull) -> None:
+        """No more fits on this volume (it is FULL then), or the device under it has no room."""
+        end_of_volume = full.message.id == END_OF_VOLUME
+        self._exclude.add(output.volume.id)
+        if not end_of_volume:
+            self._life.report(full)
+            self._without_space += 1
+        try:
+            output.finish(full=end_of_volume)
+        except MediaFailed as error:
+            self._break(output, error)
+            return
+        self._output, self._unsynced = None, 0
+        if output.was_never_used and not any(place.output is output for place in self._places):
+            output.abandon()
+            self._volumes.release(output)
+        else:
+            self._finished.append(output)
+            self._volumes.unmount(output)
+
+    def _break(self, output: Output, error: MediaFailed) -> None:
+        """A write failed: the volume takes no more. Raises where records that were not durable went with it."""
+        self._exclude.add(output.volume.id)
+        self._life.set_access(output.volume.id, READONLY, error)
+        if any(place.output is output for place in self._places):
+            raise error
+        self._output = None
+        output.abandon()
+        self._volumes.release(output)
+
+    def _stored(self, outputs: list[Output], unused: list[_Place]) -> None:
+        for place in unused:
+            place.output.release_span(place.offset_bytes, place.stored_bytes)
+        for output in outputs:
+            output.stored()
+        finished, self._finished, self._places = self._finished, [], []
+        for output in finished:
+            self._volumes.release(output, mounted=False)
