@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from farvault.catalog import nouns
-from farvault.catalog.catalog import Transaction
+from farvault.catalog.transaction import Transaction
 from farvault.catalog.settings import set_setting
 from farvault.model import device_class, policy, storage_pool
 from farvault.model.administrator import Administrator
@@ -70,7 +70,8 @@ def _make_pools(tx: Transaction) -> None:
     for name in ("BACKUPPOOL", "ARCHIVEPOOL"):
         random = storage_pool.RANDOM
         nouns.insert(
-            tx, _made(StoragePool, random, name=name, device_class="DISK", variant=random, next_pool="FILEPOOL")
+            tx,
+            _made(StoragePool, random, name=name, device_class="DISK", variant=random, next_pool="FILEPOOL"),
         )
 
 
@@ -104,12 +105,20 @@ def _make_policy(tx: Transaction, now: int) -> None:
         )
         nouns.insert(
             tx,
-            _made(ManagementClass, name=STANDARD, description="Installed default management class", **place, **stamp),
+            _made(
+                ManagementClass,
+                name=STANDARD,
+                description="Installed default management class",
+                **place,
+                **stamp,
+            ),
         )
         for kind, pool in ((BACKUP, "BACKUPPOOL"), (ARCHIVE, "ARCHIVEPOOL")):
             nouns.insert(
                 tx,
-                _made(CopyGroup, kind, management_class=STANDARD, type=kind, destination=pool, **place, **stamp),
+                _made(
+                    CopyGroup, kind, management_class=STANDARD, type=kind, destination=pool, **place, **stamp
+                ),
             )
 
 

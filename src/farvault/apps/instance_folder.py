@@ -1,10 +1,10 @@
 """The folder of one server: what lies where, its settings file, its keys, and the lock that lets only one server use it.
 
-    farvault.toml     settings an administrator may edit; written last by init, so its presence means "complete"
-    server.lock       held by the running server; its text is "process-id port"
-    keys/             keyring, keyring.wrapped, server.pem (identity), console (local administrator's secret): mode 0600
-    catalog/          the catalog
-    volumes/          volume files of device classes that name no folder of their own
+farvault.toml     settings an administrator may edit; written last by init, so its presence means "complete"
+server.lock       held by the running server; its text is "process-id port"
+keys/             keyring, keyring.wrapped, server.pem (identity), console (local administrator's secret): mode 0600
+catalog/          the catalog
+volumes/          volume files of device classes that name no folder of their own
 """
 
 from __future__ import annotations

@@ -85,7 +85,9 @@ def _make(
     crash_point("instance.make.before_settings")
     folder.write_settings(settings)
     return Made(
-        message("ANR0992I", server=name, folder=folder.path), fingerprint(identity.certificate_der), recovery_code
+        message("ANR0992I", server=name, folder=folder.path),
+        fingerprint(identity.certificate_der),
+        recovery_code,
     )
 
 

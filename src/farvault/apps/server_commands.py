@@ -28,7 +28,13 @@ def server() -> None:
     help="Its first line is the administrator's password. Without it only -instance=FOLDER can sign on.",
 )
 def init(
-    folder: str, name: str, data_port: int, http_port: int, bind: str, admin: str, admin_password_file: str | None
+    folder: str,
+    name: str,
+    data_port: int,
+    http_port: int,
+    bind: str,
+    admin: str,
+    admin_password_file: str | None,
 ) -> None:
     """Make a new server in FOLDER; prints its fingerprint and, once, its recovery code."""
     from farvault.apps.instance_folder import Settings
@@ -45,7 +51,9 @@ def init(
         )
     click.echo(str(made.message))
     click.echo(f"\nFingerprint of the certificate:\n    {made.fingerprint}")
-    click.echo(f"\nRecovery code. Write it down and keep it elsewhere; it is shown only now:\n    {made.recovery_code}")
+    click.echo(
+        f"\nRecovery code. Write it down and keep it elsewhere; it is shown only now:\n    {made.recovery_code}"
+    )
     click.echo(f"\nRun the server:\n    farvault server run {folder}")
 
 

@@ -28,7 +28,9 @@ def volume() -> None:
 @volume.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
 @click.option("--list", "show_objects", is_flag=True, help="Also list the objects; needs --instance.")
-@click.option("--instance", type=click.Path(exists=True, file_okay=False), help="Folder whose keys open the records.")
+@click.option(
+    "--instance", type=click.Path(exists=True, file_okay=False), help="Folder whose keys open the records."
+)
 def check(paths: tuple[str, ...], show_objects: bool, instance: str | None) -> None:
     """Walk volume files, verify every record's digest, name every damaged place. Exit code 15 where there is damage."""
     keyring = _keyring(instance) if instance else None
@@ -75,7 +77,9 @@ def _show_record(path: str, read_at: ReadAt, step: Step, keyring: Keyring | None
             click.echo(f"{path}: at {step.offset}: {error.message}")
             return
         for found_object in directory.objects:
-            place = b"/".join([*found_object.directory.split(b"\0"), found_object.name]).decode(errors="replace")
+            place = b"/".join([*found_object.directory.split(b"\0"), found_object.name]).decode(
+                errors="replace"
+            )
             click.echo(f"  {directory.node} {directory.file_space} {place} {found_object.size_bytes:,}")
 
 

@@ -146,7 +146,11 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - a defect ends this session, never the server
             traceback.print_exc(file=sys.stderr)
             self._instance.log.say(
-                "ANR9999D", session=entry.number, node=_node(entry), place=f"session {entry.number}", error=repr(error)
+                "ANR9999D",
+                session=entry.number,
+                node=_node(entry),
+                place=f"session {entry.number}",
+                error=repr(error),
             )
             self._say(entry, "ANR0486W")
             with contextlib.suppress(FarvaultError):

@@ -52,7 +52,9 @@ def copy_group(r: Snapshot, node: Node, management_class: str, kind: int) -> Cop
     group_type = _GROUP_TYPE.get(ObjectKind(kind), "") if kind in set(ObjectKind) else ""
     group = nouns.find(r, CopyGroup, node.domain, ACTIVE, name, group_type) if group_type else None
     if group is None:
-        raise NotFound("ANR0560W", management_class=name, domain=node.domain, kind=group_type or f"kind {kind}")
+        raise NotFound(
+            "ANR0560W", management_class=name, domain=node.domain, kind=group_type or f"kind {kind}"
+        )
     return group
 
 

@@ -152,7 +152,9 @@ class _Batch:
 
     def add(self, row: objects.InventoryRow, with_attributes: bool) -> None:
         directories = self._directories
-        if not directories or directories[-1] != row.directory:  # ordered by directory: only the last can match
+        if (
+            not directories or directories[-1] != row.directory
+        ):  # ordered by directory: only the last can match
             directories.append(row.directory)
             self._bytes += len(row.directory)
         attributes = row.attributes if with_attributes else b""

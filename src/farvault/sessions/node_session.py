@@ -57,7 +57,7 @@ class NodeSession:
 
     def say(self, message_id: str, /, **values: object) -> None:
         """A line in the log that carries this session's number and node."""
-        said = message(message_id, session=self.number, node=self.node_name, **values)
+        said = message(message_id, **{"session": self.number, "node": self.node_name, **values})
         self.log.repeat(said, session=self.number, node=self.node_name)
 
 

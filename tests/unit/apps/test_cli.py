@@ -23,14 +23,21 @@ def _modules_after(statement: str) -> set[str]:
 
 def test_the_program_itself_loads_nothing_of_the_server() -> None:
     loaded = _modules_after("import farvault.apps.cli")
-    assert not {name for name in loaded if name.startswith("farvault.") and not name.startswith("farvault.apps")}
+    assert not {
+        name for name in loaded if name.startswith("farvault.") and not name.startswith("farvault.apps")
+    }
     assert "cryptography" not in loaded
     assert "apsw" not in loaded
 
 
 def test_the_client_does_not_load_the_server() -> None:
     loaded = _modules_after("from farvault.apps.cli import main; main.get_command(None, 'client')")
-    assert not loaded & {"apsw", "farvault.apps.server", "farvault.catalog.catalog", "farvault.storage.storage"}
+    assert not loaded & {
+        "apsw",
+        "farvault.apps.server",
+        "farvault.catalog.catalog",
+        "farvault.storage.storage",
+    }
 
 
 @pytest.mark.parametrize("name", ["server", "admin", "client", "volume", "demo"])

@@ -24,7 +24,8 @@ def test_settings_are_read_as_they_were_written(folder: InstanceFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["data_port = 99999", "data_port = 'x'", "no_such_setting = 1", "data_port = ", "max_sessions = 0"]
+    "text",
+    ["data_port = 99999", "data_port = 'x'", "no_such_setting = 1", "data_port = ", "max_sessions = 0"],
 )
 def test_a_mistake_in_the_settings_is_named(folder: InstanceFolder, text: str) -> None:
     Path(folder.settings_path).write_text(text)

@@ -88,7 +88,15 @@ def test_names_and_passwords_are_checked_before_anything_is_made(tmp_path: Path)
 def test_the_command_prints_what_must_be_kept_and_refuses_a_second_time(tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("sesame-1\n")
-    words = ["server", "init", str(tmp_path / "tokyo"), "--name", "tokyo", "--admin-password-file", str(password)]
+    words = [
+        "server",
+        "init",
+        str(tmp_path / "tokyo"),
+        "--name",
+        "tokyo",
+        "--admin-password-file",
+        str(password),
+    ]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
     assert re.search(r"([0-9A-F]{2}:){31}[0-9A-F]{2}", done.output)
@@ -100,12 +108,19 @@ def test_the_command_prints_what_must_be_kept_and_refuses_a_second_time(tmp_path
 
 @pytest.mark.parametrize(
     "label",
-    ["file.replace.before_rename#2", "instance.make.before_catalog", "catalog.commit.before", "instance.make.before_settings"],
+    [
+        "file.replace.before_rename#2",
+        "instance.make.before_catalog",
+        "catalog.commit.before",
+        "instance.make.before_settings",
+    ],
 )
 def test_killed_in_the_middle_the_next_try_says_what_to_do(tmp_path: Path, label: str) -> None:
     folder = str(tmp_path / "delhi")
     words = [sys.executable, "-m", "farvault", "server", "init", folder, "--name", "delhi"]
-    killed = subprocess.run(words, env={**os.environ, "FARVAULT_CRASH_AT": label}, capture_output=True, check=False)
+    killed = subprocess.run(
+        words, env={**os.environ, "FARVAULT_CRASH_AT": label}, capture_output=True, check=False
+    )
     assert killed.returncode == -9
     again = subprocess.run(words, capture_output=True, text=True, check=False)
     assert again.returncode == 10

@@ -41,7 +41,9 @@ def _joined(frames: list[Objects]) -> list[tuple[int, bytes, str]]:
 @pytest.mark.parametrize("count", [0, 1, BATCH_ROWS, BATCH_ROWS + 1, 3 * BATCH_ROWS + 7])
 def test_every_row_arrives_once_with_its_directory_and_class(count: int) -> None:
     frames = list(_batches(_rows(count, directories=50), True))
-    assert _joined(frames) == [(row.id, row.directory, row.management_class) for row in _rows(count, directories=50)]
+    assert _joined(frames) == [
+        (row.id, row.directory, row.management_class) for row in _rows(count, directories=50)
+    ]
     assert [frame.last for frame in frames] == [False] * (len(frames) - 1) + [True]
 
 

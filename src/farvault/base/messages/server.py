@@ -70,9 +70,13 @@ ROWS: dict[str, Row] = {
     "ANR0135E": Row(
         "The catalog {path} cannot be used: {reason}.", "", "Use the program and the files that belong to it."
     ),
-    "ANR0136E": Row("The catalog {path} exists already.", "", "Name another folder, or remove the old instance."),
+    "ANR0136E": Row(
+        "The catalog {path} exists already.", "", "Name another folder, or remove the old instance."
+    ),
     "ANR0137E": Row(
-        "The catalog could not be changed: another change took longer than {seconds} seconds.", "", "Try again later."
+        "The catalog could not be changed: another change took longer than {seconds} seconds.",
+        "",
+        "Try again later.",
     ),
     "ANR0138E": Row("The catalog is closed.", "The server is stopping.", "Try again when it is up."),
     "ANR0139E": Row(
@@ -81,14 +85,18 @@ ROWS: dict[str, Row] = {
         "Check the disk and the system's log, then start the server again.",
     ),
     "ANR0140E": Row(
-        "The {title} {name} cannot be deleted: others belong to it, or it holds data.", "", "Delete those first."
+        "The {title} {name} cannot be deleted: others belong to it, or it holds data.",
+        "",
+        "Delete those first.",
     ),
     "ANR0141E": Row(
         "{count} pieces of data that were known are gone meanwhile.",
         "They were deleted between the question and the end of the transaction. Nothing of it is kept.",
         "Send the transaction again.",
     ),
-    "ANR0142E": Row("Record {number} is not in the catalog any more.", "It was freed meanwhile.", "Start again."),
+    "ANR0142E": Row(
+        "Record {number} is not in the catalog any more.", "It was freed meanwhile.", "Start again."
+    ),
     "ANR0143E": Row(
         "Segment of volume {volume}: the source counts {told} records, {came} came.",
         "It would not be what the source believes, so it is not kept.",
@@ -118,7 +126,9 @@ ROWS: dict[str, Row] = {
     "ANR2150E": Row("Administrator {name} is already registered.", "", "Use another name, or UPDATE ADMIN."),
     "ANR2381E": Row("Storage pool {name} is already defined.", "", "Use another name, or UPDATE STGPOOL."),
     "ANR2382E": Row("Storage pool {name} is not defined.", "", "QUERY STGPOOL shows those there are."),
-    "ANR2401E": Row("Volume {name} is not defined in a storage pool.", "", "QUERY VOLUME shows those there are."),
+    "ANR2401E": Row(
+        "Volume {name} is not defined in a storage pool.", "", "QUERY VOLUME shows those there are."
+    ),
     "ANR2404E": Row("Volume {name} is already defined in a storage pool.", "", "Use another name."),
     "ANR8201E": Row("Device class {name} is not defined.", "", "QUERY DEVCLASS shows those there are."),
     "ANR8202E": Row("Device class {name} is already defined.", "", "Use another name, or UPDATE DEVCLASS."),

@@ -2,7 +2,9 @@
 
 from farvault.base.messages import Row
 
-_LOOK_AT_NAME = "Check the name, and the server it was sent to; QUERY NODE and QUERY ADMIN list what is registered."
+_LOOK_AT_NAME = (
+    "Check the name, and the server it was sent to; QUERY NODE and QUERY ADMIN list what is registered."
+)
 
 ROWS: dict[str, Row] = {
     # life of a session
@@ -18,7 +20,9 @@ ROWS: dict[str, Row] = {
         "An administrator has disabled new sessions, or the server is stopping.",
         "Try again later, or ask the administrator.",
     ),
-    "ANR0422W": Row("Session refused for node {name} ({address}): the node is not registered.", "", _LOOK_AT_NAME),
+    "ANR0422W": Row(
+        "Session refused for node {name} ({address}): the node is not registered.", "", _LOOK_AT_NAME
+    ),
     "ANR0423W": Row(
         "Session refused for administrator {name} ({address}): the administrator is not registered.",
         "",
@@ -30,7 +34,9 @@ ROWS: dict[str, Row] = {
         "Type it again, or have an administrator set a new one with UPDATE NODE or UPDATE ADMIN.",
     ),
     "ANR0430W": Row(
-        "Session refused for node {name} ({address}): the node is locked.", "", "An administrator can UNLOCK NODE."
+        "Session refused for node {name} ({address}): the node is locked.",
+        "",
+        "An administrator can UNLOCK NODE.",
     ),
     "ANR0431W": Row(
         "Session refused for administrator {name} ({address}): the administrator is locked.",
@@ -63,17 +69,16 @@ ROWS: dict[str, Row] = {
         "Something connected that does not speak the protocol, gave up, or took too long.",
         "None, where it is a port scan; else check that both programs have the same version.",
     ),
-    "ANR0444W": Row(
-        "Session {session} ({name}): verb {verb} came where it is not allowed.", "", "Use programs of the same version."
-    ),
     "ANR0445W": Row(
-        "Session {session} ({name}): a transaction of {objects} objects is larger than TXNGROUPMAX {most}.",
+        "Node {node}: a transaction has more than {most} objects (TXNGROUPMAX).",
         "",
-        "Use a program of the same version.",
+        "Use a program of the same version, or raise the value: UPDATE NODE {node} TXNGROUPMAX=.",
     ),
     # ended early
     "ANR0480W": Row("Session {session} for {name} ({platform}) terminated: the connection was cut. {reason}"),
-    "ANR0482W": Row("Session {session} for {name} ({platform}) terminated: idle for more than {minutes} minutes."),
+    "ANR0482W": Row(
+        "Session {session} for {name} ({platform}) terminated: idle for more than {minutes} minutes."
+    ),
     "ANR0483W": Row("Session {session} for {name} ({platform}) terminated: forced by the administrator."),
     "ANR0484W": Row("Session {session} for {name} ({platform}) terminated: protocol violation. {reason}"),
     "ANR0486W": Row("Session {session} for {name} ({platform}) terminated: internal error."),
@@ -118,17 +123,25 @@ ROWS: dict[str, Row] = {
         "{lines} console lines were skipped here: the reader was too slow. They are in the activity log."
     ),
     "ANR0565E": Row(
-        "The name of a file space has 1 to {longest} characters.", "", "Use a virtual mount point with a shorter name."
+        "The name of a file space has 1 to {longest} characters.",
+        "",
+        "Use a virtual mount point with a shorter name.",
     ),
     "ANR0566E": Row(
         "Node {node} has {most} file spaces already.",
         "Something may be making up names.",
         "Delete file spaces that are not needed: DELETE FILESPACE.",
     ),
+    "ANR0568E": Row(
+        "A transaction changes more than {most} versions.", "", "Use a program of the same version."
+    ),
+    "ANR0569E": Row("A request names more than {most} objects.", "", "Use a program of the same version."),
     "ANR0567I": Row("Session {session}: the verification code of server {name} ({platform}) is registered."),
     # the link and the frames on it
     "ANR0417E": Row(
-        "Sign-on refused: {name!r} is not a name a server can know.", "", "1 to 64 printable ASCII characters."
+        "Sign-on refused: {name!r} is not a name a server can know.",
+        "",
+        "1 to 64 printable ASCII characters.",
     ),
     "ANR0419E": Row(
         "Sign-on of {name} failed: {reason}",
@@ -146,7 +159,9 @@ ROWS: dict[str, Row] = {
         "Compare the server's fingerprint with the one you have; do not trust this network until it is explained.",
     ),
     "ANR0428W": Row(
-        "Connection from {address} refused: all {limit} sessions are in use.", "", "Try again when sessions have ended."
+        "Connection from {address} refused: all {limit} sessions are in use.",
+        "",
+        "Try again when sessions have ended.",
     ),
     "ANR0446W": Row(
         "Protocol error: {peer} sent {problem}.",
@@ -154,7 +169,9 @@ ROWS: dict[str, Row] = {
         "Use programs of the same version.",
     ),
     "ANR0447E": Row(
-        "A message {verb} of {size} bytes is too long to send.", "", "Ask for less at once, or shorten the text."
+        "A message {verb} of {size} bytes is too long to send.",
+        "",
+        "Ask for less at once, or shorten the text.",
     ),
     "ANR0448E": Row(
         "The password has characters that no password may have.",

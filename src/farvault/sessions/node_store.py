@@ -1,0 +1,220 @@
+"""What a node stores and takes away: transactions, and deleting what it stored before.
+
+A transaction is served as a whole, from BeginTransaction to EndTransaction, by one function: whatever happens on the
+way (a refusal, a broken link, a defect), it is committed once or given up. Frames without an answer cannot be refused
+one by one: what is wrong with them is told at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from farvault.base.errors import (
+    BadInput,
+    FarvaultError,
+    NotAuthorized,
+    NotFound,
+    PeerMisbehaved,
+    PeerUnreachable,
+)
+from farvault.catalog import objects
+from farvault.model.node import Node
+from farvault.model.stored_object import ObjectKind
+from farvault.protocol.frames import ProtocolError
+from farvault.protocol.messages import (
+    BeginTransaction,
+    Body,
+    DeleteObjects,
+    Done,
+    EndTransaction,
+    ExpireObjects,
+    Known,
+    KnownAnswer,
+    Ping,
+    RebindObjects,
+    StorePack,
+    TransactionAnswer,
+    UpdateObjects,
+)
+from farvault.protocol.refusal import to_refused
+from farvault.sessions.node_policy import copy_group
+from farvault.sessions.node_session import IDLE_SECONDS, TRANSACTION_SECONDS, Handlers, NodeSession
+from farvault.storage.intake import Intake
+from farvault.transport.connection import Incoming
+
+DIGEST_BYTES: Final = 32
+CHANGES_MOST: Final = 1_000_000
+"""Expired, updated and rebound versions in one transaction; their numbers are kept in memory until its end."""
+ATTRIBUTES_MOST_BYTES: Final = 64 << 20
+
+
+def begin_transaction(session: NodeSession, incoming: Incoming) -> None:
+    """Serve one transaction to its end. Refused at once where its class or destination cannot take it."""
+    transaction = _Transaction(session, _open_intake(session, incoming))
+    connection = session.connection
+    connection.idle_seconds = TRANSACTION_SECONDS
+    try:
+        connection.send(Done(), request=incoming.request)
+        while not transaction.is_over:
+            transaction.take(connection.receive())
+    finally:
+        transaction.give_up()
+        connection.idle_seconds = IDLE_SECONDS
+
+
+def _open_intake(session: NodeSession, incoming: Incoming) -> Intake:
+    asked = incoming.body
+    assert isinstance(asked, BeginTransaction)
+    with session.catalog.read() as r:
+        node = session.node(r)
+        file_space = session.file_space(r, asked.file_space)
+        group = copy_group(r, node, asked.management_class, asked.kind)
+    return Intake(
+        session.storage,
+        node,
+        file_space,
+        asked.kind,
+        group.destination,
+        group.management_class,
+        asked.size_estimate_bytes,
+        session.transaction_objects,
+    )
+
+
+class _Transaction:
+    """One transaction while its frames come in."""
+
+    def __init__(self, session: NodeSession, intake: Intake) -> None:
+        self._session = session
+        self._intake = intake
+        self._failure: FarvaultError | None = None
+        self._changes = self._attribute_bytes = 0
+        self.is_over = False
+
+    def take(self, incoming: Incoming) -> None:
+        """One frame. Only a broken session raises; refusals wait for the frame that is answered."""
+        handle = _FRAMES.get(type(incoming.body))
+        if handle is None:
+            name = type(incoming.body).__name__
+            raise ProtocolError(f"{name} inside a transaction", self._session.node_name)
+        try:
+            handle(self, incoming)
+        except (PeerMisbehaved, PeerUnreachable):
+            raise
+        except FarvaultError as failure:
+            self._fail(failure, incoming)
+
+    def give_up(self) -> None:
+        """Harmless after a commit."""
+        self._intake.abort()
+
+    def _fail(self, failure: FarvaultError, incoming: Incoming) -> None:
+        if isinstance(incoming.body, Known):
+            self._session.connection.send(to_refused(failure), request=incoming.request)
+        self._failure = self._failure or failure
+
+    def _ping(self, incoming: Incoming) -> None:
+        self._session.connection.send(Done(), request=incoming.request)
+
+    def _known(self, incoming: Incoming) -> None:
+        asked = incoming.body
+        assert isinstance(asked, Known)
+        if self._failure is not None:
+            raise self._failure
+        if len(asked.digests) % DIGEST_BYTES:
+            raise ProtocolError("a list of digests that ends in the middle of one", self._session.node_name)
+        known = self._intake.known(asked.digests)
+        self._session.connection.send(KnownAnswer(known=known), request=incoming.request)
+
+    def _store_pack(self, incoming: Incoming) -> None:
+        asked = incoming.body
+        assert isinstance(asked, StorePack)
+        if self._failure is None:
+            self._intake.store_pack(asked.codec, asked.plain_bytes, incoming.tail)
+
+    def _expire(self, incoming: Incoming) -> None:
+        asked = incoming.body
+        assert isinstance(asked, ExpireObjects)
+        self._count(len(asked.ids))
+        self._intake.expire(asked.ids)
+
+    def _update(self, incoming: Incoming) -> None:
+        asked = incoming.body
+        assert isinstance(asked, UpdateObjects)
+        self._count(len(asked.rows), sum(len(row.attributes) for row in asked.rows))
+        self._intake.update((row.id, row.attributes) for row in asked.rows)
+
+    def _rebind(self, incoming: Incoming) -> None:
+        """Only to a class of the active set that may hold backups: versions bound to nothing would be expired."""
+        asked = incoming.body
+        assert isinstance(asked, RebindObjects)
+        self._count(len(asked.ids))
+        with self._session.catalog.read() as r:
+            group = copy_group(r, self._session.node(r), asked.management_class, ObjectKind.BACKUP)
+        self._intake.rebind(asked.ids, group.management_class)
+
+    def _count(self, changes: int, attribute_bytes: int = 0) -> None:
+        self._changes += changes
+        self._attribute_bytes += attribute_bytes
+        if self._changes > CHANGES_MOST or self._attribute_bytes > ATTRIBUTES_MOST_BYTES:
+            raise BadInput("ANR0568E", most=CHANGES_MOST)
+
+    def _end(self, incoming: Incoming) -> None:
+        asked = incoming.body
+        assert isinstance(asked, EndTransaction)
+        self.is_over = True
+        self._session.connection.send(self._outcome(asked.commit), request=incoming.request)
+
+    def _outcome(self, commit: bool) -> Body:
+        if not commit:
+            return Done()
+        try:
+            if self._failure is not None:
+                raise self._failure
+            return self._intake.commit()
+        except FarvaultError as failure:
+            self._session.say("ANR0532W", reason=failure.message)
+            return to_refused(failure)
+
+
+_FRAMES: Final[Mapping[type[Body], Callable[[_Transaction, Incoming], None]]] = {
+    Known: _Transaction._known,
+    StorePack: _Transaction._store_pack,
+    ExpireObjects: _Transaction._expire,
+    UpdateObjects: _Transaction._update,
+    RebindObjects: _Transaction._rebind,
+    EndTransaction: _Transaction._end,
+    Ping: _Transaction._ping,
+}
+"""What may come inside a transaction."""
+
+
+def delete_objects(session: NodeSession, incoming: Incoming) -> None:
+    """For good, where BACKDELETE or ARCHDELETE allows it; all of the objects or, if one may not be, none."""
+    asked = incoming.body
+    assert isinstance(asked, DeleteObjects)
+    ids = list(dict.fromkeys(asked.ids))
+    with session.catalog.read() as r:
+        node = session.node(r)
+        kinds = dict(objects.owned_kinds(r, session.node_id, ids))
+    for object_id in ids:
+        if object_id not in kinds:
+            raise NotFound("ANR0558W", object_id=object_id, node=node.name)
+    for kind in set(kinds.values()):
+        _check_right(node, kind)
+    deleted, _ = session.storage.delete_objects(ids)
+    answer = TransactionAnswer(objects=0, expired=deleted, updated=0, new_extents=0, stored_bytes=0)
+    session.connection.send(answer, request=incoming.request)
+
+
+def _check_right(node: Node, kind: int) -> None:
+    if kind == ObjectKind.ARCHIVE:
+        allowed, keyword = node.archive_delete, "ARCHDELETE"
+    else:
+        allowed, keyword = node.backup_delete, "BACKDELETE"
+    if not allowed:
+        raise NotAuthorized("ANR0563W", node=node.name, kind=ObjectKind(kind).name.lower(), keyword=keyword)
+
+
+HANDLERS: Handlers = {BeginTransaction: begin_transaction, DeleteObjects: delete_objects}
