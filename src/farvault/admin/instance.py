@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from farvault.base.clock import Clock
 from farvault.base.log import Log
@@ -26,7 +27,7 @@ class Availability:
     administrators are always let in.
     """
 
-    _KIND = {"NODE": "CLIENT", "SOURCE": "SERVER", "SERVER": "SERVER"}
+    _KIND: ClassVar = {"NODE": "CLIENT", "SOURCE": "SERVER", "SERVER": "SERVER"}
 
     def __init__(self) -> None:
         self._disabled: frozenset[str] = frozenset()

@@ -45,7 +45,9 @@ def target_definition(catalog: Catalog, keyring: Keyring, server_name: str) -> T
         host=server.high_level_address,
         port=server.low_level_address,
         node_name=server.node_name or own_name,
-        password=keyring.open_secret(server.sealed_node_password, node_password_context(server.name)).decode(),
+        password=keyring.open_secret(
+            server.sealed_node_password, node_password_context(server.name)
+        ).decode(),
         own_server_name=own_name,
         fingerprint=server.fingerprint,
         code=keyring.open_secret(code, code_context(server.name)) if code else b"",

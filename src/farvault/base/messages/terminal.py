@@ -2,4 +2,6 @@
 
 from farvault.base.messages import Row
 
-ROWS: dict[str, Row] = {}
+ROWS: dict[str, Row] = {
+    "ANS8003I": Row("Process number {number} started."),
+}

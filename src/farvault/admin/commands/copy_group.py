@@ -1,0 +1,177 @@
+"""Copy groups: DEFINE, UPDATE, DELETE, QUERY. A class has at most one for backup and one for archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from farvault.admin.authority import ANYONE, policy
+from farvault.admin.command import FORMAT, Call, Command, keyword, positional
+from farvault.admin.definition import changed, define_parameters, defined, replace, update_parameters
+from farvault.admin.instance import Instance
+from farvault.admin.kinds import Pattern
+from farvault.admin.lookup import select_by
+from farvault.admin.output import Answer, Column, Report, of_attribute, row_of, time_column
+from farvault.admin.policy_tree import set_for_change, stamp
+from farvault.base.errors import BadInput, NotAvailable
+from farvault.base.messages import message
+from farvault.catalog import nouns
+from farvault.catalog.transaction import Snapshot
+from farvault.model.attribute import Choice, Name
+from farvault.model.policy import ARCHIVE, BACKUP, CopyGroup, ManagementClass
+from farvault.model.storage_pool import StoragePool
+
+
+def _define(instance: Instance, call: Call) -> Iterator[Answer]:
+    with instance.catalog.write() as tx:
+        set_for_change(tx, call["domain"], call["policy_set"])
+        nouns.get(tx, ManagementClass, call["domain"], call["policy_set"], call["management_class"])
+        group = CopyGroup(**defined(CopyGroup, call, call["type"]), **stamp(instance, call))
+        is_there = _check(tx, call, group)
+        nouns.insert(tx, group)
+    yield message("ANR1530I", **_named(call))
+    if not is_there:
+        yield message("ANR1562W", pool=group.destination)
+
+
+def _update(instance: Instance, call: Call) -> Iterator[Answer]:
+    values = changed(CopyGroup, call, call["type"])
+    with instance.catalog.write() as tx:
+        set_for_change(tx, call["domain"], call["policy_set"])
+        found = nouns.get(
+            tx, CopyGroup, call["domain"], call["policy_set"], call["management_class"], call["type"]
+        )
+        group = replace(found, **values, **stamp(instance, call))
+        is_there = _check(tx, call, group)
+        nouns.update(tx, group)
+    yield message("ANR1532I", **_named(call))
+    if not is_there:
+        yield message("ANR1562W", pool=group.destination)
+
+
+def _check(r: Snapshot, call: Call, group: CopyGroup) -> bool:
+    """`BadInput` for what cannot work; False where the destination is not defined (yet)."""
+    if group.type == ARCHIVE and group.mode != "ABSOLUTE":
+        raise BadInput("ANR1577E", mode=group.mode)
+    if group.retain_init == "EVENT":
+        raise NotAvailable(
+            "ANR2991E", command=call.command.name, parameter="RETINIT", value="EVENT", only="CREATION"
+        )
+    pool = nouns.find(r, StoragePool, group.destination)
+    if pool is not None and pool.is_copy:
+        raise BadInput("ANR1575E", pool=pool.name)
+    return pool is not None
+
+
+def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
+    with instance.catalog.write() as tx:
+        set_for_change(tx, call["domain"], call["policy_set"])
+        nouns.delete(
+            tx,
+            nouns.get(
+                tx, CopyGroup, call["domain"], call["policy_set"], call["management_class"], call["type"]
+            ),
+        )
+    yield message("ANR1531I", **_named(call))
+
+
+def _query(instance: Instance, call: Call) -> Iterator[Answer]:
+    with instance.catalog.read() as r:
+        found = select_by(
+            r,
+            CopyGroup,
+            domain=call["domain"],
+            policy_set=call["policy_set"],
+            management_class=call["management_class"],
+            type=call["type"],
+        )
+    rows = [row_of(group, group.type) for group in found]
+    yield Report(columns=_columns(call["type"], call.detailed), rows=rows, detailed=call.detailed)
+
+
+_RETENTION = {
+    BACKUP: ("versions_exist", "versions_deleted", "retain_extra_days", "retain_only_days"),
+    ARCHIVE: ("retain_version_days",),
+}
+_DETAILS = {
+    BACKUP: ("mode", "serialization", "frequency_days", "destination"),
+    ARCHIVE: ("retain_init", "retain_min_days", "mode", "serialization", "destination"),
+}
+
+
+def _columns(kind: str, detailed: bool) -> list[Column]:
+    head = [
+        *(of_attribute(CopyGroup, f) for f in ("domain", "policy_set", "management_class")),
+        Column(key="name", label="Copy Group Name"),
+    ]
+    if not detailed:
+        return [*head, *(of_attribute(CopyGroup, f) for f in _RETENTION[kind])]
+    return [
+        *head,
+        *(of_attribute(CopyGroup, f) for f in ("type", *_RETENTION[kind], *_DETAILS[kind])),
+        Column(key="updated_by", label="Last Update by (administrator)"),
+        time_column("updated_time", "Last Update Date/Time"),
+    ]
+
+
+def _named(call: Call) -> dict[str, str]:
+    return {
+        "kind": call["type"].lower(),
+        "management_class": call["management_class"],
+        "policy_set": call["policy_set"],
+        "domain": call["domain"],
+    }
+
+
+def _domain(instance: Instance, call: Call) -> list[str]:
+    del instance
+    return [call["domain"]]
+
+
+_RULE = policy(_domain)
+_NAME = positional("name", Choice("STANDARD"), "always STANDARD", default="STANDARD")
+_TYPE = keyword("Type", Choice("Backup", "Archive"), "backup or archive", default=BACKUP)
+_KEY = (
+    positional("domain", Name(30), "its domain"),
+    positional("policy_set", Name(30), "its set"),
+    positional("management_class", Name(30), "its class"),
+    _NAME,
+    _TYPE,
+)
+
+COMMANDS = (
+    Command(
+        words=("DEFine", "COpygroup"),
+        rule=_RULE,
+        help="Say where and how long a class keeps backup versions or archive copies.",
+        parameters=define_parameters(CopyGroup),
+        run=_define,
+    ),
+    Command(
+        words=("UPDate", "COpygroup"),
+        rule=_RULE,
+        help="Change a copy group; not in the ACTIVE set.",
+        parameters=(*_KEY, *update_parameters(CopyGroup)),
+        run=_update,
+    ),
+    Command(
+        words=("DELete", "COpygroup"),
+        rule=_RULE,
+        help="Delete a copy group; not in the ACTIVE set.",
+        parameters=_KEY,
+        run=_delete,
+    ),
+    Command(
+        words=("Query", "COpygroup"),
+        rule=ANYONE,
+        help="Show copy groups of one type.",
+        parameters=(
+            positional("domain", Pattern(30), "domains", default="*"),
+            positional("policy_set", Pattern(30), "sets", default="*"),
+            positional("management_class", Pattern(30), "classes", default="*"),
+            _NAME,
+            _TYPE,
+            FORMAT,
+        ),
+        run=_query,
+    ),
+)

@@ -1,0 +1,237 @@
+"""Commands of the reference that this version understands but does not do: parsed in full, then refused with one message.
+
+When a function arrives its rows move to a file of its own; nothing else changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from farvault.admin.authority import ANYONE, STORAGE, SYSTEM, Rule
+from farvault.admin.command import FORMAT, WAIT, Call, Command, Parameter, keyword, positional
+from farvault.admin.instance import Instance
+from farvault.admin.kinds import Day, Paths, Pattern, Patterns, TimeOfDay
+from farvault.admin.output import Answer
+from farvault.base.errors import NotAvailable
+from farvault.model.attribute import Choice, Integer, Name, Names, Text, YesNo
+
+
+def _refuse(instance: Instance, call: Call) -> Iterator[Answer]:
+    del instance
+    raise NotAvailable("ANR2990E", command=call.command.name)
+
+
+def _later(words: str, help: str, *parameters: Parameter, rule: Rule = SYSTEM) -> Command:
+    return Command(
+        words=tuple(words.split()),
+        rule=rule,
+        help=help + " Later version.",
+        parameters=parameters,
+        run=_refuse,
+    )
+
+
+def _class(*, required: bool = False, word: str = "DEVclass") -> Parameter:
+    return keyword(word, Name(30), "device class", required=required)
+
+
+_POOL = positional("pool", Name(30), "storage pool")
+_DURATION = keyword("DUration", Integer(1, 9999), "most minutes it may take")
+_PREVIEW = keyword("Preview", YesNo(), "only say what would be done", default=False)
+_SCRATCH = keyword("Scratch", YesNo(), "scratch volumes may be used", default=True)
+_VOLUMES = keyword("VOLumenames", Paths(), "volumes, in order")
+_FILE_DATA = keyword(
+    "FILEData",
+    Choice("None", "ALl", "ARchive", "Backup", "BACKUPActive", "ALLActive", "SPacemanaged"),
+    "which files go along",
+    default="NONE",
+)
+_REPLACE = keyword("Replacedefs", YesNo(), "replace definitions that exist", default=False)
+_MERGE = keyword("MERGEfilespaces", YesNo(), "add to file spaces that exist", default=False)
+_DATES = keyword("Dates", Choice("Absolute", "Relative"), "keep dates, or shift them", default="ABSOLUTE")
+_DOMAINS = keyword("DOmains", Patterns(30), "only nodes of these domains")
+_FILE_SPACES = keyword("FILESpace", Paths(), "only these file spaces")
+
+_EXPORT = (
+    _PREVIEW,
+    _class(),
+    _SCRATCH,
+    _VOLUMES,
+    keyword("USEDVolumelist", Text(1024), "file that gets the names of the volumes used"),
+    keyword("ENCRYPTIONSTrength", Choice("AES", "DES"), "cipher of passwords", default="AES"),
+    keyword("TOServer", Name(64), "send straight to this server"),
+    keyword("PREVIEWImport", YesNo(), "the other server only reports", default=False),
+    _REPLACE,
+)
+_FROM_TO = (
+    keyword("FROMDate", Day(), "only what came since"),
+    keyword("FROMTime", TimeOfDay(), "time on that day"),
+    keyword("TODate", Day(), "only what came until"),
+    keyword("TOTime", TimeOfDay(), "time on that day"),
+    _MERGE,
+    keyword("EXPORTIDentifier", Name(64), "name by which it can be restarted"),
+)
+_IMPORT = (_PREVIEW, _class(required=True), _VOLUMES, _REPLACE)
+
+
+def _names(what: str) -> Parameter:
+    return positional("names", Patterns(64), what, default=("*",))
+
+
+_TRIGGER = (
+    keyword("LOGFullpct", Integer(1, 99), "a backup starts when more of the recovery log is used"),
+    _class(word="INCRDEVclass"),
+    keyword("NUMINCremental", Integer(0, 32), "incremental backups between two full ones"),
+    keyword("MININTerval", Integer(0, 9999), "least minutes between two"),
+    keyword("MINLOGFree", Integer(0, 99), "least percentage of the log it must free"),
+)
+
+COMMANDS = (
+    # the database
+    _later(
+        "BAckup DB",
+        "Back up the database.",
+        _class(required=True),
+        keyword("Type", Choice("Full", "Incremental", "DBSnapshot"), "kind of backup", default="FULL"),
+        _VOLUMES,
+        keyword("NUMStreams", Integer(1, 99), "parallel streams", default=1),
+        _SCRATCH,
+        WAIT,
+        keyword("COMPress", YesNo(), "compress it", default=False),
+        rule=STORAGE,
+    ),
+    _later(
+        "DEFine DBBackuptrigger",
+        "Start a database backup when the recovery log fills.",
+        _class(required=True),
+        *_TRIGGER,
+    ),
+    _later("UPDate DBBackuptrigger", "Change the trigger.", _class(), *_TRIGGER),
+    _later("DELete DBBackuptrigger", "Delete the trigger."),
+    _later("Query DBBackuptrigger", "Show the trigger.", FORMAT, rule=ANYONE),
+    _later("Query DB", "Show the database.", FORMAT, rule=ANYONE),
+    _later(
+        "Query VOLHistory",
+        "Show volumes of database backups, exports and plan files.",
+        keyword("Type", Name(30), "only entries of this type", default="ALL"),
+        rule=ANYONE,
+    ),
+    _later(
+        "DELete VOLHistory",
+        "Delete entries of the volume history.",
+        keyword("TODate", Day(), "until this day", required=True),
+        keyword("TOTime", TimeOfDay(), "time on that day"),
+        keyword("Type", Name(30), "entries of this type", required=True),
+    ),
+    # moving data
+    _later(
+        "MIGrate STGpool",
+        "Move a pool's data to its next pool.",
+        _POOL,
+        keyword("LOwmig", Integer(0, 99), "stop at this occupancy"),
+        _DURATION,
+        keyword("REClaim", YesNo(), "reclaim first", default=False),
+        WAIT,
+        rule=STORAGE,
+    ),
+    _later(
+        "RECLaim STGpool",
+        "Free volumes that hold little data that is still needed.",
+        _POOL,
+        keyword("THreshold", Integer(1, 99), "volumes with this much dead space"),
+        _DURATION,
+        keyword("OFFSITERECLAIMLimit", Integer(0, 99999, nolimit=True), "most off-site volumes"),
+        WAIT,
+        rule=STORAGE,
+    ),
+    _later(
+        "MOVe Data",
+        "Move a volume's data to other volumes.",
+        positional("volume", Text(1024), "volume"),
+        keyword("STGpool", Name(30), "to this pool"),
+        keyword("SHREDTONOshred", YesNo(), "accepted", default=False),
+        keyword("RECONStruct", YesNo(), "leave dead space behind", default=False),
+        WAIT,
+        rule=STORAGE,
+    ),
+    _later(
+        "MOVe NODEdata",
+        "Move data of nodes to other volumes.",
+        positional("nodes", Patterns(64), "nodes"),
+        keyword("FROMstgpool", Name(30), "from this pool", required=True),
+        keyword("TOstgpool", Name(30), "to this pool"),
+        keyword("Type", Choice("ANY", "Backup", "Archive", "SPacemanaged"), "which copies", default="ANY"),
+        keyword("MAXPRocess", Integer(1, 999), "parallel processes", default=1),
+        WAIT,
+        rule=STORAGE,
+    ),
+    _later(
+        "VARy ONline",
+        "Make a random-access volume usable.",
+        positional("volume", Text(1024), "volume"),
+        WAIT,
+        rule=Rule(("OPERATOR",)),
+    ),
+    _later(
+        "VARy OFfline",
+        "Take a random-access volume out of use.",
+        positional("volume", Text(1024), "volume"),
+        WAIT,
+        rule=Rule(("OPERATOR",)),
+    ),
+    # expiration and reconciliation
+    _later(
+        "EXPIre Inventory",
+        "Delete versions that policy does not keep.",
+        keyword("Quiet", YesNo(), "no message for each node", default=False),
+        WAIT,
+        _DURATION,
+        keyword("SKipdirs", YesNo(), "leave directories", default=False),
+    ),
+    _later(
+        "REConcile Volumes",
+        "Compare virtual volumes here with archive files at their targets.",
+        positional("device_class", Pattern(30), "classes of DEVTYPE=SERVER", default="*"),
+        keyword("Fix", YesNo(), "correct what differs", default=False),
+    ),
+    # export and import
+    _later("EXPort Admin", "Export administrators.", _names("administrators"), *_EXPORT),
+    _later(
+        "EXPort Node",
+        "Export nodes.",
+        _names("nodes"),
+        _FILE_SPACES,
+        _DOMAINS,
+        _FILE_DATA,
+        *_FROM_TO,
+        *_EXPORT,
+    ),
+    _later("EXPort Policy", "Export policy domains.", _names("domains"), *_EXPORT),
+    _later("EXPort Server", "Export all definitions.", _FILE_DATA, *_FROM_TO, *_EXPORT),
+    _later("IMport Admin", "Import administrators.", _names("administrators"), *_IMPORT),
+    _later(
+        "IMport Node",
+        "Import nodes.",
+        _names("nodes"),
+        _FILE_SPACES,
+        _DOMAINS,
+        _FILE_DATA,
+        _DATES,
+        _MERGE,
+        *_IMPORT,
+    ),
+    _later("IMport Policy", "Import policy domains.", _names("domains"), *_IMPORT),
+    _later("IMport Server", "Import what an export holds.", _FILE_DATA, _DATES, _MERGE, *_IMPORT),
+    # disaster recovery
+    _later(
+        "Prepare",
+        "Write a recovery plan.",
+        keyword("Source", Choice("DBBackup", "DBSnapshot"), "series it relies on", default="DBBACKUP"),
+        _class(),
+        keyword("PLANPrefix", Text(250), "where the plan goes"),
+        keyword("INSTRPrefix", Text(250), "where the instructions are"),
+        keyword("COPYstgpool", Names(30), "copy pools"),
+        keyword("PRIMstgpool", Names(30), "primary pools"),
+        WAIT,
+    ),
+)

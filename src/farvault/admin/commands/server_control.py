@@ -1,0 +1,87 @@
+"""The server itself: QUERY STATUS, HALT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from farvault.admin.authority import ANYONE, OPERATOR
+from farvault.admin.command import Call, Command
+from farvault.admin.instance import Instance
+from farvault.admin.output import Answer, Column, Report, time_column, yes_column
+from farvault.base.messages import message
+from farvault.catalog.settings import all_settings
+from farvault.seal.identity import fingerprint
+
+
+def _status(instance: Instance, call: Call) -> Iterator[Answer]:
+    del call
+    with instance.catalog.read() as r:
+        settings = all_settings(r)
+    disabled = instance.availability.disabled
+    row = {
+        "server_name": settings.get("SERVERNAME", ""),
+        "high_level_address": settings.get("SERVERHLADDRESS", ""),
+        "low_level_address": settings.get("SERVERLLADDRESS", ""),
+        "data_port": instance.data_port,
+        "fingerprint": fingerprint(instance.identity.certificate_der),
+        "version": instance.product_version,
+        "folder": instance.folder,
+        "cross_define": settings.get("CROSSDEFINE", "OFF"),
+        "server_password_set": "SERVERPASSWORD" in settings,
+        "installed_time": int(settings.get("INSTALLED", "0")),
+        "restarted_time": instance.started_time,
+        "availability": f"Disabled for {', '.join(disabled).lower()} sessions" if disabled else "Enabled",
+        "sessions": len(instance.session_table.list()),
+        "processes": len(instance.processes.list()),
+        "epoch": int(settings.get("EPOCH", "1")),
+    }
+    yield Report(columns=_COLUMNS, rows=[row], detailed=True)
+
+
+_COLUMNS = (
+    Column(key="server_name", label="Server Name"),
+    Column(key="high_level_address", label="Server host name or IP address"),
+    Column(key="low_level_address", label="Server TCP/IP port number"),
+    Column(key="data_port", label="Listening on port"),
+    Column(key="fingerprint", label="Fingerprint"),
+    Column(key="version", label="Version"),
+    Column(key="folder", label="Instance folder"),
+    Column(key="cross_define", label="Crossdefine", show=str.capitalize),
+    yes_column("server_password_set", "Server Password Set"),
+    time_column("installed_time", "Server Installation Date/Time"),
+    time_column("restarted_time", "Server Restart Date/Time"),
+    Column(key="availability", label="Availability"),
+    Column(key="sessions", label="Sessions"),
+    Column(key="processes", label="Processes"),
+    Column(key="epoch", label="Catalog Epoch"),
+)
+
+
+def _halt(instance: Instance, call: Call) -> Iterator[Answer]:
+    del call
+    with instance.catalog.read() as r:
+        name = all_settings(r).get("SERVERNAME", "")
+    yield message("ANR2234W", server=name)
+    instance.halt()
+
+
+def _confirm_halt(instance: Instance, call: Call) -> str:
+    del instance, call
+    return str(message("ANR2235W"))
+
+
+COMMANDS = (
+    Command(
+        words=("Query", "STatus"),
+        rule=ANYONE,
+        help="Show the server's own settings and state.",
+        run=_status,
+    ),
+    Command(
+        words=("HALT",),
+        rule=OPERATOR,
+        help="Stop the server. Sessions are cut and processes cancelled; nothing acknowledged is lost.",
+        run=_halt,
+        confirm=_confirm_halt,
+    ),
+)

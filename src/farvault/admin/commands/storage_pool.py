@@ -1,0 +1,284 @@
+"""Storage pools: DEFINE, UPDATE, QUERY, DELETE. The variant (random, sequential, copy) decides which attributes there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from farvault.admin.authority import ANYONE, SYSTEM, storage
+from farvault.admin.command import FORMAT, Call, Command, keyword, positional
+from farvault.admin.definition import changed, define_parameters, defined, replace, update_parameters
+from farvault.admin.figures import pool_figures
+from farvault.admin.instance import Instance
+from farvault.admin.kinds import Pattern
+from farvault.admin.lookup import select
+from farvault.admin.output import (
+    Answer,
+    Column,
+    Report,
+    Row,
+    count_column,
+    of_attribute,
+    percent_column,
+    row_of,
+)
+from farvault.base.errors import BadInput, NotAvailable, StillReferenced
+from farvault.base.messages import Message, message
+from farvault.base.units import show_size
+from farvault.catalog import nouns
+from farvault.catalog.transaction import Snapshot
+from farvault.model.attribute import Choice, Integer, Name, YesNo, attributes
+from farvault.model.device_class import DeviceClass
+from farvault.model.policy import ACTIVE, CopyGroup
+from farvault.model.storage_pool import COPY, RANDOM, SEQUENTIAL, StoragePool
+from farvault.model.volume import Volume
+
+_NAME = positional("name", Name(30), "name of the pool")
+_ACCEPTED = (
+    keyword("STGType", Choice("Devclass"), "kind of storage", only="DEVCLASS"),
+    keyword("DATAFormat", Choice("NATive", "NONblock"), "data format", only="NATIVE"),
+    keyword("DEDUPlicate", YesNo(), "equal data is always stored once in a primary pool", only=True),
+    keyword(
+        "RECLAMATIONType", Choice("THRESHold", "SNAPlock"), "when volumes are reclaimed", only="THRESHOLD"
+    ),
+    keyword("SHRED", Integer(0, 10), "overwrites of deleted data", only=0),
+)
+_LATER = {
+    "high_migration_percent": "migration",
+    "low_migration_percent": "migration",
+    "migration_processes": "migration",
+    "migration_delay_days": "migration",
+    "migration_continue": "migration",
+    "cache": "migration",
+    "reclaim_percent": "reclamation",
+    "reclaim_processes": "reclamation",
+    "reclaim_pool": "reclamation",
+    "offsite_reclaim_limit": "reclamation",
+    "collocate": "collocation",
+    "auto_copy": "simultaneous write",
+}
+"""Attributes that are kept and shown, but do nothing before the function they belong to is there."""
+
+
+def _define(instance: Instance, call: Call) -> Iterator[Answer]:
+    with instance.catalog.write() as tx:
+        variant = _variant(nouns.get(tx, DeviceClass, call["device_class"]), call)
+        pool = StoragePool(**defined(StoragePool, call, variant), variant=variant)
+        _check(tx, call, pool)
+        nouns.insert(tx, pool)
+    yield message("ANR2200I", pool=pool.name, device_class=pool.device_class)
+    yield from _later(call, pool)
+
+
+def _variant(device_class: DeviceClass, call: Call) -> str:
+    if call["pool_type"] == "COPY":
+        if device_class.random_access:
+            raise BadInput("ANR2253E", pool=call["name"], device_class=device_class.name)
+        return COPY
+    return RANDOM if device_class.random_access else SEQUENTIAL
+
+
+def _check(r: Snapshot, call: Call, pool: StoragePool) -> None:
+    """What a pool's attributes must agree with: each other, and other pools."""
+    if pool.low_migration_percent > pool.high_migration_percent:
+        raise BadInput("ANR2254E", low=pool.low_migration_percent, high=pool.high_migration_percent)
+    if pool.next_pool:
+        _check_next(r, pool)
+    if pool.reclaim_pool:
+        target = nouns.get(r, StoragePool, pool.reclaim_pool)
+        if target.variant != SEQUENTIAL:
+            raise BadInput("ANR2255E", pool=target.name, needed="a sequential primary pool")
+    if pool.copy_pools:
+        raise NotAvailable(
+            "ANR2991E",
+            command=call.command.name,
+            parameter="COPYSTGPOOLS",
+            value=",".join(pool.copy_pools),
+            only="an empty list (use BACKUP STGPOOL)",
+        )
+
+
+def _check_next(r: Snapshot, pool: StoragePool) -> None:
+    """The next pool is a primary one, and following next pools never comes back here."""
+    seen = [pool.name]
+    name = pool.next_pool
+    while name:
+        if name in seen:
+            raise BadInput("ANR2256E", pools=" -> ".join([*seen, name]))
+        seen.append(name)
+        following = nouns.get(r, StoragePool, name)
+        if following.is_copy:
+            raise BadInput("ANR2255E", pool=name, needed="a primary pool")
+        name = following.next_pool
+
+
+def _later(call: Call, pool: StoragePool) -> Iterator[Message]:
+    """Say which of the typed attributes have no effect yet. RECLAIM=100 asks for none: it is as it should be."""
+    typed: dict[str, list[str]] = {}
+    for field, function in _LATER.items():
+        never = field == "reclaim_percent" and pool.reclaim_percent == 100
+        if field in call.given and not never:
+            typed.setdefault(function, []).append(attributes(StoragePool)[field].keyword.upper())
+    for function, keywords in typed.items():
+        yield message("ANR2993W", keywords=", ".join(keywords), pool=pool.name, function=function)
+
+
+def _update(instance: Instance, call: Call) -> Iterator[Answer]:
+    with instance.catalog.write() as tx:
+        found = nouns.get(tx, StoragePool, call["name"])
+        pool = replace(found, **changed(StoragePool, call, found.variant))
+        _check(tx, call, pool)
+        nouns.update(tx, pool)
+    yield message("ANR2202I", pool=pool.name)
+    yield from _later(call, pool)
+
+
+def _query(instance: Instance, call: Call) -> Iterator[Answer]:
+    with instance.catalog.read() as r:
+        rows = [
+            _row(r, pool)
+            for pool in select(r, StoragePool, [call["name"]])
+            if call["pool_type"] in ("ANY", pool.pool_type)
+        ]
+    yield Report(columns=_columns(call.detailed), rows=rows, detailed=call.detailed)
+
+
+def _row(r: Snapshot, pool: StoragePool) -> Row:
+    figures = pool_figures(r, pool)
+    more: dict[str, Any] = {
+        "capacity_bytes": figures.capacity_bytes,
+        "used_percent": round(figures.used_percent, 1),
+        "logical_percent": 100.0,
+    }
+    if not pool.is_copy:
+        more["migratable_percent"] = more["used_percent"]
+    if not pool.is_random:
+        more["scratch_used"] = figures.scratch_used
+    return row_of(pool, pool.variant, **more)
+
+
+def _columns(detailed: bool) -> list[Column]:
+    capacity = Column(key="capacity_bytes", label="Estimated Capacity", show=show_size, number=True)
+    used = percent_column("used_percent", "Pct Util")
+    migratable = percent_column("migratable_percent", "Pct Migr")
+    if not detailed:
+        return [
+            of_attribute(StoragePool, "name"),
+            of_attribute(StoragePool, "device_class"),
+            capacity,
+            used,
+            migratable,
+            *(_of(f) for f in ("high_migration_percent", "low_migration_percent", "next_pool")),
+        ]
+    return [
+        *(_of(f) for f in ("name", "pool_type", "device_class")),
+        capacity,
+        used,
+        migratable,
+        *(
+            _of(f)
+            for f in (
+                "high_migration_percent",
+                "low_migration_percent",
+                "migration_delay_days",
+                "migration_continue",
+                "migration_processes",
+                "reclaim_processes",
+                "next_pool",
+                "reclaim_pool",
+                "max_size_bytes",
+                "access",
+                "description",
+                "overflow_location",
+                "cache",
+                "collocate",
+                "reclaim_percent",
+                "offsite_reclaim_limit",
+                "max_scratch",
+            )
+        ),
+        count_column("scratch_used", "Number of Scratch Volumes Used"),
+        *(_of(f) for f in ("reuse_delay_days", "copy_pools", "copy_continue", "crc_data", "auto_copy")),
+    ]
+
+
+def _of(field: str) -> Column:
+    if field == "access":
+        return Column(key="access", label="Access", show=_ACCESS.__getitem__)
+    return of_attribute(StoragePool, field)
+
+
+_ACCESS = {"READWRITE": "Read/Write", "READONLY": "Read-Only", "UNAVAILABLE": "Unavailable"}
+
+
+def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
+    with instance.catalog.write() as tx:
+        pool = nouns.get(tx, StoragePool, call["name"])
+        if number := nouns.count(tx, Volume, pool_id=pool.id):
+            raise StillReferenced("ANR2257E", pool=pool.name, number=number)
+        if users := [p.name for p in nouns.select(tx, StoragePool) if _names(p, pool.name)]:
+            raise StillReferenced("ANR2258E", pool=pool.name, pools=", ".join(users))
+        nouns.delete(tx, pool)
+        groups = [g for g in nouns.select(tx, CopyGroup, destination=pool.name) if g.policy_set == ACTIVE]
+    yield message("ANR2201I", pool=pool.name)
+    for group in groups:
+        yield message(
+            "ANR2259W", pool=pool.name, domain=group.domain, management_class=group.management_class
+        )
+
+
+def _names(pool: StoragePool, name: str) -> bool:
+    return name in (pool.next_pool, pool.reclaim_pool, *pool.copy_pools)
+
+
+def _confirm_delete(instance: Instance, call: Call) -> str:
+    del instance
+    return str(message("ANR2209W", pool=call["name"]))
+
+
+def _pool(instance: Instance, call: Call) -> list[str]:
+    del instance
+    return [call["name"]]
+
+
+COMMANDS = (
+    Command(
+        words=("DEFine", "STGpool"),
+        rule=SYSTEM,
+        help="Make a storage pool: primary random on DISK, primary sequential on any other class, or POOLTYPE=COPY.",
+        parameters=(*define_parameters(StoragePool), *_ACCEPTED),
+        run=_define,
+    ),
+    Command(
+        words=("UPDate", "STGpool"),
+        rule=storage(_pool),
+        help="Change a storage pool.",
+        parameters=(_NAME, *update_parameters(StoragePool), *_ACCEPTED),
+        run=_update,
+    ),
+    Command(
+        words=("Query", "STGpool"),
+        rule=ANYONE,
+        help="Show storage pools.",
+        parameters=(
+            positional("name", Pattern(30), "which", default="*"),
+            FORMAT,
+            keyword(
+                "POoltype",
+                Choice("ANY", "PRimary", "COpy"),
+                "only pools of this type",
+                name="pool_type",
+                default="ANY",
+            ),
+        ),
+        run=_query,
+    ),
+    Command(
+        words=("DELete", "STGpool"),
+        rule=SYSTEM,
+        help="Delete a storage pool. Its volumes must be deleted first.",
+        parameters=(_NAME,),
+        run=_delete,
+        confirm=_confirm_delete,
+    ),
+)

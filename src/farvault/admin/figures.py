@@ -1,0 +1,53 @@
+"""Capacity arithmetic of pools and volumes, as QUERY STGPOOL and QUERY VOLUME show it (TSM reference, storage 3.10)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from farvault.catalog import nouns, placements
+from farvault.catalog.transaction import Snapshot
+from farvault.model.device_class import DeviceClass
+from farvault.model.storage_pool import StoragePool
+from farvault.model.volume import Volume
+
+
+class PoolFigures(NamedTuple):
+    """`used_bytes`: live data on the pool's volumes."""
+
+    capacity_bytes: int
+    used_bytes: int
+    scratch_used: int
+
+    @property
+    def used_percent(self) -> float:
+        return percent(self.used_bytes, self.capacity_bytes)
+
+
+class VolumeFigures(NamedTuple):
+    """`live_bytes`: what is still needed; what was written beyond that can be reclaimed."""
+
+    live_bytes: int
+    used_percent: float
+    reclaimable_percent: float
+
+
+def percent(part: int, whole: int) -> float:
+    return min(100.0, 100.0 * part / whole) if whole > 0 else 0.0
+
+
+def pool_figures(r: Snapshot, pool: StoragePool) -> PoolFigures:
+    """Once a scratch volume holds data, all that the pool may make count, each at the class's capacity."""
+    volumes = nouns.select(r, Volume, pool_id=pool.id)
+    capacity = sum(volume.capacity_bytes for volume in volumes)
+    scratch = sum(1 for volume in volumes if volume.scratch)
+    if scratch:
+        device_class = nouns.get(r, DeviceClass, pool.device_class)
+        capacity += max(pool.max_scratch - scratch, 0) * device_class.max_capacity_bytes
+    used = sum(placements.volume_live_bytes(r, volume.id) for volume in volumes)
+    return PoolFigures(capacity, used, scratch)
+
+
+def volume_figures(r: Snapshot, volume: Volume) -> VolumeFigures:
+    live = placements.volume_live_bytes(r, volume.id)
+    dead = max(volume.written_bytes - live, 0)
+    return VolumeFigures(live, percent(live, volume.capacity_bytes), percent(dead, volume.written_bytes))

@@ -1,0 +1,59 @@
+"""QUERY CONTENT: whose files lie on a volume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from farvault.catalog.transaction import Snapshot
+
+_SEEN_OBJECTS = 1_000_000
+
+
+class ContentRow(NamedTuple):
+    """One object with data on the volume. Paths as in `docs/catalog.md`: components joined by NUL."""
+
+    object_id: int
+    node: str
+    kind: int
+    file_space: str
+    file_space_number: int
+    directory: bytes
+    name: bytes
+    size_bytes: int
+    damaged: bool
+    """The first of its records met on this volume is damaged."""
+    copied: bool
+    """That record has an undamaged placement in a copy pool."""
+
+
+def on_volume(
+    r: Snapshot,
+    volume_id: int,
+    *,
+    kind: int | None = None,
+    damaged: bool | None = None,
+    copied: bool | None = None,
+) -> Iterator[ContentRow]:
+    """Objects in the order their first record lies there, each once (a very long list may repeat a few)."""
+    sql = (
+        "SELECT o.id, n.name, o.kind, f.name, f.number, d.path, o.name, o.size_bytes, p.damaged, EXISTS"
+        " (SELECT 1 FROM placements c JOIN volumes v ON v.id = c.volume_id JOIN storage_pools s ON s.id = v.pool_id"
+        " WHERE c.aggregate_id = p.aggregate_id AND c.damaged = 0 AND s.variant = 'COPY')"
+        " FROM placements p CROSS JOIN aggregates a CROSS JOIN extents e CROSS JOIN object_extents x"
+        " CROSS JOIN objects o CROSS JOIN directories d CROSS JOIN file_spaces f CROSS JOIN nodes n"
+        " WHERE p.volume_id = ? AND a.id = p.aggregate_id AND e.id >= a.first_extent_id"
+        " AND e.id < a.first_extent_id + a.extents AND e.aggregate_id = a.id AND x.extent_id = e.id"
+        " AND o.id = x.object_id AND o.state <> 0 AND d.id = o.directory_id AND f.id = o.file_space_id"
+        " AND n.id = f.node_id ORDER BY p.offset_bytes, e.id"
+    )
+    seen: set[int] = set()
+    for row in r.rows(sql, (volume_id,)):
+        found = ContentRow(*row[:8], bool(row[8]), bool(row[9]))
+        if found.object_id in seen:
+            continue
+        if len(seen) >= _SEEN_OBJECTS:
+            seen.clear()
+        seen.add(found.object_id)
+        if kind in (None, found.kind) and damaged in (None, found.damaged) and copied in (None, found.copied):
+            yield found
