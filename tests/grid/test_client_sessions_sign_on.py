@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from tests.grid.grid_server import PASSWORD, GridServer
 
 from farvault.base.errors import LoginRefused, PeerUnreachable
 from farvault.protocol.login import ADMIN, NODE, SERVER, SOURCE
 from farvault.protocol.messages import Done, Ping, SignOff
 from farvault.transport.dial import dial
-from tests.grid.grid_server import PASSWORD, GridServer
 
 MakeServer = Callable[[str], GridServer]
 

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 
 import pytest
+from tests.grid.grid_server import PASSWORD, GridServer
+from tests.grid.node_client import NodeClient, some_files
 
 from farvault.base.errors import FarvaultError, NotAuthorized, NotFound, PeerUnreachable
 from farvault.model.stored_object import ObjectKind
@@ -23,8 +25,6 @@ from farvault.protocol.messages import (
     RegisterFileSpace,
     UpdateObjects,
 )
-from tests.grid.grid_server import PASSWORD, GridServer
-from tests.grid.node_client import NodeClient, some_files
 
 MakeServer = Callable[[str], GridServer]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from farvault.catalog import nouns
-from farvault.catalog.transaction import Transaction
 from farvault.catalog.settings import set_setting
+from farvault.catalog.transaction import Transaction
 from farvault.model import device_class, policy, storage_pool
 from farvault.model.administrator import Administrator
 from farvault.model.attribute import REQUIRED, Noun, attributes
