@@ -16,6 +16,8 @@ from farvault.media.faulty import Faults, FaultyDevice
 from farvault.media.file import FileDevice
 from farvault.media.interface import Device, Span, VolumeWriter
 from farvault.seal.record import RecordKind, seal, sealed_bytes
+from tests.grid.grid_server import GridServer
+from tests.grid.vaults import Source, make_target
 
 
 @contextlib.contextmanager
@@ -38,12 +40,24 @@ def faulty_file(folder: Path) -> Iterator[Device]:
     yield FaultyDevice(FileDevice([str(folder)]), Faults())
 
 
+@contextlib.contextmanager
+def server(folder: Path) -> Iterator[Device]:
+    """Virtual volumes at a second server in this process, over TLS."""
+    target = GridServer("TOKYO", str(folder / "tokyo")).start()
+    try:
+        make_target(target, "DELHI")
+        yield Source(target.port).device()
+    finally:
+        target.stop()
+
+
 MakeDevice = Callable[[Path], contextlib.AbstractContextManager[Device]]
 DEVICES: dict[str, MakeDevice] = {
     "disk": disk,
     "file": file,
     "faulty-disk": faulty_disk,
     "faulty-file": faulty_file,
+    "server": server,
 }
 
 
