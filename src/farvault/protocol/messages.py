@@ -557,7 +557,7 @@ class VerifyVolume(Body, frozen=True, kw_only=True):
     """
 
     volume: str
-    spans: tuple[Span, ...] = ()
+    spans: Many[Span] = ()
     digests: bytes = b""
 
 
