@@ -140,6 +140,7 @@ class Catalog:
                 idle, self._readers = self._readers, []
             for connection in idle:
                 connection.close()
+            self._writer.set_busy_timeout(0)  # a snapshot still in use must not hold us
             with contextlib.suppress(FarvaultError):  # the log keeps what could not be copied
                 self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
             self._writer.close()

@@ -150,13 +150,14 @@ def _object_pairs(extents: Sequence[int], lengths: dict[int, int]) -> Pairs:
 def _deactivate_previous(
     tx: Transaction, file_space_id: int, places: list[tuple[int, bytes]], now: int
 ) -> None:
-    """The versions of these names that were active become inactive. Directories made just now hold none."""
+    """The versions of these names that were active become inactive. Directories made just now held none."""
     sql = (
         f"SELECT {object_rows.COLUMNS} FROM objects"
         " WHERE file_space_id = ? AND directory_id = ? AND name = ? AND kind = 1 AND state = 1"
     )
     fresh = tx.new_directories
     asked = [(file_space_id, place[0], place[1]) for place in places if place[0] not in fresh]
+    fresh.difference_update([place[0] for place in places])
     rows = [ObjectColumns._make(row) for row in tx.each(sql, asked)]
     if rows:
         object_rows.replace_rows(tx, _ended(rows, now))
@@ -219,8 +220,9 @@ def inventory_query(
     sql = (
         "SELECT o.id, d.path, o.name, o.type, o.state, o.size_bytes, o.inserted_time, o.deactivated_time,"
         " (SELECT name FROM class_names WHERE id = o.class_id), o.attributes, o.description"
-        " FROM directories d JOIN objects o ON o.file_space_id = d.file_space_id AND o.directory_id = d.id"
-        f" WHERE d.file_space_id = ?{tests} ORDER BY d.path, o.name, o.id"
+        " FROM directories d CROSS JOIN objects o"  # SQLite keeps the order of a cross join: directories first
+        " WHERE o.file_space_id = d.file_space_id AND o.directory_id = d.id"
+        f" AND d.file_space_id = ?{tests} ORDER BY d.path, o.name, o.id"
     )
     return sql, values
 

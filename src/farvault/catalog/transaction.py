@@ -66,7 +66,7 @@ class Transaction(Snapshot):
         self.directory_ids: dict[int, dict[bytes, int]] = {}
         """File space -> path -> number of the directories this transaction has touched."""
         self.new_directories: set[int] = set()
-        """Directories made by this transaction: nothing older can be in them."""
+        """Directories made by this transaction and not filled yet: nothing older can be in them."""
         self.after_commit: list[Callable[[], None]] = []
         """Called in order once it is durable and the writer is free again; never where it was undone."""
         self.extent_lengths: dict[int, int] = {}
