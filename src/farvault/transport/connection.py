@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar, overload
 
 from farvault.base.errors import FarvaultError, LoginRefused, PeerUnreachable
 from farvault.base.units import KIB
@@ -28,6 +28,8 @@ _JOIN_BYTES: Final = 16 * KIB - HEADER_BYTES
 _NEVER: Final = math.inf
 
 Answer = TypeVar("Answer", bound=Body)
+Other = TypeVar("Other", bound=Body)
+Third = TypeVar("Third", bound=Body)
 Result = TypeVar("Result")
 Buffer = bytes | bytearray | memoryview
 """What a tail may be made of; `mmap` through a memoryview."""
@@ -133,9 +135,33 @@ class Connection:
             self._enter("Run")
             return incoming
 
+    @overload
+    def expect(
+        self, first: type[Answer], /, *, tail_into: memoryview | None = None
+    ) -> tuple[Answer, memoryview]: ...
+
+    @overload
+    def expect(
+        self, first: type[Answer], second: type[Other], /, *, tail_into: memoryview | None = None
+    ) -> tuple[Answer | Other, memoryview]: ...
+
+    @overload
+    def expect(
+        self,
+        first: type[Answer],
+        second: type[Other],
+        third: type[Third],
+        /,
+        *,
+        tail_into: memoryview | None = None,
+    ) -> tuple[Answer | Other | Third, memoryview]: ...
+
+    @overload
     def expect(
         self, *expected: type[Answer], tail_into: memoryview | None = None
-    ) -> tuple[Answer, memoryview]:
+    ) -> tuple[Answer, memoryview]: ...
+
+    def expect(self, *expected: type[Body], tail_into: memoryview | None = None) -> tuple[Body, memoryview]:
         """Receive an answer of one of these types. `Refused` is raised as the error it stands for."""
         body, tail, _ = self.receive(tail_into)
         if isinstance(body, expected):
