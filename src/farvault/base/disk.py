@@ -18,6 +18,9 @@ from collections.abc import Callable, Sequence
 BLOCK_BYTES = 4096
 """Alignment of every record: offset, length and memory. What direct I/O needs on all common disks."""
 
+NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+"""A write that ended with one of these has broken nothing: what was written before is as good as ever."""
+
 Buffer = bytes | bytearray | memoryview | mmap.mmap
 
 _crash_at, _, _crash_count = os.environ.get("FARVAULT_CRASH_AT", "").partition("#")
@@ -145,7 +148,7 @@ class VolumeFile:
             try:
                 wrote = os.pwritev(self._descriptor, views[:1024], offset_bytes + done)
             except OSError as error:
-                if error.errno != errno.ENOSPC:
+                if error.errno not in NO_ROOM:
                     self._failed = True
                 raise
             done += wrote

@@ -7,11 +7,10 @@ a ring of reused buffers: fresh memory costs more than the disk does.
 from __future__ import annotations
 
 import contextlib
-import errno
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 
-from farvault.base.disk import VolumeFile, aligned_buffer
+from farvault.base.disk import NO_ROOM, VolumeFile, aligned_buffer
 from farvault.base.errors import MediaFailed, MediaFull, NotFound, RecordDamaged
 from farvault.base.pipeline import run_ahead
 from farvault.base.units import MIB
@@ -24,7 +23,7 @@ MERGED_READ_BYTES = 4 * MIB
 
 def failed(operation: str, name: str, error: OSError) -> MediaFailed | MediaFull:
     """The named error for what the operating system said."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in NO_ROOM:
         return MediaFull("ANR8308W", volume=name, reason=error.strerror)
     return MediaFailed("ANR8359E", operation=operation, volume=name, reason=error.strerror or str(error))
 
