@@ -14,4 +14,166 @@ ROWS: dict[str, Row] = {
         "The function it controls does not exist here.",
         "Remove the statement.",
     ),
+    # sessions
+    "ANS1017E": Row(
+        "No session with server {server}.",
+        "The server does not run, or the network or a firewall is between.",
+        "Check -servername= (or TCPSERVERADDRESS and TCPPORT in the option file), and that the server runs.",
+    ),
+    "ANS1025E": Row(
+        "Session refused for node {node}: sign-on failed.",
+        "The message before this one says why.",
+        "Check the node's name and password, or ask the server's administrator.",
+    ),
+    "ANS1217E": Row(
+        "Server {server} is neither a stanza of the option file nor an address.",
+        "",
+        "Name a SERVERNAME stanza, or give host:port.",
+    ),
+    "ANS1809W": Row("The session was lost; reconnecting. {reason}", "", "None: the transaction is repeated."),
+    "ANS1810E": Row("The session has been re-established.", "The interrupted transaction is repeated."),
+    "ANS1811S": Row(
+        "The session could not be re-established: {reason}",
+        "The server stayed away for longer than COMMRESTARTDURATION, or refuses this node now.",
+        "Run the command again when the server is back: what was acknowledged is not sent again.",
+    ),
+    "ANS2050E": Row(
+        "A password is needed for node {node}, and there is no terminal to ask at.",
+        "",
+        "Give -passwordfile=, PASSWORDFILE in the option file, or FARVAULT_CLIENT_PASSWORD in the environment.",
+    ),
+    "ANS9806I": Row(
+        "First contact with {server}: its key {fingerprint} is trusted from now on. Compare it with what `farvault "
+        "server init` printed there."
+    ),
+    # command line and options
+    "ANS1035S": Row("File {path} cannot be read: {reason}", "", "Check its name and rights."),
+    "ANS1036S": Row(
+        "{path}, line {line}: {problem}", "Nothing runs with half an option file.", "Correct the line."
+    ),
+    "ANS1071E": Row("{domain} in DOMAIN is not a file system here.", "", "Name a mount point or ALL-LOCAL."),
+    "ANS1079E": Row("No file specification was given.", "", "Name the files: `dir/`, `dir/name`, `'dir/*'`."),
+    "ANS1081E": Row(
+        "{spec} is not a file specification.",
+        "Wildcards may stand in the last component only.",
+        "Quote patterns so that the shell leaves them alone: 'dir/*.c'.",
+    ),
+    "ANS1082E": Row(
+        "{destination} cannot be a destination.",
+        "It holds wildcards, or the folder can be neither found nor made.",
+        "Name a folder with a trailing slash, or a new name for one file.",
+    ),
+    "ANS1089E": Row(
+        "{destination} must be a folder: several objects go there.",
+        "",
+        "End it with a slash; it is made if missing.",
+    ),
+    "ANS1107E": Row("-{option} is not an option here.", "", "`farvault client help` lists the options."),
+    "ANS1108E": Row("{option} cannot be {value}: expected {expected}.", "", "Correct the value."),
+    "ANS9801E": Row(
+        "{option} is not supported yet.",
+        "It is known, but ignoring it would do something else than was asked for.",
+        "Leave it out.",
+    ),
+    "ANS9808E": Row("{command} is not a command.", "", "`farvault client help` lists the commands."),
+    "ANS9809E": Row(
+        "The command {command} is not supported yet.", "", "`farvault client help` lists those that are."
+    ),
+    "ANS9810E": Row(
+        "{operands} operands where {most} are allowed.",
+        "The shell has probably expanded a pattern.",
+        "Quote the pattern: 'dir/*'.",
+    ),
+    # what to back up
+    "ANS1063E": Row(
+        "{path} cannot be a file space: its name is not UTF-8.",
+        "",
+        "Mount it under another name, or back up a part.",
+    ),
+    "ANS1076E": Row("Folder {path} does not exist.", "", "Check the name."),
+    "ANS1083E": Row("Nothing matches {spec}, here or at the server.", "", "Check the name."),
+    "ANS1115W": Row("{path} is excluded by the include-exclude list; what the server has of it stays."),
+    "ANS1149E": Row(
+        "There is nothing to back up: DOMAIN is empty, or everything in it is excluded.",
+        "",
+        "Name files or file systems, or correct DOMAIN.",
+    ),
+    "ANS9802E": Row(
+        "Nothing can be stored: management class {management_class} has no {kind} copy group.",
+        "The copy group says where the data goes.",
+        "At the server: DEFINE COPYGROUP and ACTIVATE POLICYSET for this node's domain.",
+    ),
+    "ANS9803E": Row(
+        "{path} and others bound to class {management_class} are left out: the class has no {kind} copy group.",
+        "",
+        "Correct the INCLUDE statement or DIRMC, or DEFINE COPYGROUP at the server.",
+    ),
+    "ANS9807W": Row(
+        "Class {management_class}, named in the include-exclude list, is not in the active policy; {default} is used."
+    ),
+    # storing
+    "ANS1228E": Row(
+        "Sending of object '{path}' failed.",
+        "The next message says why.",
+        "See there; the other objects go on.",
+    ),
+    "ANS1802E": Row(
+        "Incremental backup of '{spec}' finished with {failures} failure(s).", "The messages before say why."
+    ),
+    "ANS1803E": Row(
+        "Archive of '{spec}' finished with {failures} failure(s).", "The messages before say why."
+    ),
+    "ANS1804E": Row(
+        "Selective backup of '{spec}' finished with {failures} failure(s).", "The messages before say why."
+    ),
+    "ANS4005E": Row("'{path}' was not found: it vanished after it had been listed.", "", "None."),
+    "ANS4007E": Row("'{path}': access denied.", "", "Run as a user who may read it, or exclude it."),
+    "ANS4008E": Row("'{path}' is in use.", "", "Back it up when it is not."),
+    "ANS4014E": Row("'{path}': {reason}.", "The operating system said so.", "See there."),
+    "ANS4017E": Row("'{path}': the name is too long.", "", "Rename it, or restore to a shorter destination."),
+    "ANS4037E": Row(
+        "Object '{path}' changed during processing. Object skipped.",
+        "Half of one state and half of another is worth nothing; the copy group's SERIALIZATION says so.",
+        "Back it up when it is quiet, or bind it to a class with SERIALIZATION=SHRDYNAMIC.",
+    ),
+    "ANS4047E": Row(
+        "'{path}' cannot be read: {reason}.", "The disk or its file system is damaged.", "Check the disk."
+    ),
+    "ANS9804E": Row(
+        "A worker process ended unexpectedly with {objects} object(s) in its hands.",
+        "It was killed, or memory ran out.",
+        "Run the command again: what was acknowledged is not sent again.",
+    ),
+    "ANS9805E": Row(
+        "A transaction with {objects} object(s) of {file_space} was not stored.",
+        "The message before is the server's reason.",
+        "Correct it there and run the command again.",
+    ),
+    # getting back
+    "ANS1084E": Row(
+        "Nothing is stored that matches {spec}.", "", "QUERY FILESPACE and QUERY BACKUP show what there is."
+    ),
+    "ANS1092W": Row("Nothing matches the query."),
+    "ANS1304E": Row(
+        "'{path}' was not restored: {reason}.",
+        "The server sent something that cannot be right.",
+        "Try again.",
+    ),
+    "ANS1314E": Row(
+        "'{path}' is not available: {reason}.",
+        "No readable volume holds all of its data.",
+        "At the server: look at the volumes' access, and restore them from a copy pool.",
+    ),
+    "ANS1587W": Row("'{path}': extended attributes could not be given back: {reason}."),
+    "ANS1946W": Row("'{path}' exists and was not replaced."),
+    "ANS2820E": Row(
+        "Interrupted; the command stops.", "", "Run it again: what was acknowledged is not sent again."
+    ),
+    "ANS4009E": Row("'{path}': no room left: {reason}.", "", "Make room, or restore to another file system."),
+    "ANS4028E": Row("'{path}' cannot be made: {reason}.", "", "Check the destination."),
+    "ANS4029E": Row(
+        "'{path}': a file or symbolic link stands where a folder is needed.",
+        "Restore follows no links: they could lead out of the destination.",
+        "Remove it, or restore to another destination.",
+    ),
 }

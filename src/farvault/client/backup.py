@@ -1,0 +1,480 @@
+"""INCREMENTAL, SELECTIVE and ARCHIVE: walk, compare, hand out, tell (TSM reference, clients 5 and 6).
+
+This process only walks and compares; reading, packing and sending are the crew's (`crew.py`). An object is counted and
+shown when its transaction is durable, not before.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from farvault.base.errors import FarvaultError, NotFound
+from farvault.base.messages import Message
+from farvault.client.attributes import (
+    Owners,
+    decode_attributes,
+    encode_attributes,
+    object_type,
+    read_extended,
+)
+from farvault.client.beneath import FOLDER_FLAGS, split_directory
+from farvault.client.binding import Binding, Bound
+from farvault.client.crew import Crew, Result
+from farvault.client.filespec import matcher
+from farvault.client.inventory import Inventory
+from farvault.client.merge import Merge, Stored
+from farvault.client.mounts import FileSpaces, join_path, show_path
+from farvault.client.options import Options
+from farvault.client.outgoing import Destination, Outgoing
+from farvault.client.reading import SHARED_STATIC, failure_message
+from farvault.client.report import ERROR, SKIPPED_FILE, Report
+from farvault.client.scopes import Scope
+from farvault.client.session import PLATFORM, Sessions
+from farvault.client.walk import Folder, walk
+from farvault.client.work import Notice, Unit, UnitResult, Work
+from farvault.model.stored_object import FileAttributes, ObjectKind, ObjectType
+from farvault.policy.changed import Change, what_changed
+from farvault.protocol import messages as m
+
+REFUSALS_MOST = 3
+"""After so many refused transactions in a row the rest would be refused too."""
+_DAY_SECONDS = 86400
+_TYPE_MASK, _FOLDER, _FILE, _SOCKET = 0o170000, 0o040000, 0o100000, 0o140000
+
+Rows = dict[bytes, tuple[m.ObjectRow, str]]
+
+
+class StopBackup(Exception):
+    """Going on makes no sense; why has been said."""
+
+
+class Task(NamedTuple):
+    """What kind of run this is. `compares`: against the inventory (incremental); otherwise everything named is sent."""
+
+    kind: ObjectKind
+    compares: bool
+    description: str = ""
+
+
+class Backup:
+    """One command's run over its scopes. The caller owns sessions and crew."""
+
+    def __init__(
+        self,
+        task: Task,
+        options: Options,
+        binding: Binding,
+        spaces: FileSpaces,
+        sessions: Sessions,
+        report: Report,
+        make_outgoing: Callable[[Callable[[Unit, bool], None]], Outgoing],
+    ) -> None:
+        self._task = task
+        self._options = options
+        self._binding = binding
+        self._spaces = spaces
+        self._sessions = sessions
+        self._report = report
+        self._outgoing = make_outgoing(self._give)
+        self.crew: Crew | None = None
+        self._owners = Owners()
+        self._refusals = 0
+        self._stopped = False
+        self._now = int(time.time())
+        self._parents_done: set[tuple[bytes, bytes]] = set()
+        self._said_no_group: set[str] = set()
+        self._shown: dict[int, tuple[str, bytes]] = {}
+        self._destinations: dict[tuple[bytes, str], Destination] = {}
+        self._has_objects: dict[bytes, bool] = {}
+        self._flags = FOLDER_FLAGS | (os.O_NOATIME if os.geteuid() == 0 else 0)
+
+    # --- scopes --------------------------------------------------------------------------------------------------
+
+    def run(self, scope: Scope) -> bool:
+        """One scope; True where nothing of it failed. Raises `StopBackup`."""
+        failed_before = self._report.counts.failed
+        if self._binding.excludes_file_space(scope.root):
+            self._report.say("ANS1115W", path=os.fsdecode(scope.root))
+            return True
+        self._register(scope, started=scope.whole and self._task.compares)
+        self._run_parents(scope)
+        self._run_walk(scope)
+        self._outgoing.flush()
+        if self.crew is not None:
+            self.crew.wait()
+        self._raise_if_stopped()
+        if scope.whole and self._task.compares:
+            self._register(scope, ended=True)
+        return self._report.counts.failed == failed_before
+
+    def _register(self, scope: Scope, *, started: bool = False, ended: bool = False) -> None:
+        name = _file_space_name(scope.root)
+        st = os.statvfs(scope.root)
+        answer = self._call(
+            m.RegisterFileSpace(
+                name=name,
+                type=self._spaces.type_of(scope.root),
+                platform=PLATFORM,
+                capacity_bytes=st.f_blocks * st.f_frsize,
+                occupied_bytes=(st.f_blocks - st.f_bfree) * st.f_frsize,
+                backup_started=started,
+                backup_ended=ended,
+            )
+        )
+        if not ended:
+            self._has_objects[scope.root] = answer.has_objects
+            self._destinations.clear()
+
+    def _call(self, body: m.RegisterFileSpace) -> m.FileSpaceAnswer:
+        """A session that idled through a long run may be gone: one more try on a new one."""
+        session = self._sessions.take()
+        try:
+            answer = session.connection.call(body, m.FileSpaceAnswer)
+        except FarvaultError:
+            session.connection.close()
+            session = self._sessions.take()
+            answer = session.connection.call(body, m.FileSpaceAnswer)
+        self._sessions.give_back(session)
+        return answer
+
+    def _run_parents(self, scope: Scope) -> None:
+        """The folders on the way down to the scope: sent where the server lacks them, or always by SELECTIVE and ARCHIVE."""
+        components = split_directory(scope.directory)
+        for depth, name in enumerate(components):
+            directory = b"\0".join(components[:depth])
+            if (scope.root, directory + b"\0" + name) in self._parents_done:
+                continue
+            self._parents_done.add((scope.root, directory + b"\0" + name))
+            path = join_path(scope.root, directory, name)
+            try:
+                st = os.lstat(path)
+            except OSError as problem:
+                raise NotFound("ANS1076E", path=show_path(path)) from problem
+            rows: Rows = {}
+            if self._task.compares and self._has_objects[scope.root]:
+                query = self._query(scope.root, directory, name, below=False)
+                with_session = self._sessions.take()
+                for frame in Inventory(with_session, query):
+                    rows.update((row.name, (row, frame.classes[row.management_class])) for row in frame.rows)
+                self._sessions.give_back(with_session)
+            kept = {name: rows[name]} if name in rows else {}
+            self._look_at(scope, Folder(directory, [(name, st)]), kept, may_expire=False)
+
+    def _query(self, root: bytes, directory: bytes, pattern: bytes, below: bool) -> m.QueryObjects:
+        return m.QueryObjects(
+            file_space=_file_space_name(root),
+            kind=self._task.kind,
+            directory=directory,
+            below=below,
+            name_pattern=pattern or b"*",
+        )
+
+    def _run_walk(self, scope: Scope) -> None:
+        inventory = session = None
+        if self._task.compares and self._has_objects[scope.root]:
+            session = self._sessions.take()
+            inventory = Inventory(
+                session, self._query(scope.root, scope.directory, scope.pattern, scope.below)
+            )
+            if self.crew is not None:
+                self.crew.before_waiting = inventory.keep_flowing
+        merge = Merge(inventory if inventory is not None else ())
+        root = os.open(scope.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            found = walk(
+                root,
+                scope.directory,
+                below=scope.below,
+                may_enter=lambda directory: self._may_enter(scope, directory),
+                flags=self._flags,
+            )
+            self._walk_and_compare(scope, found, merge)
+        finally:
+            os.close(root)
+            if self.crew is not None:
+                self.crew.before_waiting = None
+        if session is not None:
+            self._sessions.give_back(session)
+
+    def _walk_and_compare(self, scope: Scope, found: Iterable[Folder], merge: Merge) -> None:
+        matched = 0
+        matches = matcher(scope.pattern) if scope.pattern else None
+        for folder in found:
+            if folder.problem is not None:
+                merge.look_away(folder.directory)
+                self._unreadable(scope, folder)
+            passed, rows = merge.take(folder.directory)
+            for stored in passed:
+                self._expire_all(scope, stored)
+            if matches is not None:
+                entries = [entry for entry in folder.entries if matches(entry[0])]
+                folder = folder._replace(entries=entries)
+            matched += len(folder.entries) + len(rows)
+            self._look_at(scope, folder, rows, may_expire=folder.problem is None)
+            self._report.count_inspected()
+            if self.crew is not None:
+                self.crew.collect()
+            self._raise_if_stopped()
+        for stored in merge.rest():
+            matched += len(stored.rows)
+            self._expire_all(scope, stored)
+        if not matched and scope.pattern:
+            self._report.say("ANS1083E", spec=scope.text)
+
+    def _may_enter(self, scope: Scope, directory: bytes) -> bool:
+        path = join_path(scope.root, directory)
+        if self._spaces.is_root(path):
+            return False
+        return not (self._binding.has_rules and self._binding.excludes_folder(path))
+
+    def _unreadable(self, scope: Scope, folder: Folder) -> None:
+        """What is below stays as it is at the server: nobody knows whether it is gone."""
+        assert folder.problem is not None
+        path = show_path(join_path(scope.root, folder.directory))
+        self._report.counts.failed += 1
+        self._report.say("ANS1228E", code=SKIPPED_FILE, path=path)
+        reason = folder.problem.strerror or str(folder.problem)
+        self._report.say(failure_message(folder.problem), code=SKIPPED_FILE, path=path, reason=reason)
+
+    # --- objects -------------------------------------------------------------------------------------------------
+
+    def _look_at(self, scope: Scope, folder: Folder, rows: Rows, *, may_expire: bool) -> None:
+        """Everything found in one folder against what the server has of it."""
+        counts, options = self._report.counts, self._options
+        has_rules, prefix = (
+            self._binding.has_rules,
+            join_path(scope.root, folder.directory).rstrip(b"/") + b"/",
+        )
+        compares = self._task.compares
+        for name, st in folder.entries:
+            kind = st.st_mode & _TYPE_MASK
+            is_folder = kind == _FOLDER
+            if kind == _SOCKET or (options.files_only if is_folder else options.directories_only):
+                rows.pop(name, None)
+                continue
+            if is_folder:
+                if has_rules and self._binding.excludes_folder(prefix + name):
+                    continue
+                bound = self._binding.of_folders
+            elif has_rules:
+                decided = self._binding.of_file(prefix + name)
+                if decided is None:
+                    continue
+                bound = decided
+            else:
+                bound = self._binding.default
+            counts.inspected += 1
+            if kind == _FILE:
+                counts.inspected_bytes += st.st_size
+            old = rows.pop(name, None) if compares else None
+            if bound.group is None:
+                self._no_copy_group(bound, prefix + name)
+            elif old is None:
+                self._outgoing.send(self._destination(scope, bound), folder.directory, name, st)
+            else:
+                self._compare(scope, folder.directory, name, st, bound, old)
+        if may_expire and rows:
+            self._expire_all(scope, Stored(folder.directory, rows))
+
+    def _compare(
+        self,
+        scope: Scope,
+        directory: bytes,
+        name: bytes,
+        st: os.stat_result,
+        bound: Bound,
+        old: tuple[m.ObjectRow, str],
+    ) -> None:
+        """An object the server has: nothing, new attributes, another class, or a new version."""
+        row, old_class = old
+        group = bound.group
+        assert group is not None
+        if group.mode != "MODIFIED" or self._options.absolute or group.frequency_days:
+            if self._is_too_early(scope, row, group):
+                return
+            if group.mode == "ABSOLUTE" or self._options.absolute:
+                self._outgoing.send(self._destination(scope, bound), directory, name, st)
+                return
+        change, attributes = self._change(scope, directory, name, st, row)
+        if change is Change.DATA:
+            self._outgoing.send(self._destination(scope, bound), directory, name, st)
+            return
+        if change is Change.ATTRIBUTES:
+            self._shown[row.id] = "Updating", join_path(scope.root, directory, name)
+            self._outgoing.update(self._destination(scope, bound), row.id, encode_attributes(attributes))
+        if old_class != bound.name:
+            self._shown[row.id] = "Rebinding", join_path(scope.root, directory, name)
+            self._outgoing.rebind(self._destination(scope, bound), row.id)
+
+    def _is_too_early(self, scope: Scope, row: m.ObjectRow, group: m.CopyGroupRow) -> bool:
+        """FREQUENCY counts in a full incremental only."""
+        return scope.whole and self._now - row.inserted_time < group.frequency_days * _DAY_SECONDS
+
+    def _change(
+        self, scope: Scope, directory: bytes, name: bytes, st: os.stat_result, row: m.ObjectRow
+    ) -> tuple[Change, FileAttributes]:
+        old = decode_attributes(row.attributes)
+        mode = st.st_mode
+        if (
+            old.ctime_ns == st.st_ctime_ns
+            and old.mtime_ns == st.st_mtime_ns
+            and old.mode == mode
+            and old.inode == st.st_ino
+            and old.uid == st.st_uid
+            and old.gid == st.st_gid
+            and (old.size_bytes == st.st_size or mode & _TYPE_MASK != _FILE)
+        ):
+            return Change.NONE, old  # every change of an extended attribute moves ctime too
+        path = join_path(scope.root, directory, name)
+        try:
+            target = os.readlink(path) if stat.S_ISLNK(mode) else b""
+            skip = self._options.skip_acl or stat.S_ISLNK(mode)
+            extended = {} if skip else read_extended(path)
+        except OSError:
+            return Change.DATA, old  # whoever reads it finds out what is wrong
+        new = self._owners.attributes(st, link_target=target, extended=extended, holes=old.holes)
+        compare_extended = not (self._options.skip_acl or self._options.skip_acl_update_check)
+        return what_changed(old, new, compare_extended=compare_extended), new
+
+    def _expire_all(self, scope: Scope, stored: Stored) -> None:
+        if not self._task.compares:
+            return
+        to = self._destination(scope, self._binding.default)
+        for name, (row, _) in stored.rows.items():
+            is_folder = row.type == ObjectType.DIRECTORY
+            if self._options.files_only if is_folder else self._options.directories_only:
+                continue
+            self._shown[row.id] = "Expiring", join_path(scope.root, stored.directory, name)
+            self._outgoing.expire(to, row.id)
+
+    def _no_copy_group(self, bound: Bound, path: bytes) -> None:
+        self._report.counts.failed += 1
+        if bound.name not in self._said_no_group:
+            self._said_no_group.add(bound.name)
+            self._report.say(
+                "ANS9803E",
+                management_class=bound.name,
+                path=show_path(path),
+                kind=self._task.kind.name.lower(),
+            )
+
+    def _destination(self, scope: Scope, bound: Bound) -> Destination:
+        found = self._destinations.get((scope.root, bound.name))
+        if found is None:
+            found = self._destinations[scope.root, bound.name] = Destination(
+                scope.root,
+                _file_space_name(scope.root),
+                self._task.kind,
+                bound.name,
+                bound.group.serialization if bound.group else SHARED_STATIC,
+                self._task.description,
+                self._has_objects[scope.root],
+                self._task.kind is ObjectKind.ARCHIVE and self._options.follow_links_at_archive,
+            )
+        return found
+
+    # --- what the crew tells ---------------------------------------------------------------------------------------
+
+    def _give(self, unit: Unit, is_large: bool) -> None:
+        assert self.crew is not None
+        self.crew.give(unit, is_large=is_large)
+
+    def on_notice(self, notice: Notice) -> None:
+        self._report.repeat(
+            Message(notice.message_id, notice.text), code=0 if notice.message_id[-1] != "S" else None
+        )
+
+    def on_result(self, work: Work, result: Result | None) -> None:
+        """Count and show a unit when it is durable, or say why it is not."""
+        assert isinstance(work, Unit)
+        counts = self._report.counts
+        if not isinstance(result, UnitResult):
+            self._all_failed(work)
+            self._report.say("ANS9804E", objects=_objects(work))
+            self._stopped = True
+            return
+        counts.read_bytes += result.read_bytes
+        counts.transferred_bytes += result.sent_bytes
+        counts.transfer_seconds += result.transfer_seconds
+        counts.retries += sum(each.times for each in result.retried)
+        if result.lost_link or result.refused is not None:
+            self._not_stored(work, result)
+            return
+        self._refusals = 0
+        counts.new_bytes += result.new_bytes
+        counts.packed_bytes += result.packed_bytes
+        counts.done += result.stored
+        counts.expired += result.expired
+        counts.updated += result.updated
+        counts.rebound += result.rebound
+        for failure in result.failures:
+            folder = work.folders[failure.folder]
+            path = show_path(join_path(work.root, folder.directory, folder.entries[failure.entry].name))
+            counts.failed += 1
+            self._report.say("ANS1228E", code=SKIPPED_FILE, path=path)
+            self._report.say(failure.message_id, code=SKIPPED_FILE, path=path, reason=failure.reason)
+        if self._report.lines:
+            self._show(work, result)
+        for object_id in (*work.expire, *(row.id for row in work.updates), *work.rebind):
+            self._shown.pop(object_id, None)
+
+    def _show(self, unit: Unit, result: UnitResult) -> None:
+        failed = {(each.folder, each.entry) for each in result.failures}
+        retried = {(each.folder, each.entry): each.times for each in result.retried}
+        line = self._report.object_line
+        for number, folder in enumerate(unit.folders):
+            prefix = show_path(join_path(unit.root, folder.directory)).rstrip("/") + "/"
+            for place, entry in enumerate(folder.entries):
+                if (number, place) in failed:
+                    continue
+                path = prefix + show_path(entry.name)
+                retry = retried.get((number, place), 0)
+                line(_label(entry.mode), entry.size_bytes, path, " [Sent]", retry)
+        for object_id in (*unit.expire, *(row.id for row in unit.updates), *unit.rebind):
+            if (shown := self._shown.get(object_id)) is not None:
+                line(shown[0], 0, show_path(shown[1]), " [Sent]")
+
+    def _not_stored(self, unit: Unit, result: UnitResult) -> None:
+        self._all_failed(unit)
+        if result.lost_link:
+            self._report.raise_code(ERROR)
+            self._stopped = True
+            return
+        assert result.refused is not None
+        self._report.repeat(Message(*result.refused), code=ERROR)
+        self._report.say("ANS9805E", objects=_objects(unit), file_space=unit.file_space)
+        self._refusals += 1
+        self._stopped = self._stopped or self._refusals >= REFUSALS_MOST
+
+    def _all_failed(self, unit: Unit) -> None:
+        self._report.counts.failed += _objects(unit)
+
+    def _raise_if_stopped(self) -> None:
+        if self._stopped:
+            raise StopBackup
+
+
+def _objects(unit: Unit) -> int:
+    changes = len(unit.expire) + len(unit.updates) + len(unit.rebind)
+    return sum(len(folder.entries) for folder in unit.folders) + changes
+
+
+def _label(mode: int) -> str:
+    kind = object_type(mode)
+    if kind is ObjectType.FILE:
+        return "Normal File"
+    if kind is ObjectType.DIRECTORY:
+        return "Directory"
+    return "Symbolic Link" if kind is ObjectType.SYMLINK else "Special File"
+
+
+def _file_space_name(root: bytes) -> str:
+    """The name on the wire is text; a mount point that is no UTF-8 cannot be a file space."""
+    try:
+        return root.decode()
+    except UnicodeDecodeError:
+        raise NotFound("ANS1063E", path=show_path(root)) from None

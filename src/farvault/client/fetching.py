@@ -1,0 +1,318 @@
+"""Fetch the objects of one batch and write them as their extents arrive, in whatever order the server reads them.
+
+The server sends first which extents make up which object, then packs. Every extent is verified by its digest before a
+byte of it is written. A file of one extent is written in one go; longer ones are kept open and filled at offsets, holes
+left as holes. What was written stays written when the link breaks: `run` again asks for the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Final
+
+from farvault.base.errors import RecordDamaged
+from farvault.base.pipeline import run_ahead
+from farvault.client.attributes import decode_attributes
+from farvault.client.placing import Placer, Skipped, TargetFolder, remove_partial
+from farvault.client.reading import failure_message
+from farvault.client.session import NodeSession
+from farvault.client.work import Batch, BatchResult, Failure, RestoreFile
+from farvault.model.stored_object import FileAttributes, ObjectType
+from farvault.protocol import messages as m
+from farvault.protocol.frames import ProtocolError
+from farvault.seal import pack
+from farvault.seal.compress import RAW, decompress
+from farvault.seal.digest import DIGEST_BYTES, digest
+
+OPEN_MOST: Final = 64
+PACKS_AHEAD: Final = 2
+
+
+class _File:
+    """One file on its way."""
+
+    __slots__ = ("attributes", "descriptor", "file", "folder", "missing", "place", "temporary")
+
+    def __init__(self, folder: int, place: int, file: RestoreFile, attributes: FileAttributes) -> None:
+        self.folder = folder
+        self.place = place
+        self.file = file
+        self.attributes = attributes
+        self.missing = 0
+        self.descriptor = -1
+        self.temporary: bytes | None = None  # None: not made yet; empty: it has its own name
+
+
+class Fetch:
+    """One batch. Call `run` with a session until it returns; then `result` is complete. Call `close` in the end."""
+
+    def __init__(self, batch: Batch, skip_acl: bool = False) -> None:
+        self.result = BatchResult(number=batch.number)
+        self._batch = batch
+        self._placer = Placer(skip_acl or batch.skip_acl)
+        self._root = os.open(batch.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._folders: dict[int, TargetFolder] = {}
+        self._waiting: dict[int, _File] = {}
+        self._wanted: dict[bytes, list[tuple[_File, int]]] = {}
+        self._open: OrderedDict[int, _File] = OrderedDict()
+        self._place_what_has_no_data()
+
+    def close(self) -> None:
+        """Close everything; files that are not complete are removed."""
+        for waiting in self._waiting.values():
+            self._drop(waiting)
+        for folder in self._folders.values():
+            folder.close()
+        self._folders.clear()
+        os.close(self._root)
+
+    def run(self, session: NodeSession) -> None:
+        """Ask for what is still missing and write it. `PeerUnreachable` where the link breaks: call again."""
+        self._wanted.clear()
+        for waiting in self._waiting.values():  # begun files are written anew from their start
+            self._drop(waiting)
+        if not self._waiting:
+            return
+        before = session.connection.bytes_received
+        try:
+            for arrived in run_ahead(_receive(session, list(self._waiting)), PACKS_AHEAD, "receive"):
+                if isinstance(arrived, m.ObjectMaps):
+                    self._map(arrived)
+                elif isinstance(arrived, m.ReadEnd):
+                    self._end(arrived)
+                else:
+                    self._unpack(arrived)
+        finally:
+            self.result.received_bytes += session.connection.bytes_received - before
+
+    # --- objects without data ------------------------------------------------------------------------------------
+
+    def _place_what_has_no_data(self) -> None:
+        for number, folder in enumerate(self._batch.folders):
+            for place, file in enumerate(folder.files):
+                try:
+                    attributes = decode_attributes(file.attributes)
+                except ValueError:
+                    self._fail(number, place, "ANS1304E", "its attributes cannot be read")
+                    continue
+                state = _File(number, place, file, attributes)
+                if file.type == ObjectType.FILE and file.size_bytes:
+                    self._waiting[file.id] = state
+                    continue
+                try:
+                    if file.type == ObjectType.FILE:
+                        self._make(state)
+                        self._complete(state)
+                    else:
+                        refused = self._placer.make_special(self._folder(number), file, attributes)
+                        self._done(state, refused)
+                except Skipped:
+                    self._skip(state)
+                except OSError as problem:
+                    self._os_failure(state, problem)
+
+    # --- what arrives --------------------------------------------------------------------------------------------
+
+    def _map(self, maps: m.ObjectMaps) -> None:
+        for row in maps.rows:
+            state = self._waiting.get(row.id)
+            if state is None:
+                continue
+            offsets = _offsets(row.lengths, state.attributes.holes)
+            if len(row.digests) != DIGEST_BYTES * len(row.lengths):
+                self._give_up(state, "ANS1304E", "the server's list of its extents is not complete")
+                continue
+            if (offsets[-1] if offsets else 0) > state.file.size_bytes:
+                self._give_up(state, "ANS1304E", "its extents are longer than the file")
+                continue
+            if not row.lengths:  # all of it is a hole
+                self._begin_and_complete(state)
+                continue
+            state.missing = len(row.lengths)
+            for number, offset in enumerate(offsets[:-1]):
+                name = row.digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES]
+                self._wanted.setdefault(name, []).append((state, offset))
+
+    def _begin_and_complete(self, state: _File) -> None:
+        try:
+            self._make(state)
+            self._complete(state)
+        except Skipped:
+            self._skip(state)
+        except OSError as problem:
+            self._os_failure(state, problem)
+
+    def _unpack(self, opened: pack.OpenPack) -> None:
+        wanted = self._wanted
+        for number, (name, _) in enumerate(opened.directory.extents):
+            targets = wanted.pop(name, None)
+            if targets is None:
+                continue
+            data = opened.extent(number)
+            intact = digest(data) == name
+            for state, offset in targets:
+                if state.file.id not in self._waiting:
+                    continue
+                if intact:
+                    self._write(state, offset, data)
+                else:
+                    self._give_up(state, "ANS1304E", "data arrived that does not match its digest")
+
+    def _write(self, state: _File, offset: int, data: memoryview) -> None:
+        try:
+            if state.descriptor < 0:
+                self._make(state)
+            done = os.pwrite(state.descriptor, data, offset)
+            while done < len(data):
+                done += os.pwrite(state.descriptor, data[done:], offset + done)
+            self.result.written_bytes += len(data)
+            state.missing -= 1
+            if not state.missing:
+                self._complete(state)
+            else:
+                self._keep_open(state)
+        except Skipped:
+            self._skip(state)
+        except OSError as problem:
+            self._os_failure(state, problem)
+
+    def _end(self, end: m.ReadEnd) -> None:
+        lost = set(end.lost)
+        for state in list(self._waiting.values()):
+            reason = end.reason if state.file.id in lost else "the server did not send all of it"
+            self._give_up(state, "ANS1314E", reason)
+
+    def give_up_rest(self, reason: str) -> None:
+        """Nothing more will come: what is missing has failed."""
+        for state in list(self._waiting.values()):
+            self._give_up(state, "ANS1304E", reason)
+
+    # --- one file ------------------------------------------------------------------------------------------------
+
+    def _make(self, state: _File) -> None:
+        folder = self._folder(state.folder)
+        if state.temporary is None:
+            mtime_ns = state.attributes.mtime_ns
+            state.descriptor, state.temporary = self._placer.create(folder, state.file, mtime_ns)
+        else:
+            state.descriptor = self._placer.reopen(folder, state.temporary or state.file.name)
+
+    def _keep_open(self, state: _File) -> None:
+        """Long files stay open, a bounded number of them."""
+        self._open[state.file.id] = state
+        self._open.move_to_end(state.file.id)
+        if len(self._open) > OPEN_MOST:
+            _, oldest = self._open.popitem(last=False)
+            os.close(oldest.descriptor)
+            oldest.descriptor = -1
+
+    def _complete(self, state: _File) -> None:
+        size = state.file.size_bytes
+        if state.attributes.holes:
+            os.ftruncate(state.descriptor, size)
+            if not self._batch.make_sparse:
+                os.posix_fallocate(state.descriptor, 0, size)
+        folder = self._folder(state.folder)
+        assert state.temporary is not None
+        refused = self._placer.finish(folder, state.file, state.attributes, state.descriptor, state.temporary)
+        self._close_file(state)
+        self._done(state, refused)
+
+    def _close_file(self, state: _File) -> None:
+        self._open.pop(state.file.id, None)
+        if state.descriptor >= 0:
+            descriptor, state.descriptor = state.descriptor, -1
+            os.close(descriptor)
+
+    def _done(self, state: _File, refused: list[str]) -> None:
+        self._waiting.pop(state.file.id, None)
+        self.result.restored += 1
+        if refused:
+            warning = Failure(state.folder, state.place, "ANS1587W", ", ".join(refused))
+            self.result.warnings.append(warning)
+
+    def _skip(self, state: _File) -> None:
+        self._waiting.pop(state.file.id, None)
+        self.result.skipped += 1
+        self.result.warnings.append(Failure(state.folder, state.place, "ANS1946W"))
+
+    def _os_failure(self, state: _File, problem: OSError) -> None:
+        message_id = restore_failure(problem)
+        self._give_up(state, message_id, problem.strerror or str(problem))
+
+    def _give_up(self, state: _File, message_id: str, reason: str) -> None:
+        self._waiting.pop(state.file.id, None)
+        self._drop(state)
+        self._fail(state.folder, state.place, message_id, reason)
+
+    def _drop(self, state: _File) -> None:
+        """Close and remove what is there of a file that is not complete."""
+        with contextlib.suppress(OSError):
+            self._close_file(state)
+        if state.temporary is not None:
+            with contextlib.suppress(OSError):
+                remove_partial(self._folder(state.folder), state.temporary or state.file.name)
+            state.temporary = None
+
+    def _fail(self, folder: int, place: int, message_id: str, reason: str) -> None:
+        self.result.failures.append(Failure(folder, place, message_id, reason))
+
+    def _folder(self, number: int) -> TargetFolder:
+        folder = self._folders.get(number)
+        if folder is None:
+            if len(self._folders) >= OPEN_MOST:
+                self._folders.pop(next(iter(self._folders))).close()
+            directory = self._batch.folders[number].directory
+            folder = self._folders[number] = TargetFolder.open(self._root, directory)
+        return folder
+
+
+def restore_failure(problem: OSError) -> str:
+    """The catalogue number for what the operating system said while writing."""
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "ANS4009E"
+    if problem.errno in (errno.ELOOP, errno.ENOTDIR, errno.EISDIR):
+        return "ANS4029E"
+    if problem.errno == errno.EINVAL:
+        return "ANS4028E"
+    return failure_message(problem)
+
+
+def _receive(session: NodeSession, ids: list[int]) -> Iterator[m.ObjectMaps | m.ReadEnd | pack.OpenPack]:
+    """What the server answers, packs opened: this runs in its own thread, beside the writing."""
+    connection = session.connection
+    connection.send(m.ReadObjects(ids=tuple(ids)))
+    while True:
+        started = time.monotonic()
+        body: m.ObjectMaps | m.Pack | m.ReadEnd
+        body, tail = connection.expect(m.ObjectMaps, m.Pack, m.ReadEnd)
+        session.transfer_seconds += time.monotonic() - started
+        if isinstance(body, m.Pack):
+            try:
+                plain = decompress(body.codec, tail, body.plain_bytes)
+                yield pack.parse(bytes(plain) if body.codec == RAW else plain)
+            except RecordDamaged as damaged:
+                raise ProtocolError(f"a pack that does not open: {damaged.message.text}") from None
+            continue
+        yield body
+        if isinstance(body, m.ReadEnd):
+            return
+
+
+def _offsets(lengths: tuple[int, ...], holes: tuple[tuple[int, int], ...]) -> list[int]:
+    """Where each extent begins in the file, and at last where the data ends. Extents never reach over a hole."""
+    offsets = []
+    position = 0
+    waiting = list(reversed(holes))
+    for length in lengths:
+        while waiting and waiting[-1][0] <= position:
+            start, size = waiting.pop()
+            position = max(position, start + size)
+        offsets.append(position)
+        position += length
+    return [*offsets, position] if offsets else []

@@ -1,0 +1,201 @@
+"""Put objects back where they belong: names, data, attributes (TSM reference, clients 7.7).
+
+A new file is made under its own name and only there (O_EXCL); one that replaces another is written beside it and
+renamed over it when complete, so a broken restore leaves the old one. Every open is relative to a folder descriptor
+that was opened beneath the destination, with one safe name: nothing leads outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from typing import Final
+
+from farvault.client.attributes import give_extended, permissions
+from farvault.client.beneath import is_safe_name, open_beneath
+from farvault.client.work import RestoreFile
+from farvault.model.stored_object import FileAttributes, ObjectType
+
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_AGAIN: Final = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ACL: Final = "system.posix_acl_access"
+_DEFAULT_ACL: Final = "system.posix_acl_default"
+
+
+class Skipped(Exception):
+    """There is a file of this name and it is to stay."""
+
+
+class TargetFolder:
+    """One open folder that objects go into. `group`: the group new files get here without being asked."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        st = os.fstat(descriptor)
+        self.group = st.st_gid if st.st_mode & stat.S_ISGID else os.getegid()
+        self.gives_acl = False
+        with contextlib.suppress(OSError):
+            self.gives_acl = _DEFAULT_ACL in os.listxattr(descriptor)
+
+    @classmethod
+    def open(cls, root: int, directory: bytes) -> TargetFolder:
+        """`OSError` with ELOOP or ENOTDIR where a link or a file stands in the way."""
+        return cls(open_beneath(root, directory))
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
+class Placer:
+    """Makes files and gives attributes with this process's rights."""
+
+    def __init__(self, skip_acl: bool = False) -> None:
+        self._is_root = os.geteuid() == 0
+        self._user = os.geteuid()
+        self._skip_acl = skip_acl
+        self._count = 0
+
+    def create(self, folder: TargetFolder, file: RestoreFile, mtime_ns: int) -> tuple[int, bytes]:
+        """Open a file for writing; returns its descriptor and the temporary name it has (empty: its own).
+
+        `Skipped` where an existing one stays.
+        """
+        check_name(file.name)
+        try:
+            return os.open(file.name, _NEW, 0o600, dir_fd=folder.descriptor), b""
+        except FileExistsError:
+            self.allow_replacing(folder, file, mtime_ns)
+        temporary = self._temporary_name()
+        return os.open(temporary, _NEW, 0o600, dir_fd=folder.descriptor), temporary
+
+    def reopen(self, folder: TargetFolder, name: bytes) -> int:
+        """A file of ours that was closed before it was complete."""
+        return os.open(name, _AGAIN, dir_fd=folder.descriptor)
+
+    def allow_replacing(self, folder: TargetFolder, file: RestoreFile, mtime_ns: int) -> None:
+        """`Skipped` unless what stands there may go; `IsADirectoryError` where it is a folder."""
+        st = os.stat(file.name, dir_fd=folder.descriptor, follow_symlinks=False)
+        if stat.S_ISDIR(st.st_mode):
+            raise IsADirectoryError(21, "a folder of this name is there")
+        if file.replace == "NO" or (file.replace == "IFNEWER" and mtime_ns <= st.st_mtime_ns):
+            raise Skipped
+
+    def finish(
+        self,
+        folder: TargetFolder,
+        file: RestoreFile,
+        attributes: FileAttributes,
+        descriptor: int,
+        temporary: bytes,
+    ) -> list[str]:
+        """Attributes, then the final name. Does not close. Returns the extended attributes that were refused."""
+        refused = self._give(folder, attributes, descriptor)
+        if temporary:
+            os.rename(temporary, file.name, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
+        return refused
+
+    def _give(self, folder: TargetFolder, attributes: FileAttributes, descriptor: int) -> list[str]:
+        owned = self._own(folder.group, attributes, descriptor)
+        bits = permissions(attributes, owned)
+        if bits != 0o600 or folder.gives_acl:
+            os.fchmod(descriptor, bits)
+        refused: list[str] = []
+        if folder.gives_acl and _ACL not in attributes.extended:
+            with contextlib.suppress(OSError):
+                os.removexattr(descriptor, _ACL)
+        if attributes.extended and not self._skip_acl:
+            refused = give_extended(descriptor, attributes.extended)
+        os.utime(descriptor, ns=(attributes.mtime_ns, attributes.mtime_ns))
+        return refused
+
+    def _own(self, group: int, attributes: FileAttributes, descriptor: int) -> bool:
+        """Owner and group where they differ; True where the file has its owner now."""
+        if attributes.uid == self._user and attributes.gid == group:
+            return True
+        if self._is_root:
+            os.fchown(descriptor, attributes.uid, attributes.gid)
+            return True
+        with contextlib.suppress(PermissionError):
+            os.fchown(descriptor, -1, attributes.gid)
+            return attributes.uid == self._user
+        return False
+
+    def make_special(self, folder: TargetFolder, file: RestoreFile, attributes: FileAttributes) -> list[str]:
+        """A symbolic link, FIFO or device; returns the extended attributes that were refused."""
+        check_name(file.name)
+        name = file.name
+        with contextlib.suppress(FileNotFoundError):
+            self.allow_replacing(folder, file, attributes.mtime_ns)
+            name = self._temporary_name()
+        try:
+            self._make(folder, name, file.type, attributes)
+            refused = self._give_special(folder, name, file.type, attributes)
+            if name != file.name:
+                os.rename(name, file.name, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
+        except OSError:
+            if name != file.name:
+                with contextlib.suppress(OSError):
+                    os.unlink(name, dir_fd=folder.descriptor)
+            raise
+        return refused
+
+    def _make(self, folder: TargetFolder, name: bytes, kind: int, attributes: FileAttributes) -> None:
+        if kind == ObjectType.SYMLINK:
+            os.symlink(attributes.link_target, name, dir_fd=folder.descriptor)
+        elif kind == ObjectType.FIFO:
+            os.mkfifo(name, 0o600, dir_fd=folder.descriptor)
+        else:
+            mode = stat.S_IFMT(attributes.mode) | 0o600
+            os.mknod(name, mode, attributes.device_number, dir_fd=folder.descriptor)
+
+    def _give_special(
+        self, folder: TargetFolder, name: bytes, kind: int, attributes: FileAttributes
+    ) -> list[str]:
+        owned = self._is_root
+        if self._is_root:
+            os.chown(name, attributes.uid, attributes.gid, dir_fd=folder.descriptor, follow_symlinks=False)
+        refused: list[str] = []
+        if kind != ObjectType.SYMLINK:
+            opened = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder.descriptor)
+            try:
+                path = f"/proc/self/fd/{opened}"
+                os.chmod(path, permissions(attributes, owned))
+                for key, value in ({} if self._skip_acl else attributes.extended).items():
+                    try:
+                        os.setxattr(path, key, value)
+                    except OSError:
+                        refused.append(key)
+            finally:
+                os.close(opened)
+        times = (attributes.mtime_ns, attributes.mtime_ns)
+        os.utime(name, ns=times, dir_fd=folder.descriptor, follow_symlinks=False)
+        return refused
+
+    def give_folder(self, descriptor: int, attributes: FileAttributes) -> list[str]:
+        """A folder's attributes, when nothing more is put into it."""
+        owned = True
+        if self._is_root:
+            os.fchown(descriptor, attributes.uid, attributes.gid)
+        else:
+            owned = os.fstat(descriptor).st_uid == attributes.uid
+        os.fchmod(descriptor, permissions(attributes, owned))
+        refused = [] if self._skip_acl else give_extended(descriptor, attributes.extended)
+        os.utime(descriptor, ns=(attributes.mtime_ns, attributes.mtime_ns))
+        return refused
+
+    def _temporary_name(self) -> bytes:
+        self._count += 1
+        return b".farvault-restore-%d-%d" % (os.getpid(), self._count)
+
+
+def check_name(name: bytes) -> None:
+    """`OSError` (EINVAL) for a name that could lead out of its folder. A server is not trusted to send only good ones."""
+    if not is_safe_name(name):
+        raise OSError(22, "not a name of a file")
+
+
+def remove_partial(folder: TargetFolder, name: bytes) -> None:
+    """Take away a file that did not become complete."""
+    with contextlib.suppress(OSError):
+        os.unlink(name, dir_fd=folder.descriptor)

@@ -1,0 +1,160 @@
+"""QUERY BACKUP, ARCHIVE, FILESPACE, SESSION: what the server has of this node (TSM reference, clients 8.1, 8.2)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from farvault.base.errors import NotFound
+from farvault.base.units import show_time
+from farvault.client.attributes import decode_attributes
+from farvault.client.job import Job
+from farvault.client.mounts import join_path, show_path
+from farvault.client.options import shown as shown_options
+from farvault.client.report import WARNING, Report
+from farvault.client.selection import Found, find, newest, resolve_source
+from farvault.client.session import NodeSession
+from farvault.model.stored_object import ObjectKind, ObjectState, ObjectType
+from farvault.protocol import messages as m
+
+_NUMBER_ENDS = 14
+
+
+def backup_copies(job: Job, operands: list[str]) -> None:
+    _query_objects(job, operands, ObjectKind.BACKUP)
+
+
+def archive_copies(job: Job, operands: list[str]) -> None:
+    _query_objects(job, operands, ObjectKind.ARCHIVE)
+
+
+def _query_objects(job: Job, operands: list[str], kind: ObjectKind) -> None:
+
+    options, report = job.options, job.report
+    session = job.session()
+    shown = 0
+    try:
+        source = resolve_source(operands[0], session, options.subdir)
+        several = options.inactive or options.latest
+        found = find(session, source, kind, options, all_versions=several)
+        if options.latest and not options.inactive:
+            found = newest(found)
+        show = query_backup if kind is ObjectKind.BACKUP else query_archive
+        shown = show(found, source.root, report, options.detail)
+    except NotFound as problem:
+        if problem.message.id != "ANS1084E":
+            raise
+    job.sessions.give_back(session)
+    if not shown:
+        report.say("ANS1092W", code=WARNING)
+
+
+def file_spaces(job: Job, _: list[str]) -> None:
+    session = job.session()
+    shown = query_file_space(session, job.report, job.options.detail)
+    job.sessions.give_back(session)
+    if not shown:
+        job.report.say("ANS1092W", code=WARNING)
+
+
+def session_information(job: Job, _: list[str]) -> None:
+    session = job.session()
+    query_session(session, job.node, job.report)
+    job.sessions.give_back(session)
+
+
+def options_in_effect(job: Job, _: list[str]) -> None:
+    for keyword, value in shown_options(job.options):
+        job.report.answer(f"{keyword:>24}: {value}")
+
+
+def query_backup(found: Iterable[Found], root: bytes, report: Report, detail: bool) -> int:
+    """Returns how many versions were shown."""
+    shown = 0
+    for each in found:
+        row = each.row
+        if not shown:
+            report.answer("           Size      Backup Date                Mgmt Class           A/I File")
+            report.answer("           ----      -----------                ----------           --- ----")
+        shown += 1
+        state = "A" if row.state == ObjectState.ACTIVE else "I"
+        path = show_path(join_path(root, each.directory, row.name))
+        size = _size(row)
+        report.answer(
+            f"{size}  {show_time(row.inserted_time)}  {each.management_class[:10]:>18}  {state:>13}  {path}"
+        )
+        if detail:
+            _detail(row, report)
+    return shown
+
+
+def query_archive(found: Iterable[Found], root: bytes, report: Report, detail: bool) -> int:
+    shown = 0
+    for each in found:
+        row = each.row
+        if not shown:
+            report.answer("             Size  Archive Date - Time    File - Expires on - Description")
+            report.answer("             ----  -------------------    -------------------------------")
+        shown += 1
+        path = show_path(join_path(root, each.directory, row.name))
+        report.answer(f"{_size(row)}  {show_time(row.inserted_time)}    {path} {row.description}")
+        if detail:
+            _detail(row, report)
+    return shown
+
+
+def _size(row: m.ObjectRow) -> str:
+    """Right-aligned to column 14, the unit to column 17."""
+    return f"{row.size_bytes:>{_NUMBER_ENDS},}  B"
+
+
+def _detail(row: m.ObjectRow, report: Report) -> None:
+    attributes = decode_attributes(row.attributes)
+    modified = _moment(attributes.mtime_ns // 10**9)
+    changed = _moment(attributes.ctime_ns // 10**9)
+    kind = ObjectType(row.type).name.capitalize()
+    owner = f"{attributes.user or attributes.uid}:{attributes.group or attributes.gid}"
+    report.answer(f"         Modified: {modified}  Inode changed: {changed}  Inode#: {attributes.inode}")
+    report.answer(
+        f"         Type: {kind}  Mode: {attributes.mode & 0o7777:04o}  Owner: {owner}  Object id: {row.id}"
+    )
+
+
+def _moment(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def query_file_space(session: NodeSession, report: Report, detail: bool) -> int:
+    rows = session.file_spaces()
+    if rows:
+        report.answer("  #     Last Incr Date          Type    File Space Name")
+        report.answer("-" * 80)
+    for row in rows:
+        last = _moment(row.backup_end_time) if row.backup_end_time else ""
+        report.answer(f"{row.number:>3}     {last:<19}     {row.type:<7} {row.name}")
+        if detail:
+            report.answer(f"         Capacity: {row.capacity_bytes:,} B  Occupied: {row.occupied_bytes:,} B")
+    return len(rows)
+
+
+def query_session(session: NodeSession, node: str, report: Report) -> int:
+    policy, welcome = session.policy(), session.welcome
+    rows = (
+        ("Server Name", session.server_name),
+        ("Server Type", "Farvault"),
+        ("Server Version", session.server_version),
+        ("Server Address", session.connection.peer),
+        ("Server Fingerprint", session.connection.fingerprint),
+        ("Last Access Date", _moment(welcome.last_access_time) if welcome.last_access_time else "never"),
+        ("Delete Backup Files", '"Yes"' if policy.backup_delete else '"No"'),
+        ("Delete Archive Files", '"Yes"' if policy.archive_delete else '"No"'),
+        ("Compression", policy.compression.capitalize()),
+        ("Deduplication", "Client Or Server"),
+        ("Policy Domain", policy.domain),
+        ("Default Mgmt Class", policy.default_class),
+        ("Node Name", node),
+    )
+    report.answer("Session information:")
+    for label, value in rows:
+        report.answer(f"{label:.<26}: {value}")
+    return 1

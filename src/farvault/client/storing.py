@@ -1,0 +1,125 @@
+"""The commands INCREMENTAL, SELECTIVE and ARCHIVE: from operands to summary."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+from farvault.base.errors import FarvaultError, NotFound
+from farvault.client.backup import Backup, StopBackup, Task
+from farvault.client.binding import Binding
+from farvault.client.crew import Crew
+from farvault.client.job import Job
+from farvault.client.mounts import FileSpaces, read_mounts
+from farvault.client.outgoing import Limits, Outgoing
+from farvault.client.report import SKIPPED_FILE, Report
+from farvault.client.scopes import Scope, from_domain, from_operand
+from farvault.model.stored_object import ObjectKind
+from farvault.policy.inclexcl import Rules
+
+
+def incremental(job: Job, operands: list[str]) -> None:
+    _store(job, operands, ObjectKind.BACKUP, compares=True)
+
+
+def selective(job: Job, operands: list[str]) -> None:
+    job.report.line("Selective Backup function invoked.")
+    _store(job, operands, ObjectKind.BACKUP, compares=False)
+
+
+def archive(job: Job, operands: list[str]) -> None:
+    job.report.line("Archive function invoked.")
+    _store(job, operands, ObjectKind.ARCHIVE, compares=False)
+
+
+def _store(job: Job, operands: list[str], kind: ObjectKind, *, compares: bool) -> None:
+
+    options, report = job.options, job.report
+    mounts = read_mounts()
+    spaces = FileSpaces(mounts, [os.fsencode(os.path.realpath(p)) for p in options.virtual_mount_points])
+    session = job.session()
+    policy = session.policy()
+    most_objects = max(1, session.welcome.transaction_objects)
+    job.sessions.give_back(session)
+    binding = Binding(
+        policy,
+        Rules(options.statements),
+        kind,
+        options,
+        lambda name: report.say("ANS9807W", management_class=name, default=policy.default_class),
+    )
+    description = options.description or _default_description() if kind is ObjectKind.ARCHIVE else ""
+    backup = Backup(
+        Task(kind, compares, description),
+        options,
+        binding,
+        spaces,
+        job.sessions,
+        report,
+        lambda give: Outgoing(Limits(most_objects, options.transaction_bytes), give),
+    )
+    crew = backup.crew = Crew(
+        job.consumer_settings(policy.compression),
+        job.processes(),
+        job.sessions,
+        backup.on_result,
+        backup.on_notice,
+    )
+
+    def scopes() -> Iterator[Scope]:
+        if not operands:
+            yield from from_domain(options.domain, options.virtual_mount_points, mounts)
+        for text in operands:
+            try:
+                yield from_operand(text, spaces, options.subdir, whole_allowed=compares)
+            except FarvaultError as problem:
+                report.error(problem)
+
+    verb = "archived" if kind is ObjectKind.ARCHIVE else "backed up"
+    try:
+        any_scope = False
+        for scope in scopes():
+            any_scope = True
+            _store_one(backup, scope, report, kind, compares)
+        if not any_scope and not operands:
+            report.say("ANS1149E")
+        crew.close()
+    except StopBackup:
+        crew.close()
+    except KeyboardInterrupt:
+        crew.abort()
+        report.say("ANS2820E")
+    except BaseException:
+        crew.abort()
+        raise
+    report.summary(verb)
+
+
+def _store_one(backup: Backup, scope: Scope, report: Report, kind: ObjectKind, compares: bool) -> None:
+
+    what = "Incremental backup of volume" if scope.whole else "Incremental backup of"
+    if compares:
+        report.line(f"{what} '{scope.text}'")
+    failed_before = report.counts.failed
+    try:
+        fine = backup.run(scope)
+    except NotFound as problem:
+        report.error(problem)
+        return
+    failed = report.counts.failed - failed_before
+    if compares:
+        if fine:
+            report.line(f"Successful incremental backup of '{scope.text}'")
+        else:
+            report.say("ANS1802E", code=SKIPPED_FILE, spec=scope.text, failures=failed)
+    elif fine:
+        word = "Archive" if kind is ObjectKind.ARCHIVE else "Selective Backup"
+        report.line(f"{word} processing of '{scope.text}' finished without failure.")
+    else:
+        number = "ANS1803E" if kind is ObjectKind.ARCHIVE else "ANS1804E"
+        report.say(number, code=SKIPPED_FILE, spec=scope.text, failures=failed)
+
+
+def _default_description() -> str:
+    return "Archive Date: " + time.strftime("%m/%d/%Y")
