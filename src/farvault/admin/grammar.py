@@ -50,6 +50,11 @@ def join_lines(text: str) -> str:
     return _CONTINUED.sub("", text)
 
 
+def is_continued(text: str) -> bool:
+    """Does its last line go on with a next one?"""
+    return text.rstrip(" \t\r").endswith(("-", "\\"))
+
+
 def parse(text: str) -> tuple[Word, ...]:
     """Cut a command into words; `BadInput` where quotes or `=` are wrong."""
     line = join_lines(text)
