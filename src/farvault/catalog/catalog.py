@@ -91,8 +91,6 @@ class Catalog:
                 yield snapshot
         finally:
             snapshot.end()
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
             self._give_reader(connection)
 
     @contextlib.contextmanager
@@ -115,10 +113,7 @@ class Catalog:
             self._checkpoint_if_large()
         finally:
             transaction.end()
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-            self._writing_thread = 0
-            self._write_lock.release()
+            self._undo_and_release()
         for follow_up in transaction.after_commit:
             follow_up()
 
@@ -177,8 +172,11 @@ class Catalog:
         return connection
 
     def _give_reader(self, connection: apsw.Connection) -> None:
+        with contextlib.suppress(apsw.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
         with self._readers_lock:
-            if not self._closed and len(self._readers) < IDLE_READERS:
+            if not self._closed and not connection.in_transaction and len(self._readers) < IDLE_READERS:
                 self._readers.append(connection)
                 return
         connection.close()
@@ -192,6 +190,17 @@ class Catalog:
             self._write_lock.release()
             raise MediaFailed("ANR0138E") if self._closed else MediaFailed("ANR0139E", path=self.path)
         self._writing_thread = threading.get_ident()
+
+    def _undo_and_release(self) -> None:
+        """What is not committed by now is undone. Where even that fails, nobody writes any more."""
+        try:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+        except apsw.Error:
+            self._stop_writing()
+        finally:
+            self._writing_thread = 0
+            self._write_lock.release()
 
     # --- the write-ahead log -----------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ common subset and plain Python.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import apsw
 
@@ -52,10 +52,19 @@ class Snapshot:
         return cursor.executemany(sql, many)
 
     def end(self) -> None:
-        """Close what is still being fetched: an open fetch would hold the old state for the next user."""
+        """Close what is still being fetched: an open fetch would hold the old state for the next user.
+
+        From then on every use is an error: on the writer's connection it would be a change of its own.
+        """
         for cursor in self._streams:
             cursor.close(True)
         self._streams.clear()
+        self._connection = cast(apsw.Connection, _Ended())
+
+
+class _Ended:
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("this snapshot or transaction has ended")
 
 
 class Transaction(Snapshot):

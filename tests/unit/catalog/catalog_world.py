@@ -41,6 +41,20 @@ class World:
             self.copy_volume = self.make_volume(tx, "/c/1", self.copy_pool)
         self._offset = 0
 
+    @classmethod
+    def of(cls, catalog: Catalog) -> World:
+        """The world of a catalog that was filled before."""
+        world = cls.__new__(cls)
+        world.catalog = catalog
+        with catalog.read() as r:
+            world.node = nouns.get(r, Node, "ALICE").id
+            world.space = nouns.get(r, FileSpace, world.node, "/home").id
+            world.pool = nouns.get(r, StoragePool, "BACKUPPOOL").id
+            world.volume = nouns.get(r, Volume, "/v/1").id
+            used = placements.used_spans(r, world.volume)
+        world._offset = used[-1].offset_bytes + BLOCK if used else 0
+        return world
+
     def make_volume(self, tx: Transaction, name: str, pool: int) -> int:
         return nouns.insert(tx, Volume(name=name, pool_id=pool, written_bytes=1 << 40))
 

@@ -89,6 +89,17 @@ def test_a_stream_ends_with_its_snapshot_and_does_not_hold_the_old_state(catalog
     assert get_one(catalog, "S0") == "changed"
 
 
+def test_a_transaction_that_has_ended_cannot_be_used(catalog: Catalog) -> None:
+    with catalog.write() as tx:
+        set_setting(tx, "A", "1")
+    with pytest.raises(RuntimeError, match="ended"):
+        set_setting(tx, "A", "2")
+    with catalog.read() as r:
+        pass
+    with pytest.raises(RuntimeError, match="ended"):
+        get_setting(r, "A")
+
+
 def test_readers_cannot_write(catalog: Catalog) -> None:
     with pytest.raises(MediaFailed), catalog.read() as r:
         r.one("DELETE FROM settings")
