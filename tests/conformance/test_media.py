@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.grid.grid_server import GridServer
+from tests.grid.vaults import Source, make_target
 
 from farvault.base.disk import BLOCK_BYTES, aligned_buffer
 from farvault.base.errors import AlreadyExists, MediaFailed, MediaFull, NotFound
@@ -16,8 +18,6 @@ from farvault.media.faulty import Faults, FaultyDevice
 from farvault.media.file import FileDevice
 from farvault.media.interface import Device, Span, VolumeWriter
 from farvault.seal.record import RecordKind, seal, sealed_bytes
-from tests.grid.grid_server import GridServer
-from tests.grid.vaults import Source, make_target
 
 
 @contextlib.contextmanager

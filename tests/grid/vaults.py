@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 
 import msgspec
+from tests.grid.grid_server import PASSWORD, GridServer
 
 from farvault.base.clock import Clock, SystemClock
 from farvault.base.disk import aligned_buffer
@@ -19,7 +21,6 @@ from farvault.model.storage_pool import SEQUENTIAL, StoragePool
 from farvault.protocol.scram import make_verifier
 from farvault.seal.identity import Identity, new_code
 from farvault.seal.record import RecordKind, seal, sealed_bytes
-from tests.grid.grid_server import PASSWORD, GridServer
 
 VAULT_DOMAIN = "VAULTDOMAIN"
 VAULT_POOL = "VAULTPOOL"
@@ -106,6 +107,8 @@ class Source:
             "max_capacity_bytes": 500 << 20,
             "mount_limit": 2,
             "mount_retention_minutes": 60,
+            "retry_period_minutes": 10,
+            "retry_interval_seconds": 30,
             "prefix": "ADSM",
             **values,
         }
@@ -122,8 +125,16 @@ class Source:
 
 
 def sealed_record(seed: int, size: int = 20 << 10) -> tuple[memoryview, bytes]:
-    """A record of about this size and its address; every seed another one."""
+    """A record of about this size and its address; every seed another one, the same one every time."""
+    record, address = _sealed(seed, size)
+    buffer = aligned_buffer(len(record))
+    buffer[:] = record
+    return buffer, address
+
+
+@cache
+def _sealed(seed: int, size: int) -> tuple[bytes, bytes]:
     body = seed.to_bytes(4, "little") * (size // 4)
     buffer = aligned_buffer(sealed_bytes(len(body), 0))
     header = seal(buffer, [body], kind=RecordKind.AGGREGATE, codec=0, plain_bytes=len(body), keyring=None)
-    return buffer, header.digest
+    return bytes(buffer), header.digest

@@ -247,6 +247,7 @@ class Segment:
         self._sync()
         with self._storage.catalog.write() as tx:
             self._store_batch(tx)
+        crash_point("vault.records.after_commit")
         self._durable(self, len(self._digests), self._bytes)
 
     def _sync(self) -> None:
