@@ -66,6 +66,11 @@ class Output(Protocol):
         """Nothing of it is in the catalog: a scratch volume that may go again."""
         ...
 
+    @property
+    def was_never_committed(self) -> bool:
+        """Nor is anything durable on it: there is nothing to delete where somebody else keeps the bytes."""
+        ...
+
     def release_span(self, offset_bytes: int, stored_bytes: int) -> None:
         """One record of these will not be stored after all."""
         ...
@@ -93,7 +98,7 @@ class SequentialOutput:
         self._writer: VolumeWriter | None = writer
         self._label = label.Label(server=server_name, volume=volume.name, pool=pool.name, created=now)
         self._position = volume.written_bytes
-        self._committed = self._stored = self._position
+        self._committed = self._most_committed = self._stored = self._position
         self._receipt = volume.receipt
         self._full = False
         self._mounts = 1
@@ -123,6 +128,7 @@ class SequentialOutput:
         if self._writer is not None and self.has_uncommitted:
             self._receipt = self._writer.commit() or self._receipt
             self._committed = self._position
+            self._most_committed = max(self._most_committed, self._committed)
 
     def finish(self, *, full: bool) -> None:
         self.commit()
@@ -148,15 +154,21 @@ class SequentialOutput:
     def was_never_used(self) -> bool:
         return self._stored == 0
 
+    @property
+    def was_never_committed(self) -> bool:
+        return self._most_committed == 0
+
     def release_span(self, offset_bytes: int, stored_bytes: int) -> None:
         """Nothing to do: the bytes are dead from birth, reclamation finds them."""
 
     def abandon(self) -> None:
         """What was committed since the catalog last heard is cut off by the next open: close now."""
-        if self._writer is not None:
-            self._writer.abort()
-        self._close_writer()
         self._position = self._committed = self._stored
+        try:
+            if self._writer is not None:
+                self._writer.abort()
+        finally:
+            self._close_writer()
 
     def close(self) -> None:
         self._close_writer()
@@ -177,9 +189,9 @@ class SequentialOutput:
         return self._writer
 
     def _close_writer(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
 
 
 class RandomOutput:
@@ -229,6 +241,10 @@ class RandomOutput:
 
     @property
     def was_never_used(self) -> bool:
+        return False
+
+    @property
+    def was_never_committed(self) -> bool:
         return False
 
     def release_span(self, offset_bytes: int, stored_bytes: int) -> None:

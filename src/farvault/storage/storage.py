@@ -57,11 +57,14 @@ class Storage:
     def recover(self) -> None:
         """After a stop of any kind: cut torn tails, finish what was on its way in or out."""
         self.life.finish_interrupted()
-        self.life.end_pending()
         with self.catalog.read() as r:
             unfinished = freeing.unfinished_deletions(r)
         self.delete_objects(unfinished)
         self._cut_torn_tails()
+
+    def tidy(self) -> None:
+        """Hourly: volumes whose REUSEDELAY is over, and those a device could not delete when they emptied."""
+        self.volumes.tidy()
 
     def close(self) -> None:
         self.devices.close()

@@ -169,13 +169,19 @@ class VolumeLife:
         self._remove_row(volume)
         self._spaces.drop(volume.id)
 
-    def discard_scratch(self, volume: Volume, pool: StoragePool) -> None:
-        """A scratch volume on which nothing lies returns to scratch. Never raises: the next start tries again."""
+    def discard_scratch(
+        self, volume: Volume, pool: StoragePool, *, was_never_committed: bool = False
+    ) -> None:
+        """A scratch volume on which nothing lies returns to scratch. Never raises: `tidy` tries again.
+
+        `was_never_committed`: another server that should have kept it never got to know it and need not be asked.
+        """
         try:
             with self._catalog.read() as r:
                 if placements.has_placements(r, volume.id):
                     return
-            self._delete_media(volume, pool)
+            if not (was_never_committed and self._is_remote(pool)):
+                self._delete_media(volume, pool)
             self._remove_row(volume)
         except FarvaultError as error:
             self._log.repeat(error.message)
@@ -183,13 +189,20 @@ class VolumeLife:
         self._log.say("ANR1341I", volume=volume.name, pool=pool.name)
 
     def finish_interrupted(self) -> None:
-        """At start: EMPTY scratch volumes were on their way in or out when the server stopped."""
+        """At start: what was on its way in or out on this machine. Other servers are asked by `Volumes.tidy` later."""
+        for volume, pool in self.interrupted():
+            if not self._is_remote(pool):
+                self.discard_scratch(volume, pool)
+
+    def interrupted(self) -> list[tuple[Volume, StoragePool]]:
+        """EMPTY scratch volumes: about to be written for the first time, or left behind on their way in or out."""
         with self._catalog.read() as r:
             left = nouns.select(r, Volume, status=EMPTY, scratch=True)
             pools = {pool.id: pool for pool in nouns.select(r, StoragePool)}
-        for volume in left:
-            if volume.access != OFFSITE:
-                self.discard_scratch(volume, pools[volume.pool_id])
+        return [(volume, pools[volume.pool_id]) for volume in left if volume.access != OFFSITE]
+
+    def _is_remote(self, pool: StoragePool) -> bool:
+        return self._devices.device(pool.device_class).capabilities.remote
 
     def report(self, error: FarvaultError) -> None:
         """Say what went wrong with a volume where the work goes on elsewhere."""

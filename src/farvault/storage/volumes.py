@@ -81,11 +81,16 @@ class Volumes:
             self._changed.notify_all()
 
     def release(self, output: Output, *, mounted: bool = True) -> None:
-        """Close it; the next one may have it. A scratch volume that nothing was stored on goes again."""
+        """Close it; the next one may have it. A scratch volume that nothing was stored on goes again. Never raises."""
         try:
             output.close()
+        except FarvaultError as error:
+            self._life.report(error)
+        try:
             if output.volume.scratch and output.was_never_used:
-                self._life.discard_scratch(output.volume, output.pool)
+                self._life.discard_scratch(
+                    output.volume, output.pool, was_never_committed=output.was_never_committed
+                )
         finally:
             self._let_go(output.pool, output.volume.id, mounted=mounted)
         self.empty_if_free(())
@@ -150,7 +155,7 @@ class Volumes:
             output = self._open(volume, pool)
         except BaseException:
             if volume is not None:
-                self._life.discard_scratch(volume, pool)
+                self._life.discard_scratch(volume, pool, was_never_committed=True)
             with self._changed:
                 self._making[pool.id] -= 1
                 self._mounted[pool.device_class] -= 1
@@ -236,6 +241,18 @@ class Volumes:
                     self._life.report(error)
                 finally:
                     self._end_hold(volume_id)
+
+    def tidy(self) -> None:
+        """Every now and then: end PENDING times that are over, delete what could not be deleted when it emptied."""
+        self._life.end_pending()
+        for volume, pool in self._life.interrupted():
+            with self._changed:
+                being_made = self._making[pool.id]
+            if not being_made and self._try_hold(volume.id):
+                try:
+                    self._life.discard_scratch(volume, pool)
+                finally:
+                    self._end_hold(volume.id)
 
     def free_bytes(self, r: Snapshot, pool: StoragePool) -> int | None:
         """Room for new data in the pool; None where a scratch volume may still be made."""

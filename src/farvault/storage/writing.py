@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from farvault.base.clock import Clock
 from farvault.base.disk import crash_point
-from farvault.base.errors import MediaFailed, MediaFull
+from farvault.base.errors import FarvaultError, MediaFailed, MediaFull
 from farvault.catalog import nouns, placements
 from farvault.catalog.transaction import Transaction
 from farvault.model.storage_pool import StoragePool
@@ -24,6 +24,8 @@ from farvault.storage.volumes import Volumes
 END_OF_VOLUME = "ANR8341I"
 TRIES_WITHOUT_SPACE = 3
 """Volumes of one pool tried while the device says that it has no room, before the pool counts as full."""
+TRIES_BROKEN = 3
+"""Volumes tried while each of them fails at once: then it is not the volumes."""
 
 
 class _Place(NamedTuple):
@@ -55,7 +57,7 @@ class PoolWriter:
         self._finished: list[Output] = []
         self._places: list[_Place] = []
         self._unsynced = 0
-        self._without_space = 0
+        self._without_space = self._broken = 0
 
     @property
     def pool(self) -> StoragePool:
@@ -141,8 +143,7 @@ class PoolWriter:
         finished = set(map(id, self._finished))
         self._output, self._finished, self._places, self._unsynced = None, [], [], 0
         for output in outputs:
-            output.abandon()
-            self._volumes.release(output, mounted=id(output) not in finished)
+            self._give_up(output, mounted=id(output) not in finished)
 
     def close(self) -> None:
         """Let go of the volumes. What was not stored is as after `abort`."""
@@ -150,8 +151,7 @@ class PoolWriter:
             self.abort()
         elif self._output is not None:
             output, self._output = self._output, None
-            output.abandon()
-            self._volumes.release(output)
+            self._give_up(output)
 
     # --- volumes come and go ---------------------------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ class PoolWriter:
     def _add(self, output: Output, offset: int, stored_bytes: int) -> None:
         self._places.append(_Place(output, offset, stored_bytes))
         self._unsynced += 1
-        self._without_space = 0
+        self._without_space = self._broken = 0
 
     def _open(self, size_bytes: int) -> Output:
         while True:
@@ -190,8 +190,7 @@ class PoolWriter:
             return
         self._output, self._unsynced = None, 0
         if output.was_never_used and not any(place.output is output for place in self._places):
-            output.abandon()
-            self._volumes.release(output)
+            self._give_up(output)
         else:
             self._finished.append(output)
             self._volumes.unmount(output)
@@ -200,11 +199,19 @@ class PoolWriter:
         """A write failed: the volume takes no more. Raises where records that were not durable went with it."""
         self._exclude.add(output.volume.id)
         self._life.set_access(output.volume.id, READONLY, error)
-        if any(place.output is output for place in self._places):
+        self._broken += 1
+        if any(place.output is output for place in self._places) or self._broken >= TRIES_BROKEN:
             raise error
         self._output = None
-        output.abandon()
-        self._volumes.release(output)
+        self._give_up(output)
+
+    def _give_up(self, output: Output, *, mounted: bool = True) -> None:
+        """The volume is left as the catalog knows it; a device that cannot do that now does it at the next open."""
+        try:
+            output.abandon()
+        except FarvaultError as error:
+            self._life.report(error)
+        self._volumes.release(output, mounted=mounted)
 
     def _stored(self, outputs: list[Output], unused: list[_Place]) -> None:
         for place in unused:

@@ -316,6 +316,14 @@ def test_a_write_error_with_records_not_durable_yet_undoes_the_transaction(
     assert depot.restore() == some_files(30, 300_000)
 
 
+def test_where_every_volume_fails_the_transaction_ends(depot: Depot) -> None:
+    error = MediaFailed("ANR8359E", operation="write", volume="v", reason="I/O error")
+    depot.faults.fail_from_now_on("append", error)
+    with pytest.raises(MediaFailed):
+        depot.send(some_files(1))
+    assert depot.volumes() == []
+
+
 class PowerCut(Exception):
     """Stands for kill -9 at a crash point."""
 

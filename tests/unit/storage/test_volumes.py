@@ -213,16 +213,30 @@ def test_a_volume_that_empties_while_it_is_written_goes_when_it_is_let_go(depot:
     assert depot.volumes() == []
 
 
-def test_a_media_that_cannot_be_deleted_now_is_deleted_at_the_next_start(depot: Depot) -> None:
+@pytest.mark.parametrize("later", ["tidy", "restart"])
+def test_media_that_cannot_be_deleted_now_are_deleted_later(depot: Depot, later: str) -> None:
     depot.send(some_files(1))
     error = MediaFailed("ANR8359E", operation="delete", volume="v", reason="I/O error")
     depot.faults.fail("delete", error)
     depot.storage.delete_objects(depot.inventory().values())
     assert [(volume.status, volume.scratch) for volume in depot.volumes()] == [(EMPTY, True)]
     depot.send(some_files(1, start=5))  # another one: this one's old bytes are not trusted
-    depot.restart()
+    if later == "tidy":
+        depot.storage.tidy()
+    else:
+        depot.restart()
     assert [volume.status for volume in depot.volumes()] == [FILLING]
     assert depot.restore() == some_files(1, start=5)
+
+
+def test_tidying_leaves_a_volume_alone_that_is_written_for_the_first_time(depot: Depot) -> None:
+    intake = depot.begin()
+    for each in packs(some_files(3)):
+        send_pack(intake, each)
+    intake._conveyor.stop()
+    depot.storage.tidy()
+    intake.commit()
+    assert depot.restore() == some_files(3)
 
 
 def test_a_torn_tail_is_cut_at_start(depot: Depot) -> None:
