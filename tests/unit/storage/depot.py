@@ -29,7 +29,7 @@ from farvault.seal.digest import digest
 from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
 from farvault.seal.pack import PackBuilder, parse
-from farvault.storage.devices import Devices
+from farvault.storage.devices import ConnectServer, Devices
 from farvault.storage.intake import Intake
 from farvault.storage.reading import ObjectReader
 from farvault.storage.storage import Storage
@@ -40,10 +40,21 @@ def no_server(definition: DeviceClass) -> Device:
 
 
 class Depot:
-    """One server's storage. DISK pool BACKUPPOOL -> FILE pool TAPEPOOL; copy pool COPYPOOL. Nodes ALICE and BOB."""
+    """One server's storage. DISK pool BACKUPPOOL -> FILE pool TAPEPOOL; copy pool COPYPOOL. Nodes ALICE and BOB.
 
-    def __init__(self, folder: Path, *, capacity_bytes: int = 16 * MIB, max_scratch: int = 50) -> None:
+    With a target also pools of class SERVER: primary TARGETPOOL, copy pools TARGETCOPYPOOL and TARGETCOPYPOOL2.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        capacity_bytes: int = 16 * MIB,
+        max_scratch: int = 50,
+        connect_server: ConnectServer = no_server,
+    ) -> None:
         self.folder = folder
+        self._connect_server = connect_server
         self.clock = ManualClock()
         self.log = Log(self.clock)
         self.said: list[Line] = []
@@ -70,7 +81,18 @@ class Depot:
                         mount_limit=20,
                     ),
                 )
+            target_class = DeviceClass(
+                name="TARGETCLASS",
+                device_type="SERVER",
+                server_name="TOKYO",
+                max_capacity_bytes=capacity_bytes,
+                mount_limit=1,
+            )
+            nouns.insert(tx, target_class)
             pools = (
+                ("TARGETPOOL", "TARGETCLASS", SEQUENTIAL, "PRIMARY", ""),
+                ("TARGETCOPYPOOL", "TARGETCLASS", COPY, "COPY", ""),
+                ("TARGETCOPYPOOL2", "TARGETCLASS", COPY, "COPY", ""),
                 ("BACKUPPOOL", "DISK", RANDOM, "PRIMARY", "TAPEPOOL"),
                 ("TAPEPOOL", "TAPECLASS", SEQUENTIAL, "PRIMARY", ""),
                 ("COPYPOOL", "COPYCLASS", COPY, "COPY", ""),
@@ -92,7 +114,7 @@ class Depot:
                 nouns.insert(tx, FileSpace(node_id=node_id, name="/home", number=1))
 
     def _open_storage(self) -> Storage:
-        devices = Devices(self.catalog, str(self.folder / "volumes"), no_server, self._wrapped)
+        devices = Devices(self.catalog, str(self.folder / "volumes"), self._connect_server, self._wrapped)
         storage = Storage(
             self.catalog, self.keyring, self.identity, devices, self.log, self.clock, mount_wait_seconds=0
         )
