@@ -9,8 +9,9 @@ from tests.grid.grid_server import PASSWORD, GridServer
 
 from farvault.base.errors import LoginRefused, PeerUnreachable
 from farvault.protocol.login import ADMIN, NODE, SERVER, SOURCE
-from farvault.protocol.messages import Done, Ping, SignOff
-from farvault.transport.dial import dial
+from farvault.protocol.messages import Done, Ping, SignOff, Welcome
+from farvault.seal.identity import Identity, new_code
+from farvault.transport.dial import dial, source_proof
 
 MakeServer = Callable[[str], GridServer]
 
@@ -143,3 +144,39 @@ def test_a_cancelled_session_ends_and_says_who_did_it(delhi: GridServer) -> None
         connection.receive()
     connection.close()
     delhi.lines.wait_for("ANR0483W")
+
+
+def _source(server: GridServer, identity: Identity, code: bytes, *, force_sync: bool = False) -> Welcome:
+    proof = source_proof(identity, code, force_sync)
+    connection, welcome = server.sign_on("vault", role=SOURCE, proof=proof, server_name="ELSEWHERE")
+    connection.close()
+    return welcome
+
+
+def test_a_source_registers_its_code_and_later_only_that_code_may_write(delhi: GridServer) -> None:
+    identity, code = Identity.create("ELSEWHERE"), new_code()
+    assert _source(delhi, identity, code).code_registered
+    delhi.lines.wait_for("ANR0567I")
+    delhi.restart()
+    again = _source(delhi, identity, code)
+    assert (again.read_only, again.code_registered) == (False, False)
+    assert _source(delhi, identity, new_code()).read_only
+    assert _source(delhi, Identity.create("ELSEWHERE"), code).read_only
+
+
+def test_force_sync_takes_a_new_code_but_no_other_identity(delhi: GridServer) -> None:
+    identity, thief = Identity.create("ELSEWHERE"), Identity.create("THIEF")
+    _source(delhi, identity, new_code())
+    assert _source(delhi, identity, new_code(), force_sync=True).code_registered
+    with pytest.raises(LoginRefused) as caught:
+        _source(delhi, thief, new_code(), force_sync=True)
+    assert caught.value.message.id == "ANR0570W"
+    assert _source(delhi, thief, new_code()).read_only
+    delhi.admin("update node vault forcesync=yes")
+    assert _source(delhi, thief, new_code()).code_registered
+
+
+def test_a_server_is_not_its_own_vault(delhi: GridServer) -> None:
+    with pytest.raises(LoginRefused) as caught:
+        _source(delhi, delhi.server.identity, new_code())
+    assert caught.value.message.id in ("ANR0498W", "ANR0499E")

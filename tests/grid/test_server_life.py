@@ -126,7 +126,9 @@ def test_a_console_watcher_sees_lines_as_they_are_said_and_may_leave(make_server
     delhi.lines.wait_for("ANR0405I")
 
 
-def test_a_command_through_a_session_is_answered_and_carries_its_session_number(make_server: MakeServer) -> None:
+def test_a_command_through_a_session_is_answered_and_carries_its_session_number(
+    make_server: MakeServer,
+) -> None:
     delhi = make_server("DELHI")
     delhi.admin(f"register admin root {PASSWORD}")
     connection, welcome = delhi.sign_on("root", role=ADMIN)

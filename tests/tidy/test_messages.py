@@ -48,6 +48,8 @@ def test_every_call_gives_the_values_its_text_needs() -> None:
         if not isinstance(call.func, ast.Name | ast.Attribute):
             continue
         missing = _needs(row.text) - {str(k.arg) for k in call.keywords}
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "say":  # it fills these in by itself
+            missing -= {"session", "process", "node"}
         if missing:
             wrong.append(f"{path.relative_to(SOURCE)}:{line} {message_id} lacks {sorted(missing)}")
     assert not wrong

@@ -20,7 +20,7 @@ from farvault.apps.activity_log import ActivityLog
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
 from farvault.base.clock import Clock, SystemClock
-from farvault.base.errors import FarvaultError
+from farvault.base.errors import FarvaultError, LoginRefused
 from farvault.base.log import Log, Sink
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import get_setting
@@ -106,7 +106,7 @@ class Server:
         self._open_storage(settings, undo)
         self._open_sessions(settings, undo)
         lock.tell_port(self.port)
-        undo.callback(self._let_answers_out)
+        undo.callback(self._end_work)
         self.log.say(
             "ANR0916I",
             server=self.name,
@@ -196,14 +196,19 @@ class Server:
 
     def _connection_failed(self, address: str, error: Exception) -> None:
         """A connection that did not come as far as a session, or a defect in the sign-on."""
+        if isinstance(error, LoginRefused):
+            self.log.repeat(error.message)
+            return
         if isinstance(error, FarvaultError):
             self.log.say("ANR0440W", address=address, reason=error.message.text)
             return
         traceback.print_exception(error, file=sys.stderr)
         self.log.say("ANR9999D", place=f"connection from {address}", error=repr(error))
 
-    def _let_answers_out(self) -> None:
-        """Who said HALT is still being answered: sessions at work get a moment before they are cut."""
+    def _end_work(self) -> None:
+        """Processes are asked to end, and who said HALT is still being answered: a moment before sessions are cut."""
+        for process in self.processes.list():
+            process.cancel_event.set()
         moment = threading.Event()
         for _ in range(int(_ANSWERS_OUT_SECONDS / 0.02)):
             if all(entry.state == "IdleW" for entry in self.session_table.list() if entry.type == "Admin"):

@@ -65,11 +65,11 @@ def run(folder: str) -> None:
     from farvault.apps.server import Server
     from farvault.transport.notify import tell_service_manager
 
-    with _errors_told():
-        running = Server(folder, console=StandardError())
-        running.start()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    running = Server(folder, console=StandardError())
+    for number in (signal.SIGTERM, signal.SIGINT):  # before it says that it is ready
         signal.signal(number, lambda *_: running.ask_to_stop())
+    with _errors_told():
+        running.start()
     tell_service_manager("READY=1")
     running.wait_until_asked()
     tell_service_manager("STOPPING=1")

@@ -105,10 +105,15 @@ class Accounts:
         )
 
     def register_code(self, hello: Hello, code_key: bytes, identity: bytes) -> None:
-        """Keep a source's verification code and identity: durable when this returns. `LoginRefused` if it cannot be."""
+        """Keep a source's verification code and identity: durable when this returns. `LoginRefused` if it cannot be.
+
+        FORCESYNC registers a new code, never another identity: third servers that read exports know the password too.
+        """
         try:
             with self._catalog.write() as tx:
                 node = nouns.get(tx, Node, hello.name.upper())
+                if node.identity_public_key not in (b"", identity):
+                    raise LoginRefused("ANR0570W", name=node.name)
                 nouns.update(
                     tx,
                     msgspec.structs.replace(

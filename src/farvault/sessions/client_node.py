@@ -1,11 +1,13 @@
-"""A client node's whole session: every verb it may send, and what happens to an open transaction when it leaves."""
+"""A client node's whole session: every verb it may send, from the tables of the subjects."""
 
 from __future__ import annotations
 
-from farvault.sessions import node_query, node_read, node_store
+from farvault.sessions.node_query import HANDLERS as ASKING
+from farvault.sessions.node_read import HANDLERS as READING
 from farvault.sessions.node_session import Handlers, NodeSession, answer_requests
+from farvault.sessions.node_store import HANDLERS as STORING
 
-HANDLERS: Handlers = {**node_query.HANDLERS, **node_store.HANDLERS, **node_read.HANDLERS}
+HANDLERS: Handlers = {**ASKING, **STORING, **READING}
 
 
 def serve_node(session: NodeSession) -> None:

@@ -74,6 +74,8 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
             "password_verifier": make_verifier(call["password"]),
             "password_set_time": instance.clock.now_seconds(),
         }
+    if call["forcesync"]:
+        values |= {"verification_public_key": b"", "identity_public_key": b""}
     with instance.catalog.write() as tx:
         found = some(select(tx, Node, call["name"]), call)
         if "password" in call.given and len(found) > 1:
@@ -227,6 +229,11 @@ COMMANDS = (
             positional("name", Patterns(64), "nodes; a list of names or patterns"),
             positional("password", Password(), _SIGN_ON_HELP, optional=True, secret=True),
             *_change,
+            keyword(
+                "FORCESync",
+                YesNo(),
+                "forget a source's code and identity key: its next sign-on registers anew",
+            ),
             *_ACCEPTED,
         ),
         run=_update,

@@ -25,7 +25,6 @@ ROWS: dict[str, Row] = {
     ),
     "ANR0999E": Row("{value} is not a usable {what}: {reason}", "", "Give another one."),
     # start
-    "ANR0900I": Row("Settings are read from {path}."),
     "ANR0916I": Row("Server {server} is ready on {address} port {port}. Fingerprint {fingerprint}."),
     "ANR0917I": Row("Farvault {version}, instance {folder}, process {pid}."),
     "ANR0994E": Row(
