@@ -33,6 +33,7 @@ from farvault.model.attribute import Choice, Name, Text
 from farvault.model.file_space import VAULT_FILE_SPACE, FileSpace
 from farvault.model.node import Node
 from farvault.model.stored_object import ObjectKind
+from farvault.processes.delete_file_space import delete_file_space
 from farvault.processes.process import Process
 
 _KINDS = {
@@ -106,8 +107,6 @@ def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
         raise BadInput("ANR2267E" if node.is_source else "ANR2268E", node=node.name)
 
     def work(process: Process) -> None:
-        from farvault.processes.delete_file_space import delete_file_space
-
         for space in spaces:
             delete_file_space(instance.storage, process, node.name, space.name, kind=_KINDS[call["type"]])
 

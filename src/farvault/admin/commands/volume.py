@@ -35,6 +35,7 @@ from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Integer, Name, Text, YesNo
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import DESTROYED, OFFSITE, Volume
+from farvault.processes.delete_volume import delete_volume
 from farvault.processes.process import Process
 
 _ACCESS = Choice("READWrite", "READOnly", "UNAVailable", "DEStroyed", "OFfsite")
@@ -211,8 +212,6 @@ def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
         volume = nouns.get(r, Volume, call["name"])
 
     def work(process: Process) -> None:
-        from farvault.processes.delete_volume import delete_volume
-
         delete_volume(instance.storage, process, volume.name, discard=call["discarddata"])
 
     yield from run_process(instance, call, "DELETE VOLUME", work)

@@ -175,4 +175,7 @@ ROWS: dict[str, Row] = {
         "Volume {volume} cannot be {access}: that is for {needed} pools.", "", "Choose another access."
     ),
     "ANR2264I": Row("Volume {volume} would be updated."),
+    "ANR2310W": Row(
+        "AUDIT VOLUME FIX=YES of {volume}: files whose data is damaged and has no copy will be deleted from the catalog."
+    ),
 }

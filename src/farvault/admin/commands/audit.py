@@ -1,0 +1,94 @@
+"""AUDIT VOLUME: is everything on it that should be, and as it was stored?"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+
+from farvault.admin.authority import storage as storage_rule
+from farvault.admin.background import run_process
+from farvault.admin.command import WAIT, Call, Command, Parameter, keyword
+from farvault.admin.instance import Instance
+from farvault.admin.kinds import Day, When, moment
+from farvault.admin.output import Answer
+from farvault.base.errors import BadInput
+from farvault.base.messages import message
+from farvault.catalog import nouns
+from farvault.model.attribute import Name, Text, YesNo
+from farvault.model.storage_pool import StoragePool
+from farvault.model.volume import Volume
+from farvault.processes.audit_volume import audit_pool, audit_volume
+from farvault.processes.process import Process
+
+
+def _audit(instance: Instance, call: Call) -> Iterator[Answer]:
+    if (call["volume"] is None) == (call["stgpool"] is None):
+        raise BadInput(
+            "ANR2022E",
+            command=call.command.name,
+            parameter="volume or STGPOOL",
+            syntax="volume | STGPool=pool",
+        )
+    with instance.catalog.read() as r:
+        if call["volume"] is not None:
+            nouns.get(r, Volume, call["volume"])
+        else:
+            nouns.get(r, StoragePool, call["stgpool"])
+    begin, end = _period(call, instance.clock.now_seconds())
+
+    def work(process: Process) -> None:
+        storage, fix, quiet = instance.storage, call["fix"], call["quiet"]
+        if call["volume"] is not None:
+            audit_volume(storage, process, call["volume"], fix=fix, quiet=quiet)
+        else:
+            audit_pool(
+                storage, process, call["stgpool"], fix=fix, quiet=quiet, written_from=begin, written_to=end
+            )
+
+    yield from run_process(
+        instance, call, f"AUDIT VOLUME ({'REPAIR' if call['fix'] else 'INSPECT ONLY'})", work
+    )
+
+
+def _period(call: Call, now: int) -> tuple[int | None, int | None]:
+    """The days given, from the beginning of the first to the end of the last."""
+    begin = moment(call["fromdate"], _FIRST_SECOND, now) if call["fromdate"] else None
+    end = moment(call["todate"], _LAST_SECOND, now) if call["todate"] else None
+    return begin, end
+
+
+_FIRST_SECOND, _LAST_SECOND = When(absolute=datetime.time(0, 0)), When(absolute=datetime.time(23, 59, 59))
+
+
+def _confirm(instance: Instance, call: Call) -> str:
+    del instance
+    return str(message("ANR2310W", volume=call["volume"] or call["stgpool"])) if call["fix"] else ""
+
+
+def _pools(instance: Instance, call: Call) -> list[str]:
+    if call["stgpool"]:
+        return [call["stgpool"]]
+    with instance.catalog.read() as r:
+        volume = nouns.find(r, Volume, call["volume"] or "")
+        return [nouns.by_id(r, StoragePool, volume.pool_id).name] if volume else []
+
+
+COMMANDS = (
+    Command(
+        words=("AUDit", "Volume"),
+        rule=storage_rule(_pools),
+        help="Read all that lies on a volume and check it. FIX=YES also forgets what no copy can bring back.",
+        parameters=(
+            Parameter(name="volume", kind=Text(1024), help="name of the volume"),
+            keyword("Fix", YesNo(), "correct what is found", default=False),
+            keyword("SKIPPartial", YesNo(), "skip files that span volumes; here none does", only=False),
+            keyword("Quiet", YesNo(), "no message for each damaged file", default=False),
+            keyword("STGPool", Name(30), "all volumes of this pool"),
+            keyword("FROMDate", Day(), "with STGPOOL: only volumes written since"),
+            keyword("TODate", Day(), "with STGPOOL: only volumes written until"),
+            WAIT,
+        ),
+        run=_audit,
+        confirm=_confirm,
+    ),
+)
