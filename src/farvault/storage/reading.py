@@ -26,6 +26,7 @@ from farvault.base.pipeline import run_ahead
 from farvault.catalog import nouns, objects, placements
 from farvault.catalog.placements import PlacementRow
 from farvault.media.interface import Span
+from farvault.model.node import Node
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import READONLY, READWRITE, UNAVAILABLE
 from farvault.protocol.messages import MapRow
@@ -225,6 +226,7 @@ class ObjectReader:
         self._asked = object_ids
         self.lost: list[int] = []
         self.reason = ""
+        self._unreadable: set[int] = set()
         self._users: dict[int, list[int]] = {}
         self._needed: dict[int, set[bytes]] = {}
 
@@ -254,6 +256,8 @@ class ObjectReader:
                     self._lose(pack)
                 else:
                     yield pack
+        if self._unreadable:
+            self._report()
 
     def _open_packs(self, ring: list[memoryview]) -> Iterator[SentPack | Lost]:
         """In the second thread: check, decipher, and where others' extents are inside, pack anew."""
@@ -297,5 +301,12 @@ class ObjectReader:
         return SentPack(RAW, plain.nbytes, plain)
 
     def _lose(self, lost: Lost) -> None:
-        self.lost = sorted({*self.lost, *self._users[lost.aggregate_id]})
+        self._unreadable.update(self._users[lost.aggregate_id])
+        self.lost = sorted({*self.lost, *self._unreadable})
         self.reason = str(lost.reason)
+
+    def _report(self) -> None:
+        with self._storage.catalog.read() as r:
+            node = nouns.by_id(r, Node, self._node_id).name
+        said = message("ANR0548W", count=len(self._unreadable), node=node, reason=self.reason)
+        self._storage.log.repeat(said, node=node)

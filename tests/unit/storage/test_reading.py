@@ -90,6 +90,7 @@ def test_why_objects_are_lost_is_told(depot: Depot) -> None:
     assert list(reader.packs()) == []
     assert len(reader.lost) == len(FILES)
     assert reader.reason.startswith("ANR1420W")
+    assert "ANR0548W" in depot.messages()
 
 
 def test_another_nodes_objects_are_not_given(depot: Depot) -> None:
