@@ -24,7 +24,7 @@ from farvault.catalog.row_digest import RowDigester
 from farvault.catalog.transaction import Snapshot, Transaction
 
 PAGE_BYTES = 8192
-WAL_CHECKPOINT_BYTES = 64 * MIB
+WAL_CHECKPOINT_BYTES = 32 * MIB
 WRITER_CACHE_BYTES = 32 * MIB
 READER_CACHE_BYTES = 4 * MIB
 IDLE_READERS = 8

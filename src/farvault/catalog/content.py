@@ -49,7 +49,7 @@ def on_volume(
     )
     seen: set[int] = set()
     for row in r.rows(sql, (volume_id,)):
-        found = ContentRow(*row[:8], bool(row[8]), bool(row[9]))
+        found = ContentRow._make((*row[:8], bool(row[8]), bool(row[9])))
         if found.object_id in seen:
             continue
         if len(seen) >= _SEEN_OBJECTS:
