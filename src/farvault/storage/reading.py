@@ -257,6 +257,7 @@ class ObjectReader:
                 else:
                     yield pack
         if self._unreadable:
+            self.lost = sorted({*self.lost, *self._unreadable})
             self._report()
 
     def _open_packs(self, ring: list[memoryview]) -> Iterator[SentPack | Lost]:
@@ -302,7 +303,6 @@ class ObjectReader:
 
     def _lose(self, lost: Lost) -> None:
         self._unreadable.update(self._users[lost.aggregate_id])
-        self.lost = sorted({*self.lost, *self._unreadable})
         self.reason = str(lost.reason)
 
     def _report(self) -> None:
