@@ -14,17 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.grid.grid_server import PASSWORD, GridServer
+from tests.grid.node_client import NodeClient
+from tests.grid.server_process import ServerProcess
 
 from farvault.base.errors import FarvaultError
 from farvault.model.stored_object import ObjectKind
 from farvault.protocol.login import NODE, ClientLogin
 from farvault.transport.dial import dial, sign_on
-from tests.grid.grid_server import PASSWORD, GridServer
-from tests.grid.node_client import NodeClient
-from tests.grid.server_process import ServerProcess
 
 SOURCE = Path(__file__).parents[2] / "src" / "farvault"
-ELSEWHERE = re.compile(r"client\.|copy\.|vault\.|virtual_volume\.|instance\.|catalog\.migrate|file\.|restore\.|audit\.|.*define")
+ELSEWHERE = re.compile(
+    r"client\.|copy\.|vault\.|virtual_volume\.|instance\.|catalog\.migrate|file\.|restore\.|audit\.|.*define"
+)
 """Steps that storing and deleting do not come past; other tests kill there."""
 ROUNDS = 11
 

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.grid.grid_server import PASSWORD, GridServer
+from tests.grid.server_process import ServerProcess
 
 from farvault.admin.execute import CONSOLE
 from farvault.base.errors import InUse
 from farvault.protocol.login import ADMIN, ClientLogin
 from farvault.protocol.messages import Command, CommandEnd, Output, WatchConsole
 from farvault.transport.dial import dial, sign_on
-from tests.grid.grid_server import PASSWORD, GridServer
-from tests.grid.server_process import ServerProcess
 
 MakeServer = Callable[[str], GridServer]
 
@@ -120,7 +120,7 @@ def test_a_console_watcher_sees_lines_as_they_are_said_and_may_leave(make_server
     seen = []
     while "ANR0422W" not in seen:
         with pytest.raises(Exception, match="ANR0422W"):
-            delhi.sign_on("nobody-%d" % len(seen))
+            delhi.sign_on(f"nobody-{len(seen)}")
         seen.append(watcher.expect(Output)[0].message_id)
     watcher.close()
     delhi.lines.wait_for("ANR0405I")

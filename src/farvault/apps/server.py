@@ -17,6 +17,7 @@ from farvault import __version__
 from farvault.admin.instance import Instance
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
+from farvault.apps.housekeeping import Housekeeping
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
 from farvault.base.clock import Clock, SystemClock
@@ -36,6 +37,7 @@ from farvault.sessions.dispatch import Dispatcher
 from farvault.sessions.last_access import LastAccess
 from farvault.storage.devices import Devices
 from farvault.storage.storage import Storage
+from farvault.storage.vault_volumes import give_up_unclosed
 from farvault.transport.connection import Connection
 from farvault.transport.listen import Limits, Listener
 from farvault.transport.session_table import SessionTable
@@ -134,6 +136,10 @@ class Server:
         self.storage = Storage(self.catalog, self.keyring, self.identity, self.devices, self.log, self.clock)
         undo.callback(self.storage.close)
         self.storage.recover()
+        give_up_unclosed(self.storage)
+        self.housekeeping = Housekeeping(self.catalog, self.storage, self.log, self.clock)
+        self.housekeeping.start()
+        undo.callback(self.housekeeping.stop)
         self.processes = Processes(self.log, self.clock)
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)
 
