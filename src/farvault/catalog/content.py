@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from farvault.catalog.transaction import Snapshot
@@ -57,3 +57,14 @@ def on_volume(
         seen.add(found.object_id)
         if kind in (None, found.kind) and damaged in (None, found.damaged) and copied in (None, found.copied):
             yield found
+
+
+def users_of_aggregates(r: Snapshot, aggregate_ids: Iterable[int]) -> list[int]:
+    """Every object, also an unfinished one, that needs an extent of these aggregates."""
+    sql = (
+        "SELECT DISTINCT x.object_id FROM aggregates a JOIN extents e ON e.id >= a.first_extent_id"
+        " AND e.id < a.first_extent_id + a.extents AND e.aggregate_id = a.id"
+        " JOIN object_extents x ON x.extent_id = e.id WHERE a.id = ?"
+    )
+    found = {row[0] for row in r.each(sql, [(aggregate_id,) for aggregate_id in aggregate_ids])}
+    return sorted(found)

@@ -241,11 +241,12 @@ def has_objects(r: Snapshot, file_space_id: int) -> bool:
     return r.one("SELECT 1 FROM objects WHERE file_space_id = ? LIMIT 1", (file_space_id,)) is not None
 
 
-def object_ids(r: Snapshot, file_space_id: int, limit: int = 1000) -> list[int]:
-    """Some of the objects of a file space, whatever their state: what deleting it takes next."""
+def object_ids(r: Snapshot, file_space_id: int, limit: int = 1000, kind: int | None = None) -> list[int]:
+    """Some of the objects of a file space (of one kind), whatever their state: what deleting it takes next."""
     rows = r.all(
-        "SELECT id FROM objects WHERE file_space_id = ? ORDER BY directory_id, name, id LIMIT ?",
-        (file_space_id, limit),
+        "SELECT id FROM objects WHERE file_space_id = ? AND (? IS NULL OR kind = ?)"
+        " ORDER BY directory_id, name, id LIMIT ?",
+        (file_space_id, kind, kind, limit),
     )
     return [row[0] for row in rows]
 

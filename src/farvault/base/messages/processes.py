@@ -23,4 +23,73 @@ ROWS: dict[str, Row] = {
         "There is no process {number}.", "It may have ended.", "QUERY PROCESS lists what is running."
     ),
     "ANR0943I": Row("Process {number} was cancelled."),
+    # BACKUP STGPOOL
+    "ANR1210I": Row(
+        "Backup of primary storage pool {primary} to copy storage pool {copy} started as process {number}."
+    ),
+    "ANR1214I": Row(
+        "Backup of primary storage pool {primary} to copy storage pool {copy} has ended. Records copied: {records} ({size}), of which {referred} were at the target already. Unreadable records: {lost}."
+    ),
+    "ANR1215I": Row(
+        "Preview: backup of primary storage pool {primary} to copy storage pool {copy} would copy {records} records ({size})."
+    ),
+    "ANR1228I": Row("Volume {volume} would be read."),
+    "ANR1229W": Row(
+        "Volume {volume} cannot be backed up: its access is {access}.",
+        "What lies on it is left out.",
+        "UPDATE VOLUME, or RESTORE VOLUME where it is lost, and start the backup again.",
+    ),
+    # RESTORE STGPOOL, RESTORE VOLUME
+    "ANR1230I": Row("Restore of primary storage pool {pool} started as process {number}."),
+    "ANR1232I": Row(
+        "Restore of volumes {volumes} in primary storage pool {pool} started as process {number}."
+    ),
+    "ANR1238I": Row(
+        "Restore of primary storage pool {pool} has ended. Records restored: {records} ({size}). Unreadable records: {lost}."
+    ),
+    "ANR1239I": Row(
+        "Preview: restore of primary storage pool {pool} would bring back {records} records ({size})."
+    ),
+    "ANR1240I": Row(
+        "Restore of volumes in primary storage pool {pool} has ended. Records restored: {records} ({size}). Unreadable records: {lost}."
+    ),
+    "ANR1241I": Row(
+        "Preview: restore of volumes {volumes} in primary storage pool {pool} would bring back {records} records ({size})."
+    ),
+    "ANR1243E": Row(
+        "The volumes are of several storage pools: {pools}.", "", "Restore the volumes of one pool at a time."
+    ),
+    "ANR1256W": Row(
+        "Volume {volume} contains files that could not be restored.",
+        "They were never copied, their copies are damaged, or no volume with a copy can be read.",
+        "Make copy volumes readable and run the restore again; AUDIT VOLUME FIX=YES gives up what is lost.",
+    ),
+    "ANR1257W": Row(
+        "Storage pool {pool} contains files that could not be restored.",
+        "They were never copied, their copies are damaged, or no volume with a copy can be read.",
+        "Make copy volumes readable and run the restore again.",
+    ),
+    # AUDIT VOLUME
+    "ANR2312I": Row("Audit of volume {volume} with FIX=YES started as process {number}."),
+    "ANR2313I": Row("Audit of volume {volume} (inspect only) started as process {number}."),
+    "ANR2315W": Row(
+        "Volume {volume}: {objects} objects were deleted because their data is damaged and has no copy."
+    ),
+    "ANR2316W": Row("Volume {volume}: the record at offset {offset} is damaged or missing."),
+    "ANR2317E": Row(
+        "Volume {volume}: {records} damaged records have no good copy anywhere.",
+        "The objects that need them cannot be restored.",
+        "Bring a copy back, or give the objects up with AUDIT VOLUME FIX=YES and back them up again.",
+    ),
+    "ANR4132I": Row(
+        "Audit of volume {volume} has ended: {inspected} records inspected, {marked} marked as damaged, {reset} found undamaged again, {removed} copies removed, {deleted} objects deleted."
+    ),
+    # DELETE VOLUME
+    "ANR2208I": Row("Volume {volume} deleted."),
+    "ANR2222I": Row("Discard of the data on volume {volume} started as process {number}."),
+    "ANR2223I": Row("The data on volume {volume} is discarded."),
+    # DELETE FILESPACE
+    "ANR0800I": Row("Deletion of file space {file_space} of node {node} started as process {number}."),
+    "ANR0806I": Row("File space {file_space} of node {node}: {objects} objects were deleted."),
+    "ANR0807I": Row("File space {file_space} of node {node} is deleted."),
 }

@@ -1,0 +1,111 @@
+"""BACKUP STGPOOL: copy what the copy pool lacks (TSM reference, storage 3.5). Incremental by nature.
+
+Skipped are records whose primary is damaged or on a volume that may not be read, and records that have an undamaged
+copy in the copy pool. A damaged copy is replaced: it goes in the transaction that brings the new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from farvault.base.errors import BadInput
+from farvault.base.units import show_size
+from farvault.catalog import nouns, placements
+from farvault.catalog.freeing import Freed, FreedSpan
+from farvault.catalog.placements import PlacementRow
+from farvault.catalog.transaction import Snapshot, Transaction
+from farvault.model.storage_pool import StoragePool
+from farvault.model.volume import DESTROYED, READONLY, READWRITE, Volume
+from farvault.processes.process import Process
+from farvault.processes.volume_copies import Place, copy_volumes, survey, volumes_with_work
+from farvault.storage.storage import Storage
+
+NO, YES, VOLUMES_ONLY = "NO", "YES", "VOLUMESONLY"
+
+
+def backup_pool(
+    storage: Storage,
+    process: Process,
+    primary_name: str,
+    copy_name: str,
+    *,
+    max_processes: int = 1,
+    preview: str = NO,
+) -> None:
+    """`preview`: NO, YES (say how much it would be) or VOLUMESONLY (say which volumes would be read).
+
+    `BadInput` where the pools are not a primary and a copy pool. What was copied before an error or a cancel stays.
+    """
+    primary, copy = pools_of(storage, primary_name, copy_name)
+
+    def page(r: Snapshot, place: Place, limit: int) -> list[PlacementRow]:
+        return placements.missing_in_copy(r, primary.id, copy.id, place, limit)
+
+    def replace_damaged(tx: Transaction, aggregate_ids: Sequence[int]) -> None:
+        remove_placements(
+            storage,
+            tx,
+            aggregate_ids,
+            lambda row: row.pool_id == copy.id and (row.damaged or row.volume_access == DESTROYED),
+        )
+
+    names = {"primary": primary.name, "copy": copy.name}
+    if preview != NO:
+        work = survey(storage, page)
+        for name in work.volumes.values():
+            process.say("ANR1228I", volume=name)
+        if preview == YES:
+            process.say("ANR1215I", **names, **work.figures)
+        return
+    process.say("ANR1210I", **names, number=process.number)
+    _say_left_out(storage, process, primary)
+    copied = copy_volumes(
+        storage,
+        process,
+        volumes_with_work(storage, page),
+        page,
+        copy,
+        allowed=lambda row: row.pool_id == primary.id,
+        on_store=replace_damaged,
+        max_processes=max_processes,
+    )
+    process.note = ""
+    process.say(
+        "ANR1214I",
+        **names,
+        records=f"{copied.records:,}",
+        size=show_size(copied.stored_bytes),
+        referred=f"{copied.referred:,}",
+        lost=f"{len(copied.lost):,}",
+    )
+
+
+def pools_of(storage: Storage, primary_name: str, copy_name: str) -> tuple[StoragePool, StoragePool]:
+    """The two pools; `NotFound`, or `BadInput` where one is of the wrong kind."""
+    with storage.catalog.read() as r:
+        primary, copy = nouns.get(r, StoragePool, primary_name), nouns.get(r, StoragePool, copy_name)
+    if primary.is_copy:
+        raise BadInput("ANR2255E", pool=primary.name, needed="a primary storage pool")
+    if not copy.is_copy:
+        raise BadInput("ANR2255E", pool=copy.name, needed="a copy storage pool")
+    return primary, copy
+
+
+def remove_placements(
+    storage: Storage, tx: Transaction, aggregate_ids: Sequence[int], goes: Callable[[PlacementRow], bool]
+) -> None:
+    """These aggregates lie there no more; once that is durable, space and empty volumes come back."""
+    spans = []
+    for rows in placements.of_aggregates(tx, aggregate_ids).values():
+        for row in rows:
+            if goes(row):
+                placements.remove(tx, row.aggregate_id, row.volume_id)
+                spans.append(FreedSpan(row.volume_id, row.offset_bytes, row.stored_bytes))
+    storage.freed(tx, Freed(0, 0, 0, 0, spans, []))
+
+
+def _say_left_out(storage: Storage, process: Process, primary: StoragePool) -> None:
+    with storage.catalog.read() as r:
+        for volume in nouns.select(r, Volume, pool_id=primary.id):
+            if volume.access not in (READWRITE, READONLY) and placements.has_placements(r, volume.id):
+                process.say("ANR1229W", volume=volume.name, access=volume.access)

@@ -1,0 +1,195 @@
+"""RESTORE VOLUME and RESTORE STGPOOL: bring lost records back from copy pools (TSM reference, storage 3.6).
+
+Only the catalog says what has to come back; the lost volumes are not read. Each record takes its new place and leaves
+its old one in one transaction, so stopping half-way loses nothing and a second run goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from farvault.base.errors import BadInput
+from farvault.base.units import show_size
+from farvault.catalog import nouns, placements
+from farvault.catalog.placements import PlacementRow
+from farvault.catalog.transaction import Snapshot, Transaction
+from farvault.model.storage_pool import StoragePool
+from farvault.model.volume import DESTROYED, EMPTY, Volume
+from farvault.processes.backup_pool import remove_placements
+from farvault.processes.process import Process
+from farvault.processes.volume_copies import Page, Place, copy_volumes, survey, volumes_with_work
+from farvault.storage.copying import Copied
+from farvault.storage.storage import Storage
+
+
+def restore_volumes(
+    storage: Storage,
+    process: Process,
+    volume_names: Sequence[str],
+    *,
+    copy_pool: str = "",
+    new_pool: str = "",
+    max_processes: int = 1,
+    preview: bool = False,
+) -> None:
+    """Sets the volumes DESTROYED, re-creates what lay on them, and deletes those that are empty then.
+
+    `copy_pool`: take copies from this one only. `new_pool`: put it there instead of the volume's own pool. The process
+    fails where something could not be restored; it stays on its volume.
+    """
+    volumes, pool = _volumes_of_one_pool(storage, volume_names)
+    ids = tuple(volume.id for volume in volumes)
+
+    def page(r: Snapshot, place: Place, limit: int) -> list[PlacementRow]:
+        rows: list[PlacementRow] = []
+        for volume_id in sorted(one for one in ids if one >= place[0]):
+            after = place if volume_id == place[0] else (volume_id, -1)
+            rows += placements.to_restore(r, volume_id=volume_id, after=after, limit=limit - len(rows))
+            if len(rows) >= limit:
+                break
+        return rows
+
+    if preview:
+        work = survey(storage, page)
+        process.say("ANR1241I", pool=pool.name, volumes=", ".join(volume_names), **work.figures)
+        return
+    process.say("ANR1232I", pool=pool.name, volumes=", ".join(volume_names), number=process.number)
+    for volume in volumes:
+        _destroy(storage, volume)
+    copied = _restore(storage, process, pool, page, ids, copy_pool, new_pool, max_processes)
+    process.say("ANR1240I", pool=pool.name, **_figures(copied))
+
+
+def restore_pool(
+    storage: Storage,
+    process: Process,
+    pool_name: str,
+    *,
+    copy_pool: str = "",
+    new_pool: str = "",
+    max_processes: int = 1,
+    preview: bool = False,
+) -> None:
+    """Re-creates what is damaged or lies on DESTROYED volumes of a primary pool; deletes the volumes emptied by that."""
+    with storage.catalog.read() as r:
+        pool = nouns.get(r, StoragePool, pool_name)
+        destroyed = tuple(volume.id for volume in nouns.select(r, Volume, pool_id=pool.id, access=DESTROYED))
+    if pool.is_copy:
+        raise BadInput("ANR2255E", pool=pool.name, needed="a primary storage pool")
+
+    def page(r: Snapshot, place: Place, limit: int) -> list[PlacementRow]:
+        return placements.to_restore(r, pool_id=pool.id, after=place, limit=limit)
+
+    if preview:
+        work = survey(storage, page)
+        for name in work.volumes.values():
+            process.say("ANR1228I", volume=name)
+        process.say("ANR1239I", pool=pool.name, **work.figures)
+        return
+    process.say("ANR1230I", pool=pool.name, number=process.number)
+    copied = _restore(storage, process, pool, page, destroyed, copy_pool, new_pool, max_processes)
+    process.say("ANR1238I", pool=pool.name, **_figures(copied))
+    if copied.lost:
+        process.say("ANR1257W", pool=pool.name)
+
+
+def _restore(
+    storage: Storage,
+    process: Process,
+    pool: StoragePool,
+    page: Page,
+    destroyed: Sequence[int],
+    copy_pool: str,
+    new_pool: str,
+    max_processes: int,
+) -> Copied:
+    destination, only = _destination(storage, pool, new_pool), _copy_pool_id(storage, copy_pool)
+
+    def leave_old_place(tx: Transaction, aggregate_ids: Sequence[int]) -> None:
+        remove_placements(
+            storage,
+            tx,
+            aggregate_ids,
+            lambda row: row.pool_id == pool.id and (row.damaged or row.volume_access == DESTROYED),
+        )
+
+    try:
+        return copy_volumes(
+            storage,
+            process,
+            volumes_with_work(storage, page),
+            page,
+            destination,
+            allowed=lambda row: row.is_copy and only in (0, row.pool_id),
+            on_store=leave_old_place,
+            max_processes=max_processes,
+            exclude=destroyed,
+        )
+    finally:
+        process.note = ""
+        for volume_id in destroyed:
+            _delete_if_empty(storage, process, volume_id)
+
+
+def _volumes_of_one_pool(storage: Storage, names: Sequence[str]) -> tuple[list[Volume], StoragePool]:
+    with storage.catalog.read() as r:
+        volumes = [nouns.get(r, Volume, name) for name in dict.fromkeys(names)]
+        pools = {volume.pool_id: nouns.by_id(r, StoragePool, volume.pool_id) for volume in volumes}
+    for pool in pools.values():
+        if pool.is_copy:
+            raise BadInput("ANR2255E", pool=pool.name, needed="a primary storage pool")
+    if len(pools) != 1:
+        raise BadInput("ANR1243E", pools=", ".join(sorted(pool.name for pool in pools.values())))
+    return volumes, pools[volumes[0].pool_id]
+
+
+def _destination(storage: Storage, pool: StoragePool, new_pool: str) -> StoragePool:
+    if not new_pool:
+        return pool
+    with storage.catalog.read() as r:
+        destination = nouns.get(r, StoragePool, new_pool)
+    if destination.is_copy:
+        raise BadInput("ANR2255E", pool=destination.name, needed="a primary storage pool")
+    return destination
+
+
+def _copy_pool_id(storage: Storage, name: str) -> int:
+    """0 for any."""
+    if not name:
+        return 0
+    with storage.catalog.read() as r:
+        pool = nouns.get(r, StoragePool, name)
+    if not pool.is_copy:
+        raise BadInput("ANR2255E", pool=pool.name, needed="a copy storage pool")
+    return pool.id
+
+
+def _destroy(storage: Storage, volume: Volume) -> None:
+    """`InUse` while somebody writes it."""
+    with storage.volumes.hold(volume), storage.catalog.write() as tx:
+        nouns.update(tx, msgspec.structs.replace(nouns.by_id(tx, Volume, volume.id), access=DESTROYED))
+
+
+def _delete_if_empty(storage: Storage, process: Process, volume_id: int) -> None:
+    """The record of a destroyed volume goes with the last that lay on it; what is left is said."""
+    with storage.catalog.read() as r:
+        found = nouns.select(r, Volume, id=volume_id)
+        left = placements.has_placements(r, volume_id)
+    if not found:
+        return  # an emptied scratch volume went by itself
+    if left:
+        process.say("ANR1256W", volume=found[0].name)
+    elif found[0].access == DESTROYED or found[0].status == EMPTY:
+        with storage.volumes.hold(found[0]):
+            storage.life.delete(found[0])
+        process.say("ANR2208I", volume=found[0].name)
+
+
+def _figures(copied: Copied) -> dict[str, str]:
+    return {
+        "records": f"{copied.records:,}",
+        "size": show_size(copied.stored_bytes),
+        "lost": f"{len(copied.lost):,}",
+    }

@@ -1,0 +1,143 @@
+"""Copying aggregates volume by volume, several at once: what BACKUP STGPOOL, RESTORE VOLUME and RESTORE STGPOOL share.
+
+Each worker takes the next volume that is still to be read, so a volume is read once and in order, and workers never
+wait for each other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from farvault.base.units import show_size
+from farvault.catalog import nouns
+from farvault.catalog.placements import PlacementRow
+from farvault.catalog.transaction import Snapshot
+from farvault.model.device_class import DeviceClass
+from farvault.model.storage_pool import StoragePool
+from farvault.processes.process import Process, run_side_by_side
+from farvault.storage.copying import Copied, Stored, copy_aggregates
+from farvault.storage.storage import Storage
+
+PAGE = 1000
+_BEHIND_EVERYTHING = 1 << 62
+
+Place = tuple[int, int]
+"""(volume id, offset) of the last row seen."""
+Page = Callable[[Snapshot, Place, int], list[PlacementRow]]
+"""The next rows behind a place, at most so many, ordered by (volume, offset)."""
+
+
+@dataclass(slots=True)
+class Work:
+    """What there is to do: volumes in order, records and bytes."""
+
+    volumes: dict[int, str] = field(default_factory=dict)
+    """Number -> name."""
+    records: int = 0
+    stored_bytes: int = 0
+
+    @property
+    def figures(self) -> dict[str, str]:
+        return {"records": f"{self.records:,}", "size": show_size(self.stored_bytes)}
+
+
+def survey(storage: Storage, page: Page) -> Work:
+    """Count it all, for a preview."""
+    work = Work()
+    for row in _rows(storage, page, (-1, -1)):
+        work.volumes[row.volume_id] = row.volume_name
+        work.records += 1
+        work.stored_bytes += row.stored_bytes
+    return work
+
+
+def volumes_with_work(storage: Storage, page: Page) -> list[int]:
+    """Numbers of the volumes that have any, in order."""
+    found: list[int] = []
+    place: Place = (-1, -1)
+    while True:
+        with storage.catalog.read() as r:
+            rows = page(r, place, 1)
+        if not rows:
+            return found
+        found.append(rows[0].volume_id)
+        place = (rows[0].volume_id, _BEHIND_EVERYTHING)
+
+
+def copy_volumes(
+    storage: Storage,
+    process: Process,
+    volume_ids: Iterable[int],
+    page: Page,
+    pool: StoragePool,
+    *,
+    allowed: Callable[[PlacementRow], bool],
+    on_store: Stored,
+    max_processes: int,
+    exclude: Iterable[int] = (),
+) -> Copied:
+    """Copy the rows of all these volumes into the pool; what could not be read is counted as failed."""
+    waiting = list(volume_ids)[::-1]
+    total = Copied()
+    lock = threading.Lock()
+    excluded = tuple(exclude)
+
+    def rows() -> Iterator[PlacementRow]:
+        while True:
+            with lock:
+                if not waiting:
+                    return
+                volume_id = waiting.pop()
+            yield from _rows_of_volume(storage, page, volume_id, process)
+
+    def work() -> None:
+        copied = copy_aggregates(
+            storage,
+            rows(),
+            pool,
+            allowed=allowed,
+            progress=process.advance,
+            raise_if_cancelled=process.raise_if_cancelled,
+            on_store=on_store,
+            exclude=excluded,
+        )
+        with lock:
+            total.records += copied.records
+            total.stored_bytes += copied.stored_bytes
+            total.referred += copied.referred
+            total.lost += copied.lost
+
+    workers = max(1, min(max_processes, len(waiting), _most_writers(storage, pool)))
+    run_side_by_side([work] * workers, process.cancel_event)
+    for lost in total.lost:
+        process.count_failed()
+        process.repeat(lost.reason)
+    return total
+
+
+def _most_writers(storage: Storage, pool: StoragePool) -> int:
+    """A worker more than the class has mount points would only wait until it gives up."""
+    with storage.catalog.read() as r:
+        limit = nouns.get(r, DeviceClass, pool.device_class).mount_limit
+    return limit or _BEHIND_EVERYTHING
+
+
+def _rows_of_volume(storage: Storage, page: Page, volume_id: int, process: Process) -> Iterator[PlacementRow]:
+    for row in _rows(storage, page, (volume_id, -1)):
+        if row.volume_id != volume_id:
+            return
+        process.note = f"Volume {row.volume_name}"
+        yield row
+
+
+def _rows(storage: Storage, page: Page, place: Place) -> Iterator[PlacementRow]:
+    """Page by page, each its own snapshot: a long copy must not hold the catalog's log."""
+    while True:
+        with storage.catalog.read() as r:
+            rows = page(r, place, PAGE)
+        yield from rows
+        if len(rows) < PAGE:
+            return
+        place = (rows[-1].volume_id, rows[-1].offset_bytes)
