@@ -753,7 +753,7 @@ def test_damage_at_the_target_is_found_marked_told_and_sent_anew(tokyo: GridServ
         assert ends.read(spans) == [expected(1)[0], None, expected(3)[0]]
         with pytest.raises(MediaFailed, match="ANR4807E"):
             ends.device.open_reader(NAME).read(spans[1], aligned_buffer(MIB))
-        tokyo.lines.wait_for("ANR4859W")
+        tokyo.lines.wait_for("ANR1330E")
         assert known(ends, [digest for _, digest in placed]) == b"\1\0\1"
         again = ends.write(2, name="DELHI.BFS.2")
         assert ends.read([again[0][0]], "DELHI.BFS.2") == expected(2)

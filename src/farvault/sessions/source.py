@@ -106,7 +106,6 @@ class _Source:
         segment, self._segment = self._segment, None
         if segment is not None:
             segment.give_up()
-        self._volumes.rest()
         if self._buffer is not None:
             self._session.storage.buffers.give(self._buffer)
 
@@ -118,8 +117,6 @@ class _Source:
             and not self._connection.is_readable(LINK_IDLE_SECONDS)
         ):
             segment.flush()
-        if not self._connection.is_readable():
-            self._volumes.rest()
 
     def _answer(self, incoming: Incoming) -> None:
         body = incoming.body

@@ -88,9 +88,4 @@ ROWS: dict[str, Row] = {
     "ANR4858I": Row(
         "Virtual volume {volume} of node {node} is marked for deletion; it goes after {days} days."
     ),
-    "ANR4859W": Row(
-        "Damage found: the record at offset {offset} of volume {volume} is not what was stored there.",
-        "It is marked and read from a copy where there is one.",
-        "RESTORE STGPOOL brings it back from a copy pool; a source's next BACKUP STGPOOL sends it again.",
-    ),
 }
