@@ -5,19 +5,21 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 
-from farvault.admin.authority import storage as storage_rule
+from farvault.admin.authority import storage
 from farvault.admin.background import run_process
 from farvault.admin.command import WAIT, Call, Command, Parameter, keyword
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Day, When, moment
+from farvault.admin.lookup import some
 from farvault.admin.output import Answer
 from farvault.base.errors import BadInput
 from farvault.base.messages import message
 from farvault.catalog import nouns
+from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Name, Text, YesNo
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
-from farvault.processes.audit_volume import audit_pool, audit_volume
+from farvault.processes.audit_volume import audit_volume
 from farvault.processes.process import Process
 
 
@@ -30,30 +32,31 @@ def _audit(instance: Instance, call: Call) -> Iterator[Answer]:
             syntax="volume | STGPool=pool",
         )
     with instance.catalog.read() as r:
-        if call["volume"] is not None:
-            nouns.get(r, Volume, call["volume"])
-        else:
-            nouns.get(r, StoragePool, call["stgpool"])
-    begin, end = _period(call, instance.clock.now_seconds())
+        volumes = _volumes(r, call, instance.clock.now_seconds())
 
     def work(process: Process) -> None:
-        storage, fix, quiet = instance.storage, call["fix"], call["quiet"]
-        if call["volume"] is not None:
-            audit_volume(storage, process, call["volume"], fix=fix, quiet=quiet)
-        else:
-            audit_pool(
-                storage, process, call["stgpool"], fix=fix, quiet=quiet, written_from=begin, written_to=end
-            )
+        for volume in volumes:
+            audit_volume(instance.storage, process, volume.name, fix=call["fix"], quiet=call["quiet"])
 
     yield from run_process(
         instance, call, f"AUDIT VOLUME ({'REPAIR' if call['fix'] else 'INSPECT ONLY'})", work
     )
 
 
-def _period(call: Call, now: int) -> tuple[int | None, int | None]:
+def _volumes(r: Snapshot, call: Call, now: int) -> list[Volume]:
+    """One volume; or those of a pool, the sequential ones by the day of their last write."""
+    if call["volume"] is not None:
+        return [nouns.get(r, Volume, call["volume"])]
+    pool = nouns.get(r, StoragePool, call["stgpool"])
+    begin, end = _period(call, now)
+    found = nouns.select(r, Volume, pool_id=pool.id)
+    return some([v for v in found if pool.is_random or begin <= v.last_written_time <= end], call)
+
+
+def _period(call: Call, now: int) -> tuple[int, int]:
     """The days given, from the beginning of the first to the end of the last."""
-    begin = moment(call["fromdate"], _FIRST_SECOND, now) if call["fromdate"] else None
-    end = moment(call["todate"], _LAST_SECOND, now) if call["todate"] else None
+    begin = moment(call["fromdate"], _FIRST_SECOND, now) if call["fromdate"] else 0
+    end = moment(call["todate"], _LAST_SECOND, now) if call["todate"] else now
     return begin, end
 
 
@@ -76,7 +79,7 @@ def _pools(instance: Instance, call: Call) -> list[str]:
 COMMANDS = (
     Command(
         words=("AUDit", "Volume"),
-        rule=storage_rule(_pools),
+        rule=storage(_pools),
         help="Read all that lies on a volume and check it. FIX=YES also forgets what no copy can bring back.",
         parameters=(
             Parameter(name="volume", kind=Text(1024), help="name of the volume"),

@@ -87,7 +87,7 @@ def _check(r: Snapshot, call: Call, pool: StoragePool) -> None:
     if pool.reclaim_pool:
         target = nouns.get(r, StoragePool, pool.reclaim_pool)
         if target.variant != SEQUENTIAL:
-            raise BadInput("ANR2255E", pool=target.name, needed="a sequential primary pool")
+            raise BadInput("ANR2255E", pool=target.name, needed="a sequential primary storage pool")
     if pool.copy_pools:
         raise NotAvailable(
             "ANR2991E",
@@ -108,7 +108,7 @@ def _check_next(r: Snapshot, pool: StoragePool) -> None:
         seen.append(name)
         following = nouns.get(r, StoragePool, name)
         if following.is_copy:
-            raise BadInput("ANR2255E", pool=name, needed="a primary pool")
+            raise BadInput("ANR2255E", pool=name, needed="a primary storage pool")
         name = following.next_pool
 
 

@@ -178,4 +178,5 @@ ROWS: dict[str, Row] = {
     "ANR2310W": Row(
         "AUDIT VOLUME FIX=YES of {volume}: files whose data is damaged and has no copy will be deleted from the catalog."
     ),
+    "ANR2270W": Row("Volumes {volumes} become DESTROYED; what lay on them is brought back from copy pools."),
 }
