@@ -327,3 +327,45 @@ def test_a_removed_node_finds_its_session_refused(delhi: GridServer) -> None:
     with pytest.raises(FarvaultError):
         connection.call(QueryPolicy(), FileSpaces)
     connection.close()
+
+
+# --- when we are at fault, or nobody says anything -------------------------------------------------------------------
+
+
+def test_a_defect_ends_the_session_with_a_word_and_the_server_lives(
+    delhi: GridServer, ann: NodeClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr("farvault.sessions.node_query.active_policy", fail)
+    with pytest.raises(FarvaultError) as caught:
+        ann.connection.call(QueryPolicy(), Policy)
+    assert caught.value.message.id == "ANR0530W"
+    assert "ZeroDivisionError" not in caught.value.message.text
+    assert "ZeroDivisionError" in str(delhi.lines.wait_for("ANR9999D"))
+    delhi.lines.wait_for("ANR0486W")
+    assert "Traceback" in capsys.readouterr().err
+    monkeypatch.undo()
+    _client(delhi).close()
+
+
+def test_a_session_that_asks_nothing_is_closed(delhi: GridServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("farvault.sessions.node_session.IDLE_SECONDS", 0.05)
+    connection, _ = delhi.sign_on("ann")
+    with pytest.raises(PeerUnreachable):
+        connection.receive()
+    connection.close()
+    delhi.lines.wait_for("ANR0482W")
+
+
+def test_inside_a_transaction_patience_is_shorter_and_nothing_stays(
+    delhi: GridServer, ann: NodeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("farvault.sessions.node_store.TRANSACTION_SECONDS", 0.05)
+    ann.begin()
+    with pytest.raises(PeerUnreachable):
+        ann.connection.receive()
+    delhi.lines.wait_for("ANR0482W")
+    with _client(delhi) as again:
+        assert again.inventory() == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from farvault.apps.instance_folder import InstanceFolder, InstanceLock, Settings, check_new_folder
@@ -86,3 +87,10 @@ def test_a_key_that_others_may_read_is_noticed(folder: InstanceFolder) -> None:
         Path(path).write_text("secret")
         Path(path).chmod(mode)
     assert folder.readable_secrets() == [(folder.console_path, "0644")]
+
+
+def test_the_operations_page_lists_every_setting_with_its_default() -> None:
+    page = (Path(__file__).parents[3] / "docs/operations/set-up.md").read_text()
+    for name, value in msgspec.structs.asdict(Settings()).items():
+        shown = f'`"{value}"`' if isinstance(value, str) else str(value)
+        assert f"| `{name}` | {shown} |" in page
