@@ -1,0 +1,160 @@
+"""Policy by command: definitions, copies, validation, activation, against a real server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.grid.grid_server import GridServer
+
+
+@pytest.fixture
+def server(make_server: Callable[[str], GridServer]) -> GridServer:
+    return make_server("DELHI")
+
+
+def rows(server: GridServer, command: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(server.admin(command, style="JSON").text)
+    return found
+
+
+def refusal(server: GridServer, command: str, return_code: int) -> str:
+    return server.admin(command, allow=(return_code,)).text
+
+
+def make_policy(server: GridServer, domain: str = "vault") -> None:
+    for command in (
+        f"define domain {domain} backretention=10",
+        f"define policyset {domain} standard",
+        f"define mgmtclass {domain} standard standard",
+        f"define copygroup {domain} standard standard type=archive destination=filepool",
+        f"assign defmgmtclass {domain} standard standard",
+    ):
+        server.admin(command)
+
+
+def test_the_standard_policy_is_ready_made(server: GridServer) -> None:
+    (domain,) = rows(server, "query domain format=detailed")
+    assert (domain["name"], domain["activated_set"], domain["active_default"]) == ("STANDARD",) * 3
+    (backup,) = rows(server, "query copygroup standard active standard")
+    assert (backup["versions_exist"], backup["versions_deleted"]) == (2, 1)
+    assert (backup["retain_extra_days"], backup["retain_only_days"]) == (30, 60)
+    (archive,) = rows(server, "query copygroup standard active type=archive")
+    assert archive["retain_version_days"] == 365
+
+
+def test_a_domain_is_built_up_and_activated(server: GridServer) -> None:
+    make_policy(server)
+    text = server.admin("activate policyset vault standard").text
+    assert "ANR1514I" in text
+    assert "ANR1555W" in text, "the default class has no backup copy group: that is worth a warning"
+    (domain,) = rows(server, "query domain vault f=d")
+    assert domain["activated_set"] == "STANDARD" and domain["backup_retention_days"] == 10
+
+
+def test_active_is_a_copy_that_later_changes_do_not_touch(server: GridServer) -> None:
+    make_policy(server)
+    server.admin("activate policyset vault standard")
+    server.admin("update copygroup vault standard standard type=archive retver=30")
+    active, standard = rows(server, "query copygroup vault * standard type=archive")
+    assert (active["policy_set"], active["retain_version_days"]) == ("ACTIVE", 365)
+    assert standard["retain_version_days"] == 30
+    server.admin("activate policyset vault standard")
+    assert rows(server, "query copygroup vault active type=archive")[0]["retain_version_days"] == 30
+
+
+def test_active_cannot_be_changed(server: GridServer) -> None:
+    for command in (
+        "define policyset standard active",
+        "update policyset standard active description=x",
+        "delete policyset standard active",
+        "define mgmtclass standard active other",
+        "update copygroup standard active standard destination=filepool",
+        "assign defmgmtclass standard active standard",
+        "copy policyset standard standard active",
+    ):
+        assert "ANR1570E" in refusal(server, command, 3)
+
+
+def test_activation_without_a_default_class_fails_and_changes_nothing(server: GridServer) -> None:
+    server.admin("define policyset standard empty")
+    assert "ANR1554E" in refusal(server, "validate policyset standard empty", 4)
+    assert "ANR1574E" in refusal(server, "activate policyset standard empty", 4)
+    assert rows(server, "query domain")[0]["activated_set"] == "STANDARD"
+    assert rows(server, "query copygroup standard active")
+
+
+def test_a_copied_domain_needs_activation(server: GridServer) -> None:
+    server.admin("copy domain standard direct")
+    assert {row["name"] for row in rows(server, "query policyset direct")} == {"STANDARD"}
+    assert rows(server, "query domain direct")[0]["activated_set"] == ""
+    server.admin("update copygroup direct standard standard type=backup destination=filepool")
+    server.admin("activate policyset direct standard")
+    assert rows(server, "query copygroup direct active f=d")[0]["destination"] == "FILEPOOL"
+    assert rows(server, "query copygroup standard active f=d")[0]["destination"] == "BACKUPPOOL"
+
+
+@pytest.mark.parametrize(
+    ("command", "message_id", "return_code"),
+    [
+        ("define domain standard", "ANR1566E", 10),
+        ("define policyset nowhere x", "ANR1550E", 11),
+        ("define mgmtclass standard nowhere x", "ANR1551E", 11),
+        ("define mgmtclass standard standard default", "ANR1571E", 3),
+        ("define copygroup standard standard standard destination=filepool", "ANR1569E", 10),
+        ("define copygroup standard standard nowhere destination=filepool", "ANR1552E", 11),
+        ("define copygroup standard standard standard type=archive", "ANR2022E", 3),
+        ("update copygroup standard standard standard type=archive verexists=3", "ANR2027E", 3),
+        ("update copygroup standard standard standard retver=3", "ANR2027E", 3),
+        ("update copygroup standard standard standard destination=copies", "ANR1575E", 3),
+        ("update copygroup standard standard standard type=archive mode=modified", "ANR1577E", 3),
+        ("define mgmtclass standard standard m migdestination=copies", "ANR1575E", 3),
+        ("delete mgmtclass standard standard standard", "ANR1576E", 13),
+        ("delete domain standard", "ANR1572E", 13),
+        ("assign defmgmtclass standard standard nowhere", "ANR1552E", 11),
+    ],
+)
+def test_policy_that_cannot_be(server: GridServer, command: str, message_id: str, return_code: int) -> None:
+    server.admin("define stgpool copies filedev pooltype=copy maxscratch=5")
+    server.admin("register node ann secret1")
+    assert message_id in refusal(server, command, return_code)
+
+
+def test_event_based_retention_is_refused_not_ignored(server: GridServer) -> None:
+    server.admin("define mgmtclass standard standard events")
+    text = refusal(
+        server, "define copygroup standard standard events type=archive dest=filepool retinit=event", 14
+    )
+    assert "ANR2991E" in text
+
+
+def test_a_destination_that_is_not_there_yet_is_a_warning(server: GridServer) -> None:
+    text = server.admin("update copygroup standard standard standard destination=tapepool").text
+    assert "ANR1562W" in text
+    assert "ANR1557W" in server.admin("validate policyset standard standard").text
+
+
+def test_deleting_goes_from_the_leaves_up(server: GridServer) -> None:
+    make_policy(server)
+    server.admin("define mgmtclass vault standard other")
+    server.admin("copy mgmtclass vault standard standard third")
+    assert rows(server, "query copygroup vault standard third type=archive")
+    server.admin("delete copygroup vault standard third type=archive")
+    server.admin("delete mgmtclass vault standard other")
+    server.admin("copy policyset vault standard second")
+    server.admin("delete policyset vault second")
+    server.admin("activate policyset vault standard")
+    server.admin("delete domain vault")
+    assert "ANR2034E" in refusal(server, "query policyset vault", 11)
+    assert "ANR2034E" in refusal(server, "query mgmtclass vault", 11)
+
+
+def test_nolimit_and_default_marks(server: GridServer) -> None:
+    server.admin("update copygroup standard standard standard verexists=nol retonly=nolimit")
+    (found,) = rows(server, "query copygroup standard standard")
+    assert found["versions_exist"] is None and found["retain_only_days"] is None
+    text = server.admin("query copygroup standard standard", style="COMMA").text
+    assert "No Limit,1,30,No Limit" in text
+    assert [row["is_default"] for row in rows(server, "query mgmtclass")] == [True, True]
