@@ -29,7 +29,7 @@ from farvault.client.inventory import Inventory
 from farvault.client.merge import Merge, Stored
 from farvault.client.mounts import FileSpaces, join_path, show_path
 from farvault.client.options import Options
-from farvault.client.outgoing import Destination, Outgoing
+from farvault.client.outgoing import Destination, Lane, Outgoing
 from farvault.client.reading import SHARED_STATIC, failure_message
 from farvault.client.report import ERROR, SKIPPED_FILE, Report
 from farvault.client.scopes import Scope
@@ -88,7 +88,7 @@ class Backup:
         self._parents_done: set[tuple[bytes, bytes]] = set()
         self._said_no_group: set[str] = set()
         self._shown: dict[int, tuple[str, bytes]] = {}
-        self._destinations: dict[tuple[bytes, str], Destination] = {}
+        self._lanes: dict[str, Lane] = {}
         self._has_objects: dict[bytes, bool] = {}
         self._flags = FOLDER_FLAGS | (os.O_NOATIME if os.geteuid() == 0 else 0)
 
@@ -127,7 +127,7 @@ class Backup:
         )
         if not ended:
             self._has_objects[scope.root] = answer.has_objects
-            self._destinations.clear()
+            self._lanes.clear()
 
     def _call(self, body: m.RegisterFileSpace) -> m.FileSpaceAnswer:
         """A session that idled through a long run may be gone: one more try on a new one."""
@@ -274,7 +274,7 @@ class Backup:
             if bound.group is None:
                 self._no_copy_group(bound, prefix + name)
             elif old is None:
-                self._outgoing.send(self._destination(scope, bound), folder.directory, name, st)
+                self._lane(scope, bound).send(folder.directory, name, st)
             else:
                 self._compare(scope, folder.directory, name, st, bound, old)
         if may_expire and rows:
@@ -297,18 +297,18 @@ class Backup:
             if self._is_too_early(scope, row, group):
                 return
             if group.mode == "ABSOLUTE" or self._options.absolute:
-                self._outgoing.send(self._destination(scope, bound), directory, name, st)
+                self._lane(scope, bound).send(directory, name, st)
                 return
         change, attributes = self._change(scope, directory, name, st, row)
         if change is Change.DATA:
-            self._outgoing.send(self._destination(scope, bound), directory, name, st)
+            self._lane(scope, bound).send(directory, name, st)
             return
         if change is Change.ATTRIBUTES:
             self._shown[row.id] = "Updating", join_path(scope.root, directory, name)
-            self._outgoing.update(self._destination(scope, bound), row.id, encode_attributes(attributes))
+            self._lane(scope, bound).update(row.id, encode_attributes(attributes))
         if old_class != bound.name:
             self._shown[row.id] = "Rebinding", join_path(scope.root, directory, name)
-            self._outgoing.rebind(self._destination(scope, bound), row.id)
+            self._lane(scope, bound).rebind(row.id)
 
     def _is_too_early(self, scope: Scope, row: m.ObjectRow, group: m.CopyGroupRow) -> bool:
         """FREQUENCY counts in a full incremental only."""
@@ -343,13 +343,13 @@ class Backup:
     def _expire_all(self, scope: Scope, stored: Stored) -> None:
         if not self._task.compares:
             return
-        to = self._destination(scope, self._binding.default)
+        lane = self._lane(scope, self._binding.default)
         for name, (row, _) in stored.rows.items():
             is_folder = row.type == ObjectType.DIRECTORY
             if self._options.files_only if is_folder else self._options.directories_only:
                 continue
             self._shown[row.id] = "Expiring", join_path(scope.root, stored.directory, name)
-            self._outgoing.expire(to, row.id)
+            lane.expire(row.id)
 
     def _no_copy_group(self, bound: Bound, path: bytes) -> None:
         self._report.counts.failed += 1
@@ -362,10 +362,11 @@ class Backup:
                 kind=self._task.kind.name.lower(),
             )
 
-    def _destination(self, scope: Scope, bound: Bound) -> Destination:
-        found = self._destinations.get((scope.root, bound.name))
-        if found is None:
-            found = self._destinations[scope.root, bound.name] = Destination(
+    def _lane(self, scope: Scope, bound: Bound) -> Lane:
+        """Where objects of this scope and class are collected."""
+        lane = self._lanes.get(bound.name)
+        if lane is None:
+            to = Destination(
                 scope.root,
                 _file_space_name(scope.root),
                 self._task.kind,
@@ -375,7 +376,8 @@ class Backup:
                 self._has_objects[scope.root],
                 self._task.kind is ObjectKind.ARCHIVE and self._options.follow_links_at_archive,
             )
-        return found
+            lane = self._lanes[bound.name] = self._outgoing.lane(to)
+        return lane
 
     # --- what the crew tells ---------------------------------------------------------------------------------------
 
@@ -384,9 +386,7 @@ class Backup:
         self.crew.give(unit, is_large=is_large)
 
     def on_notice(self, notice: Notice) -> None:
-        self._report.repeat(
-            Message(notice.message_id, notice.text), code=0 if notice.message_id[-1] != "S" else None
-        )
+        self._report.notice(notice)
 
     def on_result(self, work: Work, result: Result | None) -> None:
         """Count and show a unit when it is durable, or say why it is not."""

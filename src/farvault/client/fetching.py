@@ -78,7 +78,7 @@ class Fetch:
             self._drop(waiting)
         if not self._waiting:
             return
-        before = session.connection.bytes_received
+        before, seconds = session.connection.bytes_received, session.transfer_seconds
         try:
             for arrived in run_ahead(_receive(session, list(self._waiting)), PACKS_AHEAD, "receive"):
                 if isinstance(arrived, m.ObjectMaps):
@@ -89,6 +89,7 @@ class Fetch:
                     self._unpack(arrived)
         finally:
             self.result.received_bytes += session.connection.bytes_received - before
+            self.result.transfer_seconds += session.transfer_seconds - seconds
 
     # --- objects without data ------------------------------------------------------------------------------------
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable
 from typing import NamedTuple
 
 from farvault.client.reading import STREAMED_BYTES
 from farvault.client.work import Entry, Unit, WorkFolder
 from farvault.protocol.messages import AttributesRow
+
+_TYPE_MASK, _FILE = 0o170000, 0o100000
 
 
 class Limits(NamedTuple):
@@ -32,64 +33,99 @@ class Destination(NamedTuple):
     follow_links: bool
 
 
-class Outgoing:
-    """Open units by destination; full ones go to `give(unit, is_large)`."""
+class Lane:
+    """The open units of one destination: one of files to send, one of changes to what the server has."""
 
-    def __init__(self, limits: Limits, give: Callable[[Unit, bool], None]) -> None:
-        self._limits = limits
-        self._give = give
-        self._open: dict[tuple[Destination, str], Unit] = {}
-        self._counts: dict[int, int] = {}
-        self._numbers = 0
+    def __init__(self, outgoing: Outgoing, to: Destination) -> None:
+        self._outgoing = outgoing
+        self._to = to
+        self._limits = outgoing.limits
+        self._files: Unit | None = None
+        self._changes: Unit | None = None
+        self._count = self._change_count = 0
+        self._directory: bytes | None = None
+        self._entries: list[Entry] = []
 
-    def send(self, to: Destination, directory: bytes, name: bytes, st: os.stat_result) -> None:
+    def send(self, directory: bytes, name: bytes, st: os.stat_result) -> None:
         """One object. A long file gets a unit of its own at once."""
         entry = Entry.of(name, st)
-        size = st.st_size if stat.S_ISREG(st.st_mode) else 0
+        size = entry.size_bytes if entry.mode & _TYPE_MASK == _FILE else 0
         if size > STREAMED_BYTES:
-            unit = self._new(to)
-            unit.folders.append(WorkFolder(directory, [entry]))
-            unit.size_bytes = size
-            self._give(unit, True)
+            self._send_alone(directory, entry)
             return
-        unit = self._unit(to, "send")
-        folders = unit.folders
-        if folders and folders[-1].directory == directory:
-            folders[-1].entries.append(entry)
-        else:
-            folders.append(WorkFolder(directory, [entry]))
+        unit = self._files
+        if unit is None:
+            unit = self._files = self._outgoing.new_unit(self._to)
+            self._directory = None
+        if directory != self._directory:
+            self._directory, self._entries = directory, []
+            unit.folders.append(WorkFolder(directory, self._entries))
+        self._entries.append(entry)
         unit.size_bytes += size
-        self._counted(to, "send", unit)
+        self._count += 1
+        if self._count >= self._limits.objects or unit.size_bytes >= self._limits.bytes:
+            self._files, self._count = None, 0
+            self._outgoing.give(unit, True)
 
-    def expire(self, to: Destination, object_id: int) -> None:
-        unit = self._unit(to, "change")
-        unit.expire.append(object_id)
-        self._counted(to, "change", unit)
+    def _send_alone(self, directory: bytes, entry: Entry) -> None:
+        unit = self._outgoing.new_unit(self._to)
+        unit.folders.append(WorkFolder(directory, [entry]))
+        unit.size_bytes = entry.size_bytes
+        self._outgoing.give(unit, True)
 
-    def update(self, to: Destination, object_id: int, attributes: bytes) -> None:
-        unit = self._unit(to, "change")
-        unit.updates.append(AttributesRow(object_id, attributes))
-        self._counted(to, "change", unit)
+    def expire(self, object_id: int) -> None:
+        self._change().expire.append(object_id)
+        self._changed()
 
-    def rebind(self, to: Destination, object_id: int) -> None:
-        unit = self._unit(to, "change")
-        unit.rebind.append(object_id)
-        self._counted(to, "change", unit)
+    def update(self, object_id: int, attributes: bytes) -> None:
+        self._change().updates.append(AttributesRow(object_id, attributes))
+        self._changed()
+
+    def rebind(self, object_id: int) -> None:
+        self._change().rebind.append(object_id)
+        self._changed()
+
+    def _change(self) -> Unit:
+        if self._changes is None:
+            self._changes = self._outgoing.new_unit(self._to)
+        return self._changes
+
+    def _changed(self) -> None:
+        self._change_count += 1
+        if self._change_count >= self._limits.objects:
+            unit, self._changes, self._change_count = self._changes, None, 0
+            assert unit is not None
+            self._outgoing.give(unit, True)
 
     def flush(self) -> None:
-        """Hand out what is left, not large."""
-        waiting, self._open = list(self._open.values()), {}
-        for unit in waiting:
-            self._give(unit, False)
+        """Hand out what is left, as no large job."""
+        left = [unit for unit in (self._files, self._changes) if unit is not None]
+        self._files = self._changes = None
+        self._count = self._change_count = 0
+        for unit in left:
+            self._outgoing.give(unit, False)
 
-    def _unit(self, to: Destination, what: str) -> Unit:
-        unit = self._open.get((to, what))
-        if unit is None:
-            unit = self._open[to, what] = self._new(to)
-            self._counts[unit.number] = 0
-        return unit
 
-    def _new(self, to: Destination) -> Unit:
+class Outgoing:
+    """All lanes of a command; full units go to `give(unit, is_large)`."""
+
+    def __init__(self, limits: Limits, give: Callable[[Unit, bool], None]) -> None:
+        self.limits = limits
+        self.give = give
+        self._lanes: list[Lane] = []
+        self._numbers = 0
+
+    def lane(self, to: Destination) -> Lane:
+        """A new lane; keep it for everything that goes there."""
+        lane = Lane(self, to)
+        self._lanes.append(lane)
+        return lane
+
+    def flush(self) -> None:
+        for lane in self._lanes:
+            lane.flush()
+
+    def new_unit(self, to: Destination) -> Unit:
         self._numbers += 1
         return Unit(
             number=self._numbers,
@@ -106,9 +142,3 @@ class Outgoing:
             updates=[],
             rebind=[],
         )
-
-    def _counted(self, to: Destination, what: str, unit: Unit) -> None:
-        count = self._counts[unit.number] = self._counts[unit.number] + 1
-        if count >= self._limits.objects or unit.size_bytes >= self._limits.bytes:
-            del self._open[to, what], self._counts[unit.number]
-            self._give(unit, True)

@@ -17,6 +17,7 @@ from farvault.base.units import GIB, KIB, MIB, TIB
 
 if TYPE_CHECKING:
     from farvault.client.session import NodeSession
+    from farvault.client.work import Notice
 
 SKIPPED_FILE: Final = 4
 WARNING: Final = 8
@@ -82,6 +83,11 @@ class Report:
         if said.severity == "I" and self.quiet:
             return
         self._write(self._output if said.severity == "I" else self._errors, str(said))
+
+    def notice(self, notice: Notice) -> None:
+        """Show what a consumer tells. That the session is back is an `E` in TSM, and good news."""
+        code = 0 if notice.message_id == "ANS1810E" else None
+        self.repeat(Message(notice.message_id, notice.text), code=code)
 
     def error(self, problem: FarvaultError) -> None:
         """Show an error that ends the command."""

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from farvault.base.errors import NotFound
-from farvault.base.messages import Message
 from farvault.base.units import MIB
 from farvault.client.attributes import decode_attributes
 from farvault.client.beneath import is_safe_name, open_beneath, split_directory
@@ -265,9 +264,7 @@ class Restore:
     # --- what the crew tells ---------------------------------------------------------------------------------------
 
     def on_notice(self, notice: Notice) -> None:
-        self._report.repeat(
-            Message(notice.message_id, notice.text), code=0 if notice.message_id[-1] != "S" else None
-        )
+        self._report.notice(notice)
 
     def on_result(self, work: Work, result: Result | None) -> None:
         assert isinstance(work, Batch)
