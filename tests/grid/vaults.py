@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,16 +12,23 @@ from tests.grid.grid_server import PASSWORD, GridServer
 
 from farvault.base.clock import Clock, SystemClock
 from farvault.base.disk import aligned_buffer
-from farvault.catalog import nouns
+from farvault.catalog import nouns, objects
 from farvault.media.server import ServerDevice
 from farvault.media.target import DefinedTarget, TargetDefinition
 from farvault.model.device_class import DeviceClass
+from farvault.model.file_space import FileSpace
 from farvault.model.node import Node
 from farvault.model.policy import ACTIVE, ARCHIVE, CopyGroup, Domain, ManagementClass, PolicySet
 from farvault.model.storage_pool import SEQUENTIAL, StoragePool
+from farvault.model.stored_object import ObjectKind, ObjectType
 from farvault.protocol.scram import make_verifier
+from farvault.seal.compress import RAW, decompress
+from farvault.seal.digest import digest
 from farvault.seal.identity import Identity, new_code
+from farvault.seal.pack import PackBuilder, parse
 from farvault.seal.record import RecordKind, seal, sealed_bytes
+from farvault.storage.intake import Intake
+from farvault.storage.reading import ObjectReader
 
 VAULT_DOMAIN = "VAULTDOMAIN"
 VAULT_POOL = "VAULTPOOL"
@@ -138,3 +146,85 @@ def _sealed(seed: int, size: int) -> tuple[bytes, bytes]:
     buffer = aligned_buffer(sealed_bytes(len(body), 0))
     header = seal(buffer, [body], kind=RecordKind.AGGREGATE, codec=0, plain_bytes=len(body), keyring=None)
     return bytes(buffer), header.digest
+
+
+def make_source(delhi: GridServer, tokyo: GridServer, **device_class: str) -> None:
+    """What the chapter's administrator types at DELHI; small volumes, so that there are several."""
+    settings = {"maxcapacity": "8m", "mountlimit": "4", "retryperiod": "0", **device_class}
+    words = " ".join(f"{keyword}={value}" for keyword, value in settings.items())
+    for command in (
+        f"define server tokyo password={PASSWORD} hladdress=127.0.0.1 lladdress={tokyo.port} nodename=delhi",
+        f"define devclass targetclass devtype=server servername=tokyo {words}",
+        f"define devclass tapeclass devtype=file directory={delhi.folder}/tapes maxcapacity=8m",
+        "define stgpool tapepool tapeclass maxscratch=100",
+        "define stgpool targetcopypool targetclass pooltype=copy maxscratch=100",
+        f"register node ann {PASSWORD}",
+    ):
+        delhi.admin(command)
+
+
+def store_files(
+    delhi: GridServer,
+    *seeds: int,
+    size: int = 1 << 20,
+    pool: str = "TAPEPOOL",
+    files_in_pack: int = 1,
+    file_space: str = "/home",
+) -> list[int]:
+    """Files of node ANN in a pool, through the same door as a client's; returns the objects' numbers."""
+    storage = delhi.server.storage
+    with storage.catalog.write() as tx:
+        node = nouns.get(tx, Node, "ANN")
+        space = nouns.find(tx, FileSpace, node.id, file_space)
+        if space is None:
+            number = len(nouns.select(tx, FileSpace, node_id=node.id)) + 1
+            space = FileSpace(node_id=node.id, name=file_space, number=number)
+            space = msgspec.structs.replace(space, id=nouns.insert(tx, space))
+    intake = Intake(storage, node, space, int(ObjectKind.BACKUP), pool, "STANDARD")
+    builder = PackBuilder("ANN", file_space, int(ObjectKind.BACKUP), "STANDARD")
+    for start in range(0, len(seeds), files_in_pack):
+        for seed in seeds[start : start + files_in_pack]:
+            data = file_bytes(seed, size)
+            index = builder.add_extent(digest(data), data)
+            builder.add_object(
+                directory=b"",
+                name=b"file%d" % seed,
+                type=int(ObjectType.FILE),
+                size_bytes=size,
+                attributes=b"",
+                description="",
+                extents=[index],
+            )
+        plain = memoryview(builder.build())
+        intake.store_pack(RAW, plain.nbytes, plain)
+        builder.reset()
+    intake.commit()
+    with storage.catalog.read() as r:
+        rows = objects.inventory(r, space.id, int(ObjectKind.BACKUP))
+        ids = {row.name: row.id for row in rows}
+    return [ids[b"file%d" % seed] for seed in seeds]
+
+
+def file_bytes(seed: int, size: int) -> bytes:
+    """The content of a file: nothing compresses, every seed another one."""
+    return random.Random(seed).randbytes(size)
+
+
+def restored(delhi: GridServer, ids: list[int]) -> dict[int, bytes]:
+    """What a client would get: object number -> bytes; an object that cannot be read is not there."""
+    storage = delhi.server.storage
+    with storage.catalog.read() as r:
+        node = nouns.get(r, Node, "ANN")
+    reader = ObjectReader(storage, node.id, ids)
+    maps = {row.id: row.digests for row in reader.maps()}
+    pieces: dict[bytes, bytes] = {}
+    for sent in reader.packs():
+        pack = parse(decompress(sent.codec, sent.packed, sent.plain_bytes))
+        pack.verify()
+        for number, (address, _) in enumerate(pack.directory.extents):
+            pieces[address] = bytes(pack.extent(number))
+    return {
+        number: b"".join(pieces[digests[at : at + 32]] for at in range(0, len(digests), 32))
+        for number, digests in maps.items()
+        if number not in reader.lost
+    }
