@@ -152,10 +152,8 @@ def _with(options: Options, option: _Option, argument: str) -> Options:
 
 
 def _command(words: Sequence[str]) -> str:
-    """One command line. The shell took quotes away: several words get them back where they hold blanks."""
-    if len(words) == 1:
-        return words[0]
-    return " ".join(_requoted(word) for word in words)
+    """One command line. The shell took quotes away: all but the first word get them back where they hold blanks."""
+    return " ".join([*words[:1], *(_requoted(word) for word in words[1:])])
 
 
 def _requoted(word: str) -> str:
