@@ -118,17 +118,19 @@ class Story:
         self, server: DemoServer, command: str, *, show: bool = False, allow: Sequence[int] = (0,)
     ) -> str:
         """Run one administrative command at a server; its output."""
-        self.console.print(f"    [dim]{server.name}>[/dim] {command}", highlight=False)
+        self.console.print(f"    [dim]{server.name}>[/dim] {command}", highlight=False, soft_wrap=True)
         done = _run("admin", f"-instance={server.folder}", "-dataonly=yes", "-noconfirm", command)
         if done.returncode not in allow:
             raise DemoFailed(f"{server.name}: {command}\n{done.stdout}{done.stderr}")
         if show:
-            self.console.print(_indented(done.stdout), highlight=False, markup=False)
+            self.console.print(_indented(done.stdout), highlight=False, markup=False, soft_wrap=True)
         return done.stdout
 
     def client(self, node: str, *words: str) -> str:
         """Run one client command as a node of DELHI; its output."""
-        self.console.print(f"    [dim]{node}$[/dim] farvault client {' '.join(words)}", highlight=False)
+        self.console.print(
+            f"    [dim]{node}$[/dim] farvault client {' '.join(words)}", highlight=False, soft_wrap=True
+        )
         address = f"-servername=127.0.0.1:{self.delhi.port}"
         environment = {**_ENVIRONMENT, "XDG_CONFIG_HOME": f"{self.folder}/config"}
         done = _run(
@@ -169,7 +171,7 @@ def _run(*words: str, environment: dict[str, str] | None = None) -> subprocess.C
 
 
 def _indented(text: str) -> str:
-    return "\n".join("      " + line for line in text.strip().splitlines())
+    return "\n".join("      " + line for line in text.strip("\n").splitlines())
 
 
 def make_servers(story: Story) -> None:
@@ -273,7 +275,7 @@ def lose_and_restore(story: Story, paths: Sequence[str], direct: str) -> None:
             ("restored-locally", paths),
         ):
             for number, original in enumerate(originals):
-                story.compare(original, f"{story.folder}/{folder}/{number}")
+                story.compare(original, f"{story.folder}/{folder}/{number}/{os.path.basename(original)}")
 
 
 def _restore(story: Story, node: str, paths: Sequence[str], destination: str) -> None:
