@@ -1,0 +1,188 @@
+"""When something is wrong: passwords, addresses, broken links, full pools, damaged volumes, unknown words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from farvault.base.disk import observe_crash_points
+from farvault.transport.known_servers import KnownServers
+from farvault.transport.ports import unused_port
+from tests.grid.client_command import Client
+from tests.grid.grid_server import PASSWORD, GridServer
+
+
+@pytest.fixture
+def server(
+    make_server: Callable[[str], GridServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> GridServer:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    server = make_server("DELHI")
+    server.admin(f"register node ann {PASSWORD}")
+    return server
+
+
+@pytest.fixture
+def client(server: GridServer) -> Client:
+    return Client(server)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    (folder / "file").write_text("content")
+    return folder
+
+
+@pytest.fixture
+def at_point() -> Iterator[Callable[[str, Callable[[], None]], None]]:
+    """`at_point(label, action)`: once, when the client or the server comes by there."""
+
+    def observe(label: str, action: Callable[[], None]) -> None:
+        left = [action]
+        observe_crash_points(lambda passed: left.pop()() if passed == label and left else None)
+
+    yield observe
+    observe_crash_points(None)
+
+
+def test_a_wrong_password_is_refused(server: GridServer, tree: Path) -> None:
+    outcome = Client(server, password="wrong-password-9").run("incremental", f"{tree}/")
+    assert outcome.code == 12
+    assert "ANR0424W" in outcome.errors and "ANS1025E" in outcome.errors
+
+
+def test_an_unknown_node_is_refused(server: GridServer, tree: Path) -> None:
+    outcome = Client(server, node="nobody").run("query", "session")
+    assert outcome.code == 12 and "ANR0422W" in outcome.errors
+
+
+def test_a_locked_node_is_refused(server: GridServer, client: Client) -> None:
+    server.admin("lock node ann")
+    outcome = client.run("query", "session")
+    assert outcome.code == 12 and "ANR0430W" in outcome.errors
+
+
+def test_nobody_listens(client: Client) -> None:
+    outcome = client.run("query", "session", f"-tcpport={unused_port()}", "-tcpserveraddress=127.0.0.1")
+    assert outcome.code == 0, "the address of -se= counts"
+    client.server.stop()
+    port = unused_port()
+    client.server = type("Gone", (), {"port": port})()  # type: ignore[assignment]
+    outcome = client.run("query", "session")
+    assert outcome.code == 12
+    assert "ANR8214E" in outcome.errors and "ANS1017E" in outcome.errors
+
+
+def test_another_key_than_the_pinned_one_is_refused(client: Client) -> None:
+    client.succeed("query", "session")
+    KnownServers().remember("127.0.0.1", client.server.port, ":".join(["AB"] * 32))
+    outcome = client.run("query", "session")
+    assert outcome.code == 12 and "ANR8599E" in outcome.errors
+
+
+def test_the_first_contact_is_told_and_pinned(client: Client) -> None:
+    assert "ANS9806I" in client.succeed("query", "session").output
+    assert "ANS9806I" not in client.succeed("query", "session").output
+    assert KnownServers().fingerprint("127.0.0.1", client.server.port) == client.server.server.fingerprint
+
+
+def test_a_password_can_come_from_a_file_or_the_environment(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(PASSWORD + "\n")
+    client.password = ""
+    options = tmp_path / "client.opt"
+    options.write_text(f"PASSWORDFILE {secret}\n")
+    monkeypatch.setenv("FARVAULT_CLIENT_CONFIG", str(options))
+    from farvault.client.commands import run
+
+    address = f"-se=127.0.0.1:{client.server.port}"
+    assert run(["query", "session", address, "-nodename=ann", "-quiet"]) == 0
+    monkeypatch.delenv("FARVAULT_CLIENT_CONFIG")
+    monkeypatch.setenv("FARVAULT_CLIENT_PASSWORD", PASSWORD)
+    assert run(["query", "session", address, "-nodename=ann", "-quiet"]) == 0
+
+
+def test_a_cut_link_is_dialled_again_and_the_transaction_repeated(
+    client: Client, tree: Path, at_point: Callable[[str, Callable[[], None]], None]
+) -> None:
+    def cut() -> None:
+        for entry in client.server.server.session_table.list():
+            client.server.server.session_table.cancel(entry.number)
+
+    at_point("client.file.after_read", cut)
+    outcome = client.run("selective", f"{tree}/*", "-commrestartinterval=0")
+    assert "ANS1809W" in outcome.errors and "ANS1810E" in outcome.errors
+    assert outcome.code == 8
+    assert outcome.count("failed") == 0
+    client.succeed("restore", f"{tree}/file", f"{tree}/copy")
+    assert (tree / "copy").read_text() == "content"
+
+
+def test_a_server_that_stays_away_ends_the_command(
+    client: Client, tree: Path, at_point: Callable[[str, Callable[[], None]], None]
+) -> None:
+    at_point("client.file.after_read", client.server.stop)
+    outcome = client.run("selective", f"{tree}/*", "-commrestartinterval=0", "-commrestartduration=0")
+    assert outcome.code == 12
+    assert "ANS1811S" in outcome.errors
+    assert outcome.count("backed up") == 0
+
+
+def test_a_full_pool_refuses_the_transaction_and_the_server_stays_up(client: Client, tree: Path) -> None:
+    server = client.server
+    server.admin("define stgpool tinypool disk")
+    server.admin("update copygroup standard standard standard destination=tinypool")
+    server.admin("activate policyset standard standard", allow=(0, 4, 8))
+    (tree / "large").write_bytes(os.urandom(3_000_000))
+    outcome = client.run("incremental", f"{tree}/")
+    assert outcome.code == 12
+    assert "ANS9805E" in outcome.errors
+    assert outcome.count("backed up") == 0
+    assert client.run("query", "backup", f"{tree}/*").code == 8
+    server.admin("update copygroup standard standard standard destination=backuppool")
+    server.admin("activate policyset standard standard")
+    client.succeed("incremental", f"{tree}/")
+
+
+def test_a_class_without_a_copy_group_stores_nothing(client: Client, tree: Path) -> None:
+    server = client.server
+    server.admin("delete copygroup standard standard standard type=archive")
+    server.admin("activate policyset standard standard", allow=(0, 4, 8))
+    outcome = client.run("archive", f"{tree}/*")
+    assert outcome.code == 12 and "ANS9802E" in outcome.errors
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["defrost"], "ANS9808E"),
+        (["schedule"], "ANS9809E"),
+        (["delete", "backup", "/x"], "ANS9809E"),
+        (["selective"], "ANS1079E"),
+        (["selective", "/a*/b"], "ANS1081E"),
+        (["selective", "/does/not/exist/x"], "ANS1076E"),
+        (["incremental", "/tmp/", "-nonsense=1"], "ANS1107E"),
+        (["incremental", "/tmp/", "-subdir=perhaps"], "ANS1108E"),
+        (["incremental", "/tmp/", "-incrbydate"], "ANS9801E"),
+        (["incremental", "/tmp/", "-optfile=/does/not/exist"], "ANS1035S"),
+        (["restore", "/a", "/b", "/c"], "ANS9810E"),
+    ],
+)
+def test_what_is_not_understood_or_not_there_is_refused(
+    client: Client, words: list[str], message: str
+) -> None:
+    outcome = client.run(*words)
+    assert outcome.code == 12
+    assert message in outcome.errors
+
+
+def test_help_names_every_command_that_works(client: Client) -> None:
+    text = client.succeed("help").output
+    assert "Incremental" in text and "-SUbdir" in text and "SCHedule" not in text
