@@ -6,8 +6,9 @@ import io
 import re
 from dataclasses import dataclass
 
-from farvault.client.commands import run
 from tests.grid.grid_server import PASSWORD, GridServer
+
+from farvault.client.commands import run
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.grid.client_command import Client
+from tests.grid.grid_server import PASSWORD, GridServer
 
 from farvault.base.disk import observe_crash_points
 from farvault.client import reading, walk
-from tests.grid.client_command import Client
-from tests.grid.grid_server import PASSWORD, GridServer
 
 READ = "client.file.after_read"
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from farvault.client import restore
 from tests.grid.client_command import Client
 from tests.grid.grid_server import PASSWORD, GridServer
+
+from farvault.client import restore
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.grid.client_command import Client
+from tests.grid.grid_server import PASSWORD, GridServer
 
 from farvault.apps.compare_trees import compare_trees
 from farvault.base.units import GIB, MIB
-from tests.grid.client_command import Client
-from tests.grid.grid_server import PASSWORD, GridServer
 
 # user::rw- user:1234:r-- group::r-- mask::r-- other::---, as the kernel keeps it.
 ACL = struct.pack("<I", 2) + b"".join(

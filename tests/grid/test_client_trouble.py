@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.grid.client_command import Client
+from tests.grid.grid_server import PASSWORD, GridServer
 
 from farvault.base.disk import observe_crash_points
 from farvault.transport.known_servers import KnownServers
 from farvault.transport.ports import unused_port
-from tests.grid.client_command import Client
-from tests.grid.grid_server import PASSWORD, GridServer
 
 
 @pytest.fixture
