@@ -68,6 +68,10 @@ class Screen:
         self._options = options
         self._copy: IO[str] | None = None
         self.redirected: IO[str] | None = None
+        self.pages = False
+        """Pause whenever the screen is full; only where a person sits at it."""
+        self._lines = 0
+        self._skips = False
 
     def __enter__(self) -> Screen:
         if self._options.out_file:
@@ -105,8 +109,23 @@ class Screen:
             return
         if self._copy is not None:
             print(text, file=self._copy)
-        if not self._options.quiet:
-            print(text, flush=True)
+        if self._options.quiet:
+            return
+        for line in text.split("\n") if self.pages else [text]:
+            if not self._skips:
+                print(line, flush=True)
+                self._pause_when_full()
+
+    def begin_page(self) -> None:
+        """A new command: the screen counts as empty."""
+        self._lines, self._skips = 0, False
+
+    def _pause_when_full(self) -> None:
+        """dsmadmc's pause. C leaves out the rest of this command's output."""
+        self._lines += 1
+        if self.pages and self._lines >= shutil.get_terminal_size().lines - 1:
+            answer = input("more...   (<ENTER> to continue, 'C' to cancel) ")
+            self._lines, self._skips = 0, answer.strip().upper() == "C"
 
     def tell(self, said: Message | str) -> None:
         """A line of this program's own, around a command's output; not in data-only mode."""
@@ -130,6 +149,8 @@ class Terminal:
     def run(self) -> int:
         try:
             self._connect()
+            if self._options.console_mode and self._options.command:
+                raise BadInput("ANS8011E", option="-CONSOLEMODE", value="a command", right="none")
             if self._options.console_mode:
                 self._watch()
             elif self._options.command:
@@ -167,7 +188,9 @@ class Terminal:
         """Prompt, history of this session, completion of command words. An error never ends it."""
         from farvault.apps.admin_prompt import read_commands
 
+        self._screen.pages = sys.stdout.isatty()
         for text in read_commands(lambda: self._prompt):
+            self._screen.begin_page()
             try:
                 if not self._execute(text):
                     return
