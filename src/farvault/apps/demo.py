@@ -281,8 +281,7 @@ def lose_and_restore(story: Story, paths: Sequence[str], direct: str) -> None:
 def _restore(story: Story, node: str, paths: Sequence[str], destination: str) -> None:
     for number, path in enumerate(paths):
         os.makedirs(f"{destination}/{number}")
-        how = ("-subdir=yes", "-replace=all", "-preservepath=nobase")
-        story.client(node, "restore", f"{path}/*", f"{destination}/{number}/", *how)
+        story.client(node, "restore", f"{path}/*", f"{destination}/{number}/", "-subdir=yes", "-replace=all")
 
 
 def _tree_bytes(path: str) -> int:
