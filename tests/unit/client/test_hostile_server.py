@@ -1,0 +1,111 @@
+"""A server is believed about what it has, never about where it goes: hostile names, digests, lengths."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from farvault.client.attributes import encode_attributes
+from farvault.client.fetching import Fetch
+from farvault.client.options import Options
+from farvault.client.report import Report
+from farvault.client.restore import Restore
+from farvault.client.selection import Found, Placement
+from farvault.client.work import Batch, RestoreFile, RestoreFolder
+from farvault.model.stored_object import FileAttributes
+from farvault.protocol import messages as m
+from farvault.seal.digest import digest
+from farvault.seal.pack import PackBuilder, parse
+
+ATTRIBUTES = FileAttributes(0o100644, os.geteuid(), os.getegid(), 5, 10**18, 10**18)
+
+
+@pytest.fixture
+def inside(tmp_path: Path) -> Path:
+    folder = tmp_path / "destination"
+    folder.mkdir()
+    return folder
+
+
+def found(directory: bytes, name: bytes, kind: int = 1) -> Found:
+    row = m.ObjectRow(7, 0, name, kind, 1, 5, 0, 0, 0, encode_attributes(ATTRIBUTES))
+    return Found(directory, row, "STANDARD")
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("directory", "name"),
+    [
+        (b"", b".."),
+        (b"", b"../escaped"),
+        (b"", b"/escaped"),
+        (b"..", b"escaped"),
+        (b"a\0..\0..", b"escaped"),
+        (b"a/../..", b"escaped"),
+        (b"", b"."),
+        (b"", b"x" * 256),
+    ],
+)
+def test_names_that_lead_out_are_refused(inside: Path, directory: bytes, name: bytes, kind: int) -> None:
+    errors = io.StringIO()
+    report = Report(output=io.StringIO(), errors=errors)
+    run = Restore(
+        Placement(os.fsencode(inside), "COMPLETE", ()), Options(replace="ALL"), report, "Restoring", None
+    )
+    run.run([found(directory, name, kind)])
+    run.close()
+    assert (report.counts.failed, report.return_code) == (1, 4)
+    assert "ANS4028E" in errors.getvalue()
+    assert not list(inside.iterdir()) and os.listdir(inside.parent) == ["destination"]
+
+
+@pytest.fixture
+def fetch(inside: Path) -> Iterator[Fetch]:
+    file = RestoreFile(7, b"file", 1, 5, encode_attributes(ATTRIBUTES), "YES")
+    made = Fetch(Batch(number=1, root=os.fsencode(inside), folders=[RestoreFolder(b"", [file])]))
+    yield made
+    made.close()
+
+
+def maps(*extents: tuple[bytes, int]) -> m.ObjectMaps:
+    row = m.MapRow(7, b"".join(name for name, _ in extents), tuple(length for _, length in extents))
+    return m.ObjectMaps(rows=(row,))
+
+
+def test_data_that_does_not_match_its_digest_is_not_written(fetch: Fetch, inside: Path) -> None:
+    builder = PackBuilder("ANN", "/", 1, "STANDARD")
+    builder.add_extent(digest(b"right"), b"wrong")
+    fetch._map(maps((digest(b"right"), 5)))
+    fetch._unpack(parse(builder.build()))
+    assert [failure.message_id for failure in fetch.result.failures] == ["ANS1304E"]
+    assert not list(inside.iterdir())
+
+
+@pytest.mark.parametrize(
+    "lying",
+    [
+        maps((digest(b"right"), 6)),
+        maps((digest(b"right"), 5), (digest(b"more!"), 5)),
+        m.ObjectMaps(rows=(m.MapRow(7, b"short", (5,)),)),
+    ],
+    ids=["too long", "too many", "half a digest"],
+)
+def test_a_map_that_does_not_fit_the_file_is_refused(fetch: Fetch, inside: Path, lying: m.ObjectMaps) -> None:
+    fetch._map(lying)
+    assert [failure.message_id for failure in fetch.result.failures] == ["ANS1304E"]
+    assert not list(inside.iterdir())
+
+
+def test_a_file_that_stays_incomplete_is_removed_and_reported(fetch: Fetch, inside: Path) -> None:
+    builder = PackBuilder("ANN", "/", 1, "STANDARD")
+    builder.add_extent(digest(b"ri"), b"ri")
+    fetch._map(maps((digest(b"ri"), 2), (digest(b"ght"), 3)))
+    fetch._unpack(parse(builder.build()))
+    fetch._end(m.ReadEnd(lost=(7,), reason="volume V1 is away"))
+    (failure,) = fetch.result.failures
+    assert (failure.message_id, failure.reason) == ("ANS1314E", "volume V1 is away")
+    assert not list(inside.iterdir())
