@@ -134,7 +134,7 @@ class Screen:
 
     def warn(self, said: Message | str) -> None:
         """What must be seen in any case."""
-        print(said, file=sys.stderr, flush=True)
+        print(_printable(str(said)), file=sys.stderr, flush=True)
 
 
 class Terminal:
