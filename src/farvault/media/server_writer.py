@@ -1,6 +1,6 @@
 """Writing a virtual volume: records go out in a window and are acknowledged when durable; a broken link is resumed.
 
-One commit is one segment at the target. Until a record is acknowledged its bytes stay in the window (48 MiB, or 96
+One commit is one segment at the target. Until a record is acknowledged its bytes stay in the window (48 MiB, or 768
 records), and the caller's own buffer is free at once. After a cut the segment is opened anew, the target is asked
 which of the window's records it holds, and only the others travel again; what it had acknowledged is named, not
 sent. The same question makes a restarted copy cheap (`append_known`).

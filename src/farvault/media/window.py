@@ -11,7 +11,7 @@ from collections import deque
 from farvault.base.units import MIB
 
 WINDOW_BYTES = 48 * MIB
-WINDOW_RECORDS = 96
+WINDOW_RECORDS = 768
 """Three times what a target makes durable at once (`storage/vault.py`): sending, writing and acknowledging overlap."""
 
 

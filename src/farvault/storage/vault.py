@@ -1,15 +1,15 @@
 """Target side: a segment of a virtual volume being received. Records of a source become extents of an archive object.
 
-The session's thread receives into reused buffers; a worker checks each record, wraps it as it is (one extent, raw, no
-cipher: its owner has sealed it already) and appends it to the pool. Every 16 MiB, or when nothing more comes, all of it
-is made durable, then known to the catalog, and only then acknowledged. A segment that ends in the middle is given up,
-but its records stay known for a while: a source that comes back only names them.
+The session's thread receives into reused buffers; a second one checks each record and wraps it as it is (one extent,
+raw, no cipher: its owner has sealed it already); a third one appends it to the pool. Every 16 MiB, or when nothing more
+comes, all of it is made durable, then known to the catalog, and only then acknowledged. A segment that ends in the
+middle is given up, but its records stay known for a while: a source that comes back only names them.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from farvault.base.disk import crash_point
@@ -25,17 +25,18 @@ from farvault.model.file_space import VAULT_FILE_SPACE, FileSpace
 from farvault.model.storage_pool import StoragePool
 from farvault.model.stored_object import ObjectKind
 from farvault.protocol.messages import Receipt
+from farvault.seal.compress import RAW
 from farvault.seal.pack import PackBuilder
 from farvault.seal.record import STORED_MAX_BYTES, Header, RecordKind, check, seal
 from farvault.storage.storage import Storage
 
 FLUSH_BYTES: Final = 16 * MIB
-FLUSH_RECORDS: Final = 32
+FLUSH_RECORDS: Final = 256
 """What is made durable at once: a third of the source's window (`media/window.py`), so that nobody waits for the other."""
 FLUSH_NAMES: Final = 4096
 """The same for records that are only referred to."""
-WAITING_RECORDS: Final = 3
-"""Records received and not yet written."""
+WAITING_RECORDS: Final = 2
+"""Records that wait between two threads."""
 
 
 class Vault(NamedTuple):
@@ -46,6 +47,10 @@ class Vault(NamedTuple):
     management_class: str
     node_id: int
     node_name: str
+
+
+_Names = Sequence[bytes]
+"""Digests of records that are here already."""
 
 
 class _Record(NamedTuple):
@@ -64,10 +69,19 @@ class _Incoming(NamedTuple):
     buffer: memoryview
 
 
+class _Wrapped(NamedTuple):
+    """A record inside one of ours, ready to be written."""
+
+    digest: bytes
+    stored_bytes: int
+    header: Header
+    buffer: memoryview
+
+
 class Segment:
     """One segment from open to close.
 
-    `durable(segment, records, bytes)` and `failed(segment, error)` are called in the worker's thread.
+    `durable(segment, records, bytes)` and `failed(segment, error)` are called in the workers' threads.
     """
 
     def __init__(
@@ -93,8 +107,11 @@ class Segment:
         self._batch_bytes = self._batch_stored = 0
         self._digests: list[bytes] = []
         self._bytes = 0
-        self._conveyor: Conveyor[_Incoming | Sequence[bytes] | None] = Conveyor(
-            self._work, WAITING_RECORDS, "vault"
+        self._wrapping: Conveyor[_Incoming | _Names | None] = Conveyor(
+            self._wrap, WAITING_RECORDS, "vault wrap"
+        )
+        self._writing: Conveyor[_Wrapped | _Names | None] = Conveyor(
+            self._write, WAITING_RECORDS, "vault write"
         )
         self._asked_to_flush = True
         with self._storage.catalog.write() as tx:
@@ -130,7 +147,8 @@ class Segment:
 
     def close(self, stored_bytes: int, records: int, digest: bytes) -> Receipt:
         """Complete it; the receipt is durable when this returns. `PeerMisbehaved` where the contents differ."""
-        self._conveyor.finish()
+        self._wrapping.finish()
+        self._writing.finish()
         if (stored_bytes, records, digest) != (
             self._bytes,
             len(self._digests),
@@ -163,7 +181,8 @@ class Segment:
 
     def give_up(self) -> None:
         """The source aborts, or is gone: keep what came, for a next try. Never raises."""
-        self._conveyor.stop()
+        self._wrapping.stop()
+        self._writing.stop()
         if self.error is None:
             with contextlib.suppress(FarvaultError):  # never acknowledged: the source sends it again
                 self._flush()
@@ -174,54 +193,69 @@ class Segment:
         ):  # else the next start does it
             rows.abort_segment(tx, self.object_id, self._storage.clock.now_seconds())
 
-    def _hand_over(self, item: _Incoming | Sequence[bytes]) -> None:
+    def _hand_over(self, item: _Incoming | _Names) -> None:
         self._asked_to_flush = False
         self._put(item)
 
-    def _put(self, item: _Incoming | Sequence[bytes] | None) -> None:
-        if self.error is None:  # else it was told already, by the worker
-            self._conveyor.offer(item)
+    def _put(self, item: _Incoming | _Names | None) -> None:
+        if self.error is None:  # else it was told already, by a worker
+            self._wrapping.offer(item)
 
-    # --- in the worker's thread ------------------------------------------------------------------------------------
+    # --- in the workers' threads -----------------------------------------------------------------------------------
 
-    def _work(self, item: _Incoming | Sequence[bytes] | None) -> None:
-        try:
-            if item is None:
-                self._flush()
-            elif isinstance(item, _Incoming):
-                self._append(item)
-            else:
-                self._refer(item)
-        except FarvaultError as error:
-            self.error = error
-            self._failed(self, error)
-            raise
+    def _wrap(self, item: _Incoming | _Names | None) -> None:
+        with self._told():
+            self._writing.offer(self._wrapped(item) if isinstance(item, _Incoming) else item)
 
-    def _append(self, incoming: _Incoming) -> None:
+    def _wrapped(self, incoming: _Incoming) -> _Wrapped:
         digest, record, buffer = incoming
         into = self._storage.buffers.take()
         try:
             if check(record).digest != digest:
                 raise PeerMisbehaved("ANR4854E", volume=self.volume, node=self._vault.node_name)
-            self._pack.reset()
             self._pack.add_extent(digest, record)
             parts = self._pack.parts()
+            plain_bytes = sum(map(len, parts))
             header = seal(
-                into,
-                parts,
-                kind=RecordKind.AGGREGATE,
-                codec=0,
-                plain_bytes=sum(map(len, parts)),
-                keyring=None,
+                into, parts, kind=RecordKind.AGGREGATE, codec=RAW, plain_bytes=plain_bytes, keyring=None
             )
-            self._writer.append(into[: header.stored_bytes], header.digest)
+            return _Wrapped(digest, record.nbytes, header, into)
+        except FarvaultError:
+            self._storage.buffers.give(into)
+            raise
         finally:
             self._pack.reset()
             self._storage.buffers.give(buffer)
-            self._storage.buffers.give(into)
-        self._add(_Record(digest, record.nbytes, header))
 
-    def _refer(self, digests: Sequence[bytes]) -> None:
+    def _write(self, item: _Wrapped | _Names | None) -> None:
+        with self._told():
+            if item is None:
+                self._flush()
+            elif isinstance(item, _Wrapped):
+                self._append(item)
+            else:
+                self._refer(item)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """The first error ends the segment and is told at once; what still waits is dropped."""
+        try:
+            yield
+        except FarvaultError as error:
+            if self.error is None:
+                self.error = error
+                self._failed(self, error)
+            raise
+
+    def _append(self, wrapped: _Wrapped) -> None:
+        header = wrapped.header
+        try:
+            self._writer.append(wrapped.buffer[: header.stored_bytes], header.digest)
+        finally:
+            self._storage.buffers.give(wrapped.buffer)
+        self._add(_Record(wrapped.digest, wrapped.stored_bytes, header))
+
+    def _refer(self, digests: _Names) -> None:
         with self._storage.catalog.read() as r:
             found = rows.find_records(r, self._vault.node_id, digests)
         in_batch = {record.digest: record.stored_bytes for record in self._batch}
