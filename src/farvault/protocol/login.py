@@ -157,11 +157,12 @@ class ClientLogin:
 class Account:
     """What the server knows of a name, and what `Welcome` tells its owner.
 
+    `verifier`: None where no password was ever set; who tries one meets a decoy, as for an unknown name.
     `refusal`: known, but may not sign on (locked, wrong type): told only to somebody who has the password.
     `registered_code_key`, `registered_identity`: of a source; empty where none was registered yet.
     """
 
-    verifier: Verifier
+    verifier: Verifier | None
     registered_code_key: bytes = b""
     registered_identity: bytes = b""
     refusal: LoginRefused | None = None
@@ -265,15 +266,15 @@ class ServerLogin:
 
     def _find_account(self) -> None:
         assert self.hello is not None
-        self._verifier = decoy_verifier(
-            self._decoy_key, self.hello.name
-        )  # for known names too: the same work
+        # For known names too: the same work. Names are the same in any case, here as in every look-up.
+        decoy = decoy_verifier(self._decoy_key, f"{self.hello.role} {self.hello.name.upper()}")
+        self._verifier = decoy
         try:
             self.account = self._lookup(self.hello)
         except LoginRefused as unknown:
             self._unknown = unknown
         else:
-            self._verifier = self.account.verifier
+            self._verifier = self.account.verifier or decoy
 
     def _credentials(self, name: str) -> tuple[bytes, bytes, bytes, int] | None:
         """Called by SCRAM with the name in its first message, which has to be the one in the hello."""

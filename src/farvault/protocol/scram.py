@@ -41,11 +41,11 @@ class Verifier(NamedTuple):
         return f"SCRAM-SHA-256${self.iterations}:{salt}${stored}:{server}"
 
 
-def make_verifier(password: str) -> str:
-    """The text to store for a password, with fresh salt. `BadInput` for characters no password may have."""
+def make_verifier(password: str, salt: bytes | None = None) -> str:
+    """The text to store for a password, with fresh salt if none is given. `BadInput` for characters no password may have."""
     try:
         salt, stored_key, server_key, iterations = ScramMechanism(MECHANISM).make_auth_info(
-            password, ITERATIONS
+            password, ITERATIONS, salt
         )
     except ScramException:
         raise BadInput("ANR0448E") from None

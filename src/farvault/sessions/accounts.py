@@ -7,8 +7,6 @@ was right: the reason is nobody else's business.
 
 from __future__ import annotations
 
-import secrets
-
 import msgspec
 
 from farvault.admin.instance import Availability
@@ -23,7 +21,8 @@ from farvault.model.node import Node
 from farvault.model.server import Server
 from farvault.protocol.login import ADMIN, NODE, SERVER, SOURCE, Account
 from farvault.protocol.messages import Hello
-from farvault.protocol.scram import Verifier, decoy_verifier, make_verifier, parse_verifier
+from farvault.protocol.scram import Verifier, make_verifier, parse_verifier
+from farvault.seal.digest import digest
 from farvault.seal.keyring import Keyring
 
 TRANSACTION_OBJECTS = 4096
@@ -95,14 +94,19 @@ class Accounts:
         )
 
     def _server(self, r: Snapshot, name: str, address: str) -> Account:
-        """The caller shows its own SERVERPASSWORD; DEFINE SERVER here told us which that is."""
+        """The caller shows its own SERVERPASSWORD; DEFINE SERVER here told us which that is.
+
+        Kept is the password itself, so the verifier is made each time: with the same salt, and for unknown names too,
+        else its change or its cost would tell which names are known.
+        """
         server = nouns.find(r, Server, name)
         if server is None or not server.sealed_server_password:
+            make_verifier("nobody's")
             raise LoginRefused("ANR0450W", name=name, address=address)
-        password = self._keyring.open_secret(server.sealed_server_password, server_password_context(name))
-        return Account(
-            verifier=parse_verifier(make_verifier(password.decode())), server_time=self._clock.now_seconds()
-        )
+        sealed = server.sealed_server_password
+        password = self._keyring.open_secret(sealed, server_password_context(name))
+        verifier = parse_verifier(make_verifier(password.decode(), salt=digest(sealed)))
+        return Account(verifier=verifier, server_time=self._clock.now_seconds())
 
     def register_code(self, hello: Hello, code_key: bytes, identity: bytes) -> None:
         """Keep a source's verification code and identity: durable when this returns. `LoginRefused` if it cannot be.
@@ -143,6 +147,6 @@ def _refused(account: Account, refusal: LoginRefused) -> Account:
     )
 
 
-def _verifier(text: str) -> Verifier:
-    """The stored verifier; where no password was ever set, one that no password fits."""
-    return parse_verifier(text) if text else decoy_verifier(secrets.token_bytes(32), "no password")
+def _verifier(text: str) -> Verifier | None:
+    """The stored verifier; None where no password was ever set."""
+    return parse_verifier(text) if text else None
