@@ -399,7 +399,7 @@ def test_a_damaged_primary_with_a_copy_is_marked_and_restored(delhi: GridServer,
     volume = volumes_of(delhi, "TAPEPOOL")[0]
     flip(volume.name, placed(delhi, volume)[0].offset_bytes + 200)
     process = audit(delhi, volume, fix=fix)
-    assert process.state is State.SUCCESS
+    assert (process.state, process.failed_objects) == (State.FAILURE, 1)
     assert [row.damaged for row in placed(delhi, volume)][:2] == [True, False]
     run(delhi, lambda process: restore_pool(delhi.server.storage, process, "TAPEPOOL"))
     assert intact(delhi, ids)
@@ -413,7 +413,7 @@ def test_a_damaged_primary_without_a_copy_is_marked_and_with_fix_its_objects_go(
     assert (looked.state, looked.failed_objects) == (State.FAILURE, 1)
     assert len(restored(delhi, ids)) == 19
     fixed = audit(delhi, volume, fix=True)
-    assert fixed.state is State.SUCCESS
+    assert (fixed.state, fixed.failed_objects) == (State.FAILURE, 1)
     assert "1 objects deleted" in str(delhi.lines.wait_for("ANR4132I", 2))
     assert len(restored(delhi, ids)) == 19
     assert audit(delhi, volume).failed_objects == 0
@@ -441,7 +441,7 @@ def test_a_virtual_volume_is_audited_at_the_target_and_its_copies_are_made_anew(
         place = placements.of_aggregates(r, [found.aggregate_id])[found.aggregate_id][0]
     flip(place.volume_name, place.offset_bytes + 5000)
     before = len(placed(delhi, volume))
-    assert audit(delhi, volume, fix=fix).state is State.SUCCESS
+    assert audit(delhi, volume, fix=fix).state is State.FAILURE
     if fix:
         assert len(placed(delhi, volume)) == before - 1
     else:

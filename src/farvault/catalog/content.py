@@ -59,12 +59,47 @@ def on_volume(
             yield found
 
 
-def users_of_aggregates(r: Snapshot, aggregate_ids: Iterable[int]) -> list[int]:
-    """Every object, also an unfinished one, that needs an extent of these aggregates."""
+def users_of_aggregates(r: Snapshot, aggregate_ids: Iterable[int], *, segments: bool = True) -> list[int]:
+    """Every object, also an unfinished one, that needs an extent of these aggregates.
+
+    `segments=False`: not those that are segments of other servers' virtual volumes.
+    """
     sql = (
-        "SELECT DISTINCT x.object_id FROM aggregates a JOIN extents e ON e.id >= a.first_extent_id"
-        " AND e.id < a.first_extent_id + a.extents AND e.aggregate_id = a.id"
-        " JOIN object_extents x ON x.extent_id = e.id WHERE a.id = ?"
+        "SELECT DISTINCT x.object_id FROM aggregates a CROSS JOIN extents e CROSS JOIN object_extents x"
+        " WHERE a.id = ? AND e.id >= a.first_extent_id AND e.id < a.first_extent_id + a.extents"
+        " AND e.aggregate_id = a.id AND x.extent_id = e.id"
     )
+    if not segments:
+        sql += " AND NOT EXISTS (SELECT 1 FROM segments s WHERE s.object_id = x.object_id)"
     found = {row[0] for row in r.each(sql, [(aggregate_id,) for aggregate_id in aggregate_ids])}
     return sorted(found)
+
+
+def reaching_elsewhere(r: Snapshot, volume_id: int, object_ids: Iterable[int]) -> int:
+    """How many of these objects also need something that does not lie on this volume."""
+    sql = (
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM object_extents x JOIN extents e ON e.id = x.extent_id"
+        " WHERE x.object_id = ? AND NOT EXISTS (SELECT 1 FROM placements p"
+        " WHERE p.aggregate_id = e.aggregate_id AND p.volume_id = ?))"
+    )
+    return len(r.each(sql, [(object_id, volume_id) for object_id in object_ids]))
+
+
+class NameRow(NamedTuple):
+    """What a person knows an object by."""
+
+    object_id: int
+    node: str
+    file_space: str
+    directory: bytes
+    name: bytes
+
+
+def names(r: Snapshot, object_ids: Iterable[int]) -> list[NameRow]:
+    """The names of these objects, those that are not visible left out."""
+    sql = (
+        "SELECT o.id, n.name, f.name, d.path, o.name FROM objects o JOIN directories d ON d.id = o.directory_id"
+        " JOIN file_spaces f ON f.id = o.file_space_id JOIN nodes n ON n.id = f.node_id"
+        " WHERE o.id = ? AND o.state <> 0"
+    )
+    return [NameRow._make(row) for row in r.each(sql, [(object_id,) for object_id in object_ids])]

@@ -241,14 +241,24 @@ def has_objects(r: Snapshot, file_space_id: int) -> bool:
     return r.one("SELECT 1 FROM objects WHERE file_space_id = ? LIMIT 1", (file_space_id,)) is not None
 
 
-def object_ids(r: Snapshot, file_space_id: int, limit: int = 1000, kind: int | None = None) -> list[int]:
-    """Some of the objects of a file space (of one kind), whatever their state: what deleting it takes next."""
+ObjectPlace = tuple[int, bytes, int]
+"""(directory number, name, object number): where an object stands in its file space's order."""
+
+
+def object_places(
+    r: Snapshot,
+    file_space_id: int,
+    after: ObjectPlace = (-1, b"", -1),
+    limit: int = 1000,
+    kind: int | None = None,
+) -> list[ObjectPlace]:
+    """The next objects of a file space (of one kind) behind `after`, whatever their state."""
     rows = r.all(
-        "SELECT id FROM objects WHERE file_space_id = ? AND (? IS NULL OR kind = ?)"
-        " ORDER BY directory_id, name, id LIMIT ?",
-        (file_space_id, kind, kind, limit),
+        "SELECT directory_id, name, id FROM objects WHERE file_space_id = ? AND (directory_id, name, id) > (?, ?, ?)"
+        " AND (? IS NULL OR kind = ?) ORDER BY directory_id, name, id LIMIT ?",
+        (file_space_id, *after, kind, kind, limit),
     )
-    return [row[0] for row in rows]
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def contents(r: Snapshot, ids: Iterable[int]) -> Iterator[tuple[int, list[ExtentRow]]]:

@@ -1,30 +1,42 @@
-"""AUDIT VOLUME: check every record of a volume where it lies, and correct what the catalog says (TSM reference 3.8).
+"""AUDIT VOLUME: check every record of a volume where it lies, and set the catalog right (TSM reference, storage 3.8).
 
 | record | FIX=NO | FIX=YES |
 |---|---|---|
 | good, was marked damaged | mark removed | mark removed |
+| bad, primary, good primary elsewhere | marked damaged | this place is forgotten |
 | bad, primary, a good copy exists | marked damaged | marked damaged: RESTORE VOLUME or RESTORE STGPOOL brings it back |
 | bad, primary, no good copy | marked damaged | the objects that need it are deleted |
-| bad, in a copy pool | marked damaged: BACKUP STGPOOL replaces it | this copy's record is deleted |
+| bad, in a copy pool | marked damaged: BACKUP STGPOOL replaces it | this copy is forgotten |
+
+The device checks digests where the bytes are, so a virtual volume is read at its target and no key is needed. A record
+is bad when two reads say so. What another server keeps here is never deleted: only its owner knows what else has it.
+
+A volume that is missing is not damage: its disk may not be mounted. It becomes UNAVAILABLE, the audit fails, nothing is
+marked. Where its label is not the one it should have, FIX=YES does no more than FIX=NO.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from farvault.base.disk import aligned_buffer, crash_point
+from farvault.base.errors import Cancelled, FarvaultError, MediaFailed, NotAvailable, NotFound, RecordDamaged
 from farvault.catalog import content, nouns, placements
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Transaction
-from farvault.media.interface import Span
+from farvault.media.interface import Device, Span
 from farvault.model.storage_pool import StoragePool
-from farvault.model.volume import Volume
-from farvault.processes.backup_pool import remove_placements
+from farvault.model.volume import DESTROYED, OFFSITE, READONLY, READWRITE, UNAVAILABLE, Volume
 from farvault.processes.process import Process
+from farvault.seal import label
+from farvault.storage.free_space import LABEL_BYTES
 from farvault.storage.storage import Storage
 
-PAGE = 200
-"""Records checked between two looks at a cancel: at most 800 MiB."""
+PAGE = 2000
+"""Records checked before what was found is settled."""
+SETTLED_AT_ONCE = 500
+"""Records in one write transaction."""
 
 
 @dataclass(slots=True)
@@ -32,42 +44,75 @@ class Findings:
     """What the audit has found and done."""
 
     inspected: int = 0
+    bad: int = 0
+    bad_bytes: int = 0
     marked: int = 0
     reset: int = 0
     removed: int = 0
-    """Copies whose record was deleted."""
+    """Places that were forgotten."""
     deleted_objects: int = 0
     lost: int = 0
-    """Bad records without a good copy, still there."""
+    """Bad records without a good copy that objects still need."""
 
 
 def audit_volume(
     storage: Storage, process: Process, volume_name: str, *, fix: bool = False, quiet: bool = False
 ) -> None:
-    """`quiet`: no line for every bad record. `InUse` while somebody writes the volume.
+    """`quiet`: no line for every bad record and every deleted object. Others may store on the volume meanwhile.
 
-    A volume that cannot be opened at all ends the audit with an error and nothing changed: a disk that is not mounted
-    is not damage. The process fails where bad records without any good copy are left.
+    The process fails where anything was damaged. Cancelled, it keeps what it has found. `NotAvailable` where the volume
+    may not be read, `InUse` while it is being deleted, `NotFound` or `MediaFailed` where its media is not there.
     """
     with storage.catalog.read() as r:
         volume = nouns.get(r, Volume, volume_name)
         pool = nouns.by_id(r, StoragePool, volume.pool_id)
+    for access in (volume.access, pool.access):
+        if access not in (READWRITE, READONLY):
+            raise NotAvailable("ANR2314E", volume=volume.name, access=access)
     process.say("ANR2312I" if fix else "ANR2313I", volume=volume.name, number=process.number)
+    process.note = f"Volume {volume.name}"
     audit = _Audit(storage, process, volume, pool, fix=fix, quiet=quiet)
-    with storage.volumes.hold(volume):
+    try:
         audit.run()
-    found = audit.findings
+    finally:
+        process.note = ""
+        process.count_failed(audit.findings.bad, audit.findings.bad_bytes)
+    _tell(process, volume, audit.findings)
+    process.raise_if_cancelled()
+
+
+def audit_volumes(
+    storage: Storage, process: Process, names: Sequence[str], *, fix: bool = False, quiet: bool = False
+) -> None:
+    """One after the other. One that cannot be audited is said and counted as failed, unless it is just OFFSITE."""
+    for name in names:
+        process.raise_if_cancelled()
+        with storage.catalog.read() as r:
+            volume = nouns.find(r, Volume, name)
+        if volume is None:
+            continue  # an emptied scratch volume goes at any time
+        try:
+            audit_volume(storage, process, name, fix=fix, quiet=quiet)
+        except Cancelled:
+            raise
+        except FarvaultError as error:
+            process.repeat(error.message)
+            if volume.access != OFFSITE:
+                process.count_failed()
+
+
+def _tell(process: Process, volume: Volume, found: Findings) -> None:
     process.say(
         "ANR4132I",
         volume=volume.name,
         inspected=f"{found.inspected:,}",
+        bad=f"{found.bad:,}",
         marked=f"{found.marked:,}",
         reset=f"{found.reset:,}",
         removed=f"{found.removed:,}",
         deleted=f"{found.deleted_objects:,}",
     )
     if found.lost:
-        process.count_failed(found.lost)
         process.say("ANR2317E", volume=volume.name, records=f"{found.lost:,}")
 
 
@@ -87,33 +132,69 @@ class _Audit:
         self.findings = Findings()
 
     def run(self) -> None:
-        offset = -1
-        while True:
-            self._process.raise_if_cancelled()
-            with self._storage.catalog.read() as r:
-                rows = placements.on_volume(r, self._volume.id, offset, PAGE)
-            if not rows:
-                return
-            self._check(rows)
-            offset = rows[-1].offset_bytes
+        """Until the end of the volume, or until somebody cancels."""
+        with self._storage.volumes.examine(self._volume, self._pool.device_class) as device:
+            rows = self._next_page(-1)
+            if rows and not self._has_its_label(device):
+                self._process.say("ANR2319W", volume=self._volume.name)
+                self._fix = False
+            while rows and not self._process.cancel_event.is_set():
+                good, bad = self._check(device, rows)
+                for start in range(0, len(good), SETTLED_AT_ONCE):
+                    self._reset(good[start : start + SETTLED_AT_ONCE])
+                for start in range(0, len(bad), SETTLED_AT_ONCE):
+                    self._settle(bad[start : start + SETTLED_AT_ONCE])
+                rows = self._next_page(rows[-1].offset_bytes)
 
-    def _check(self, rows: list[PlacementRow]) -> None:
-        device = self._storage.devices.device(self._pool.device_class)
-        spans = [(Span(row.offset_bytes, row.stored_bytes), row.digest) for row in rows]
-        good, bad = [], []
-        for row, (_, is_good) in zip(rows, device.verify(self._volume.name, spans), strict=True):
+    def _next_page(self, after_offset: int) -> list[PlacementRow]:
+        with self._storage.catalog.read() as r:
+            return placements.on_volume(r, self._volume.id, after_offset, PAGE)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _has_its_label(self, device: Device) -> bool:
+        """Is what lies under this name the volume we mean? Raises where there is nothing at all."""
+        block = aligned_buffer(LABEL_BYTES)
+        try:
+            reader = device.open_reader(self._volume.name)
+        except (NotFound, MediaFailed) as error:
+            self._storage.life.set_access(self._volume.id, UNAVAILABLE, error)
+            raise
+        try:
+            return label.parse(reader.read(Span(0, LABEL_BYTES), block)).volume == self._volume.name
+        except (MediaFailed, RecordDamaged):
+            return False
+        finally:
+            reader.close()
+
+    def _check(
+        self, device: Device, rows: list[PlacementRow]
+    ) -> tuple[list[PlacementRow], list[PlacementRow]]:
+        """Those that are marked damaged and are not, and those that are damaged. A cancel makes it end early."""
+        reset, suspect = [], []
+        checked = device.verify(self._volume.name, map(_asked, self._until_cancelled(rows)))
+        for (_, is_good), row in zip(
+            checked, rows, strict=False
+        ):  # the device first: it must come to its end
             self._process.advance(1, row.stored_bytes)
             self.findings.inspected += 1
             if not is_good:
-                bad.append(row)
-                if not self._quiet:
-                    self._process.say("ANR2316W", volume=self._volume.name, offset=row.offset_bytes)
+                suspect.append(row)
             elif row.damaged:
-                good.append(row)
-        if good:
-            self._reset(good)
-        if bad:
-            self._deal_with(bad)
+                reset.append(row)
+        if not suspect:
+            return reset, []
+        again = device.verify(self._volume.name, map(_asked, suspect))
+        return reset, [row for row, (_, is_good) in zip(suspect, again, strict=True) if not is_good]
+
+    def _until_cancelled(self, rows: list[PlacementRow]) -> Iterator[PlacementRow]:
+        """The device ends by itself when it is asked for nothing more, and lets go of what it holds."""
+        for row in rows:
+            if self._process.cancel_event.is_set():
+                return
+            yield row
+
+    # --- settling ------------------------------------------------------------------------------------------------------
 
     def _reset(self, rows: list[PlacementRow]) -> None:
         with self._storage.catalog.write() as tx:
@@ -121,44 +202,75 @@ class _Audit:
                 placements.mark_damaged(tx, row.aggregate_id, row.volume_id, False)
                 self.findings.reset += 1
 
-    def _deal_with(self, rows: list[PlacementRow]) -> None:
-        doomed: list[int] = []
+    def _settle(self, rows: list[PlacementRow]) -> None:
+        """Marks first: where this ends half-way they stand, and the next audit goes on."""
+        crash_point("audit.page.before_catalog")
+        dropped, doomed, lost = [], [], 0
         with self._storage.catalog.write() as tx:
             there = self._still_there(tx, rows)
-            if self._pool.is_copy and self._fix:
-                ids = [row.aggregate_id for row in there]
-                remove_placements(self._storage, tx, ids, lambda place: place.volume_id == self._volume.id)
-                self.findings.removed += len(ids)
-                return
-            for row in there:
+            for row, others in there.items():
+                is_last = not any(map(_is_good, others))
+                lost += is_last
+                if self._fix and self._may_be_forgotten(others):
+                    dropped.append(row)
+                    continue
                 placements.mark_damaged(tx, row.aggregate_id, row.volume_id, True)
-                self.findings.marked += 1
-            if not self._pool.is_copy:
-                doomed = self._without_good_copy(tx, there)
-        if doomed and self._fix:
-            self._delete_objects(doomed)
-        else:
-            self.findings.lost += len(doomed)
+                if self._fix and is_last:
+                    doomed.append(row.aggregate_id)
+            self._storage.drop_placements(tx, dropped)
+        self.findings.bad += len(there)
+        self.findings.bad_bytes += sum(row.stored_bytes for row in there)
+        self.findings.removed += len(dropped)
+        if not self._quiet:
+            for row in there:
+                self._process.say("ANR2316W", volume=self._volume.name, offset=row.offset_bytes)
+        gone = self._delete_users(doomed) if doomed else 0
+        self.findings.marked += len(there) - len(dropped) - gone
+        self.findings.lost += lost - gone
 
-    def _still_there(self, tx: Transaction, rows: list[PlacementRow]) -> list[PlacementRow]:
-        """Those that have not moved or gone since they were read."""
-        now = placements.of_aggregates(tx, [row.aggregate_id for row in rows])
-        places = {(one.volume_id, one.offset_bytes) for several in now.values() for one in several}
-        return [row for row in rows if (row.volume_id, row.offset_bytes) in places]
+    def _still_there(
+        self, tx: Transaction, rows: list[PlacementRow]
+    ) -> dict[PlacementRow, list[PlacementRow]]:
+        """Those that have not moved or gone since they were read, as they are now, each with its other places."""
+        asked = {(row.aggregate_id, row.offset_bytes) for row in rows}
+        found = {}
+        for places in placements.of_aggregates(tx, [row.aggregate_id for row in rows]).values():
+            for row in places:
+                if row.volume_id == self._volume.id and (row.aggregate_id, row.offset_bytes) in asked:
+                    found[row] = [one for one in places if one.volume_id != row.volume_id]
+        return found
 
-    def _without_good_copy(self, tx: Transaction, rows: list[PlacementRow]) -> list[int]:
-        """Any undamaged placement counts, also one that cannot be reached just now."""
-        places = placements.of_aggregates(tx, [row.aggregate_id for row in rows])
-        return [
-            number
-            for number, several in places.items()
-            if not any(not one.damaged and one.volume_id != self._volume.id for one in several)
-        ]
+    def _may_be_forgotten(self, others: list[PlacementRow]) -> bool:
+        """A copy that is not the very last of all places, or a primary place beside another good one."""
+        if self._pool.is_copy:
+            return bool(others)
+        return any(not one.is_copy and _is_good(one) for one in others)
 
-    def _delete_objects(self, aggregate_ids: Sequence[int]) -> None:
+    def _delete_users(self, aggregate_ids: list[int]) -> int:
+        """Delete the objects that need these records; returns how many records are gone by that."""
         with self._storage.catalog.read() as r:
-            objects = content.users_of_aggregates(r, aggregate_ids)
-        deleted, _ = self._storage.delete_objects(objects, self._process.raise_if_cancelled)
+            users = content.users_of_aggregates(r, aggregate_ids, segments=False)
+            names = [] if self._quiet else content.names(r, users)
+        crash_point("audit.page.before_delete")
+        for one in names:
+            path = b"/".join(part for part in (*one.directory.split(b"\0"), one.name) if part)
+            self._process.say(
+                "ANR2315W",
+                volume=self._volume.name,
+                node=one.node,
+                file_space=one.file_space,
+                path=path.decode("utf-8", "backslashreplace"),
+            )
+        deleted, _ = self._storage.delete_objects(users)
         self.findings.deleted_objects += deleted
-        self.findings.marked -= len(aggregate_ids)
-        self._process.say("ANR2315W", volume=self._volume.name, objects=f"{deleted:,}")
+        with self._storage.catalog.read() as r:
+            return len(aggregate_ids) - len(placements.aggregates(r, aggregate_ids))
+
+
+def _asked(row: PlacementRow) -> tuple[Span, bytes]:
+    return Span(row.offset_bytes, row.stored_bytes), row.digest
+
+
+def _is_good(place: PlacementRow) -> bool:
+    """As far as the catalog knows, also where it cannot be reached just now."""
+    return not place.damaged and place.volume_access != DESTROYED

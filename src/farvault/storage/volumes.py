@@ -18,7 +18,7 @@ from farvault.catalog import nouns
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import get_setting
 from farvault.catalog.transaction import Snapshot
-from farvault.media.interface import VolumeReader, VolumeWriter
+from farvault.media.interface import Device, VolumeReader, VolumeWriter
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import EMPTY, FILLING, ONLINE, READWRITE, UNAVAILABLE, Volume
 from farvault.storage.devices import Devices
@@ -47,6 +47,7 @@ class Volumes:
         self._changed = threading.Condition()
         self._writers: Counter[int] = Counter()
         self._held: set[int] = set()
+        self._examined: Counter[int] = Counter()
         self._mounted: Counter[str] = Counter()
         self._making: Counter[int] = Counter()
         self._to_empty: set[int] = set()
@@ -193,6 +194,38 @@ class Volumes:
     @contextlib.contextmanager
     def open_reader(self, class_name: str, volume_name: str) -> Iterator[VolumeReader]:
         """One volume open for reading, counted as a mount."""
+        with self._mount(class_name) as device:
+            reader = device.open_reader(volume_name)
+            try:
+                yield reader
+            finally:
+                reader.close()
+
+    @contextlib.contextmanager
+    def examine(self, volume: Volume, class_name: str) -> Iterator[Device]:
+        """The device to verify this volume on, counted as a mount. Others may write it meanwhile, nobody may delete it.
+
+        `InUse` where somebody holds it for longer than a mount is waited for.
+        """
+        deadline = self._clock.monotonic_seconds() + self._wait_seconds
+        with self._changed:
+            while volume.id in self._held:
+                if self._clock.monotonic_seconds() >= deadline:
+                    raise InUse("ANR2405E", volume=volume.name)
+                self._changed.wait(1.0)
+            self._examined[volume.id] += 1
+        try:
+            with self._mount(class_name) as device:
+                yield device
+        finally:
+            with self._changed:
+                self._examined[volume.id] -= 1
+                self._changed.notify_all()
+            self.empty_if_free(())
+
+    @contextlib.contextmanager
+    def _mount(self, class_name: str) -> Iterator[Device]:
+        """The device, while a volume of it is open; waits for its MOUNTLIMIT."""
         limit = self._devices.device_class(class_name).mount_limit
         deadline = self._clock.monotonic_seconds() + self._wait_seconds
         with self._changed:
@@ -200,11 +233,7 @@ class Volumes:
                 self._wait(deadline, class_name)
             self._mounted[class_name] += 1
         try:
-            reader = self._devices.device(class_name).open_reader(volume_name)
-            try:
-                yield reader
-            finally:
-                reader.close()
+            yield self._devices.device(class_name)
         finally:
             with self._changed:
                 self._mounted[class_name] -= 1
@@ -214,7 +243,7 @@ class Volumes:
 
     @contextlib.contextmanager
     def hold(self, volume: Volume) -> Iterator[None]:
-        """Nobody writes this volume inside the block; `InUse` where somebody does."""
+        """Nobody writes or examines this volume inside the block; `InUse` where somebody does."""
         if not self._try_hold(volume.id):
             raise InUse("ANR2405E", volume=volume.name)
         try:
@@ -269,7 +298,7 @@ class Volumes:
 
     def _try_hold(self, volume_id: int) -> bool:
         with self._changed:
-            if volume_id in self._held or self._writers[volume_id]:
+            if volume_id in self._held or self._writers[volume_id] or self._examined[volume_id]:
                 return False
             self._held.add(volume_id)
             return True

@@ -246,7 +246,7 @@ def test_a_file_space_can_be_emptied_piece_by_piece_and_deleted(world: World) ->
         world.store(tx, *(new_file(b"d%d" % (number % 7), b"%d" % number) for number in range(50)))
     while True:
         with world.catalog.write() as tx:
-            ids = objects.object_ids(tx, world.space, limit=20)
+            ids = [place[2] for place in objects.object_places(tx, world.space, limit=20)]
             if not ids:
                 break
             objects.delete_objects(tx, ids)

@@ -19,7 +19,7 @@ from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Name, Text, YesNo
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
-from farvault.processes.audit_volume import audit_volume
+from farvault.processes.audit_volume import audit_volume, audit_volumes
 from farvault.processes.process import Process
 
 
@@ -35,8 +35,11 @@ def _audit(instance: Instance, call: Call) -> Iterator[Answer]:
         volumes = _volumes(r, call, instance.clock.now_seconds())
 
     def work(process: Process) -> None:
-        for volume in volumes:
-            audit_volume(instance.storage, process, volume.name, fix=call["fix"], quiet=call["quiet"])
+        storage, fix, quiet = instance.storage, call["fix"], call["quiet"]
+        if call["volume"] is not None:
+            audit_volume(storage, process, volumes[0].name, fix=fix, quiet=quiet)
+        else:
+            audit_volumes(storage, process, [volume.name for volume in volumes], fix=fix, quiet=quiet)
 
     yield from run_process(
         instance, call, f"AUDIT VOLUME ({'REPAIR' if call['fix'] else 'INSPECT ONLY'})", work

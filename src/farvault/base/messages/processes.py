@@ -72,8 +72,15 @@ ROWS: dict[str, Row] = {
     # AUDIT VOLUME
     "ANR2312I": Row("Audit of volume {volume} with FIX=YES started as process {number}."),
     "ANR2313I": Row("Audit of volume {volume} (inspect only) started as process {number}."),
+    "ANR2314E": Row(
+        "Volume {volume} is not audited: access is {access}.",
+        "It, or its pool, may not be read now.",
+        "Use UPDATE VOLUME ACCESS=READWRITE or UPDATE STGPOOL ACCESS=READWRITE where it is there and in reach.",
+    ),
     "ANR2315W": Row(
-        "Volume {volume}: {objects} objects were deleted because their data is damaged and has no copy."
+        "Volume {volume}: {path} in file space {file_space} of node {node} is deleted.",
+        "Its data is damaged and there is no good copy.",
+        "The next incremental backup sends it again, if the client still has it.",
     ),
     "ANR2316W": Row("Volume {volume}: the record at offset {offset} is damaged or missing."),
     "ANR2317E": Row(
@@ -81,15 +88,30 @@ ROWS: dict[str, Row] = {
         "The objects that need them cannot be restored.",
         "Bring a copy back, or give the objects up with AUDIT VOLUME FIX=YES and back them up again.",
     ),
+    "ANR2319W": Row(
+        "Volume {volume} does not begin with its label: damage is marked, FIX=YES corrects nothing.",
+        "Something else may lie there under its name, or its beginning is destroyed.",
+        "Bring the volume back. Where it is lost, RESTORE VOLUME, or DELETE VOLUME DISCARDDATA=YES.",
+    ),
     "ANR4132I": Row(
-        "Audit of volume {volume} has ended: {inspected} records inspected, {marked} marked as damaged, {reset} found undamaged again, {removed} copies removed, {deleted} objects deleted."
+        "Audit of volume {volume} has ended: {inspected} records inspected, {bad} of them bad; {marked} marked as damaged, {reset} reset to undamaged, {removed} bad copies removed, {deleted} objects deleted."
     ),
     # DELETE VOLUME
     "ANR2208I": Row("Volume {volume} deleted."),
     "ANR2222I": Row("Discard of the data on volume {volume} started as process {number}."),
-    "ANR2223I": Row("The data on volume {volume} is discarded."),
+    "ANR2223I": Row(
+        "The data on volume {volume} is discarded: {objects} objects deleted ({size} no longer needed), of which {shared} also had data on other volumes; {copies} copies removed."
+    ),
+    "ANR2224W": Row(
+        "Of {records} records whose copy on volume {volume} is removed no other good copy is known.",
+        "Their primary place is damaged or on a destroyed volume.",
+        "AUDIT VOLUME that primary volume again, or back the files up again.",
+    ),
+    "ANR2225I": Row(
+        "Volume {volume} is empty and stays PENDING for {days} days: its pool has a reuse delay. DELETE VOLUME deletes it at once."
+    ),
     # DELETE FILESPACE
     "ANR0800I": Row("Deletion of file space {file_space} of node {node} started as process {number}."),
-    "ANR0806I": Row("File space {file_space} of node {node}: {objects} objects were deleted."),
+    "ANR0806I": Row("File space {file_space} of node {node}: {objects} objects were deleted ({size} no longer needed)."),
     "ANR0807I": Row("File space {file_space} of node {node} is deleted."),
 }
