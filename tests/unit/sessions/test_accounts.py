@@ -36,7 +36,15 @@ def accounts(tmp_path: Path) -> Iterator[Accounts]:
         nouns.insert(tx, Node(name="ANN", password_verifier=make_verifier("password of ANN")))
         nouns.insert(tx, Node(name="NEW"))
         nouns.insert(tx, Administrator(name="BOSS"))
-        nouns.insert(tx, Server(name="DELHI", high_level_address="delhi", sealed_server_password=sealed))
+        nouns.insert(
+            tx,
+            Server(
+                name="DELHI",
+                high_level_address="delhi",
+                low_level_address=1500,
+                sealed_server_password=sealed,
+            ),
+        )
     yield Accounts(catalog, keyring, clock, Availability(), "SERVER_CONSOLE", "console")
     catalog.close()
 
