@@ -11,11 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from farvault.base.disk import BLOCK_BYTES, VolumeFile, crash_point, make_folder, remove_file
 from farvault.base.errors import AlreadyExists, MediaFailed, MediaFull, NotAvailable
 from farvault.media.interface import Capabilities, Span
-from farvault.media.local import LocalReader, failed, open_file, verify_file
+from farvault.media.local import LocalReader, ReadBuffers, failed, open_file, verify_file
 
 
 class DiskDevice:
     """Volumes are files named by their full path."""
+
+    def __init__(self) -> None:
+        self._buffers = ReadBuffers()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -44,7 +47,7 @@ class DiskDevice:
         return DiskWriter(name, capacity_bytes)
 
     def open_reader(self, name: str) -> LocalReader:
-        return LocalReader(name)
+        return LocalReader(name, self._buffers)
 
     def verify(self, name: str, spans: Iterable[tuple[Span, bytes]]) -> Iterator[tuple[Span, bool]]:
         return verify_file(name, spans)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from farvault.base.disk import VolumeFile, crash_point, make_folder, remove_file
 from farvault.base.errors import AlreadyExists, FarvaultError, MediaFailed, MediaFull
 from farvault.media.interface import Capabilities, Span
-from farvault.media.local import LocalReader, failed, open_file, verify_file
+from farvault.media.local import LocalReader, ReadBuffers, failed, open_file, verify_file
 
 SUFFIX = ".bfs"
 
@@ -24,6 +24,7 @@ class FileDevice:
 
     def __init__(self, folders: Sequence[str]) -> None:
         self._folders = tuple(folders)
+        self._buffers = ReadBuffers()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -45,7 +46,7 @@ class FileDevice:
         return FileWriter(name, written_bytes, capacity_bytes)
 
     def open_reader(self, name: str) -> LocalReader:
-        return LocalReader(name)
+        return LocalReader(name, self._buffers)
 
     def verify(self, name: str, spans: Iterable[tuple[Span, bytes]]) -> Iterator[tuple[Span, bool]]:
         return verify_file(name, spans)

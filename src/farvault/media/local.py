@@ -7,6 +7,7 @@ a ring of reused buffers: fresh memory costs more than the disk does.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 
@@ -19,6 +20,9 @@ from farvault.seal.record import check
 
 RING_BUFFERS = 4
 MERGED_READ_BYTES = 4 * MIB
+SPARE_BYTES = MIB
+"""A record may be a little longer than what is merged."""
+IDLE_BUFFERS = 8
 
 
 def failed(operation: str, name: str, error: OSError) -> MediaFailed | MediaFull:
@@ -38,11 +42,32 @@ def open_file(name: str, *, write: bool = False) -> VolumeFile:
         raise failed("open", name, error) from error
 
 
+class ReadBuffers:
+    """Buffers of one device between two readings. Readings are often short, and first touch is the hidden cost."""
+
+    def __init__(self) -> None:
+        self._idle: list[memoryview] = []
+        self._lock = threading.Lock()
+
+    def take(self, size_bytes: int) -> memoryview:
+        with self._lock:
+            for number, buffer in enumerate(self._idle):
+                if buffer.nbytes >= size_bytes:
+                    return self._idle.pop(number)
+        return aligned_buffer(max(size_bytes, MERGED_READ_BYTES + SPARE_BYTES))
+
+    def give(self, buffer: memoryview) -> None:
+        with self._lock:
+            if len(self._idle) < IDLE_BUFFERS:
+                self._idle.append(buffer)
+
+
 class LocalReader:
     """Reads records of one volume file. One thread uses it at a time."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, buffers: ReadBuffers | None = None) -> None:
         self._name = name
+        self._buffers = buffers or ReadBuffers()
         self._file = open_file(name)
 
     def read(self, span: Span, into: memoryview) -> memoryview:
@@ -63,28 +88,37 @@ class LocalReader:
             return
         second = next(batches, None)
         if second is None:
-            yield from self._read_batch(first, aligned_buffer(sum(span.stored_bytes for span in first)))
+            buffer = self._buffers.take(_size(first))
+            try:
+                yield from self._read_batch(first, buffer)
+            finally:
+                self._buffers.give(buffer)
             return
-        with contextlib.closing(run_ahead(self._read_ahead(first, second, batches), RING_BUFFERS)) as ahead:
-            for views in ahead:
-                yield from views
+        ring = [self._buffers.take(_size(first)) for _ in range(RING_BUFFERS)]
+        try:
+            reading = self._read_ahead(_chain(first, second, batches), ring)
+            with contextlib.closing(run_ahead(reading, RING_BUFFERS)) as ahead:
+                for views in ahead:
+                    yield from views
+        finally:
+            for buffer in ring:
+                self._buffers.give(buffer)
 
     def close(self) -> None:
         self._file.close()
 
     def _read_ahead(
-        self, first: list[Span], second: list[Span], rest: Iterator[list[Span]]
+        self, batches: Iterator[list[Span]], ring: list[memoryview]
     ) -> Iterator[list[memoryview | None]]:
-        ring = [aligned_buffer(MERGED_READ_BYTES) for _ in range(RING_BUFFERS)]
         turn = 0
-        for batch in _chain(first, second, rest):
-            if (size := sum(span.stored_bytes for span in batch)) > ring[turn].nbytes:
+        for batch in batches:
+            if (size := _size(batch)) > ring[turn].nbytes:
                 ring[turn] = aligned_buffer(size)
             yield self._read_batch(batch, ring[turn])
             turn = (turn + 1) % RING_BUFFERS
 
     def _read_batch(self, batch: list[Span], into: memoryview) -> list[memoryview | None]:
-        whole = Span(batch[0].offset_bytes, sum(span.stored_bytes for span in batch))
+        whole = Span(batch[0].offset_bytes, _size(batch))
         with contextlib.suppress(MediaFailed, MediaFull):
             self.read(whole, into)
             return [into[span.offset_bytes - whole.offset_bytes :][: span.stored_bytes] for span in batch]
@@ -96,6 +130,10 @@ class LocalReader:
             views += self._read_batch([span], into[start : start + span.stored_bytes])
             start += span.stored_bytes
         return views
+
+
+def _size(batch: list[Span]) -> int:
+    return sum(span.stored_bytes for span in batch)
 
 
 def _chain(first: list[Span], second: list[Span], rest: Iterator[list[Span]]) -> Iterator[list[Span]]:

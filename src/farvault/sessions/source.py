@@ -27,7 +27,6 @@ from farvault.protocol.messages import (
     Ping,
     QueryVolumes,
     ReadRecords,
-    RecordAnswer,
     RecordsDurable,
     ReferRecords,
     SegmentAnswer,
@@ -44,6 +43,7 @@ from farvault.protocol.verbs import BY_BODY
 from farvault.seal.digest import DIGEST_BYTES
 from farvault.sessions.node_policy import copy_group
 from farvault.sessions.node_session import NodeSession
+from farvault.sessions.record_stream import RecordStream
 from farvault.storage.vault import Segment, Vault
 from farvault.storage.vault_volumes import VaultVolumes
 from farvault.transport.connection import Incoming
@@ -70,6 +70,7 @@ class _Source:
         self._session, self._connection = session, session.connection
         self._read_only = read_only
         self._volumes = VaultVolumes(session.storage, session.node_id)
+        self._stream = RecordStream(self._connection, self._volumes, session.storage.buffers)
         self._segment: Segment | None = None
         self._buffer: memoryview | None = None
         self._answers: Mapping[type[Body], Callable[[Body], Body | None]] = {
@@ -78,7 +79,6 @@ class _Source:
             ReferRecords: self._refer_records,
             CloseSegment: self._close_segment,
             AbortSegment: self._abort_segment,
-            ReadRecords: self._read_records,
             QueryVolumes: self._query_volumes,
             MarkVolume: self._mark_volume,
             UnmarkVolume: self._unmark_volume,
@@ -106,6 +106,7 @@ class _Source:
         segment, self._segment = self._segment, None
         if segment is not None:
             segment.give_up()
+        self._stream.stop()
         if self._buffer is not None:
             self._session.storage.buffers.give(self._buffer)
 
@@ -122,6 +123,12 @@ class _Source:
         body = incoming.body
         if self._read_only and BY_BODY[type(body)].changes:
             raise NotAuthorized("ANR4852E", node=self._session.node_name, verb=type(body).__name__)
+        if isinstance(body, Ping | OpenSegment | MarkVolume | UnmarkVolume):
+            self._refuse_locked()
+        if isinstance(body, ReadRecords):
+            self._stream.ask(body)
+            return
+        self._stream.finish()
         if isinstance(body, StoreRecord):
             self._store_record(body, incoming.tail)
             return
@@ -131,6 +138,13 @@ class _Source:
         reply = answer(body)
         if reply is not None:
             self._connection.send(reply, request=incoming.request)
+
+    def _refuse_locked(self) -> None:
+        """A source keeps sessions for days: LOCK NODE must not wait for them. Pinged first, it signs on anew and hears why."""
+        with self._session.catalog.read() as r:
+            node = self._session.node(r)
+        if node.locked:
+            raise NotAuthorized("ANR0430W", name=node.name, address=self._connection.peer)
 
     # --- taking in -------------------------------------------------------------------------------------------------
 
@@ -226,15 +240,6 @@ class _Source:
         self._session.say("ANR4851W", volume=volume, node=self._session.node_name, reason=str(error))
 
     # --- giving out, listing, deleting -------------------------------------------------------------------------------
-
-    def _read_records(self, body: Body) -> None:
-        assert isinstance(body, ReadRecords)
-        wanted = [(span.offset_bytes, span.stored_bytes) for span in body.spans]
-        for record in self._volumes.read(body.volume, wanted):
-            if record is None:
-                self._connection.send(RecordAnswer(problem="missing or damaged"))
-            else:
-                self._connection.send(RecordAnswer(), record)
 
     def _query_volumes(self, body: Body) -> Body:
         assert isinstance(body, QueryVolumes)
