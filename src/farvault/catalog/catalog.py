@@ -117,6 +117,16 @@ class Catalog:
         for follow_up in transaction.after_commit:
             follow_up()
 
+    @property
+    def has_failed(self) -> bool:
+        """An error of the disk ended a change. Whether its commit happened, only the next start finds out."""
+        return self._failed
+
+    def check_writable(self) -> None:
+        """`MediaFailed` where it takes no more changes: who depends on the last one being undone must not go on."""
+        if self._failed:
+            raise MediaFailed("ANR0139E", path=self.path)
+
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the database file as far as readers allow."""
         self._take_writer()
@@ -127,18 +137,22 @@ class Catalog:
             self._write_lock.release()
 
     def close(self) -> None:
-        """Bring everything into the database file and let go of it. Snapshots still open close when they end."""
-        self._take_writer()
+        """Bring everything into the database file and let go of it. Snapshots still open close when they end.
+
+        After an error of the disk the log is left as it is for the next start.
+        """
+        self._take_writer(to_close=True)
         try:
             with self._readers_lock:
                 self._closed = True
                 idle, self._readers = self._readers, []
             for connection in idle:
-                connection.close()
+                self._disconnect(connection)
             self._writer.set_busy_timeout(0)  # a snapshot still in use must not hold us
-            with contextlib.suppress(FarvaultError):  # the log keeps what could not be copied
-                self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            self._writer.close()
+            if not self._failed:
+                with contextlib.suppress(FarvaultError):  # the log keeps what could not be copied
+                    self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._disconnect(self._writer)
             os.close(self._lock_file)
         finally:
             self._writing_thread = 0
@@ -179,14 +193,19 @@ class Catalog:
             if not self._closed and not connection.in_transaction and len(self._readers) < IDLE_READERS:
                 self._readers.append(connection)
                 return
+        self._disconnect(connection)
+
+    def _disconnect(self, connection: apsw.Connection) -> None:
+        if self._failed:  # else the last connection copies and deletes the log by itself
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         connection.close()
 
-    def _take_writer(self) -> None:
+    def _take_writer(self, *, to_close: bool = False) -> None:
         if self._writing_thread == threading.get_ident():
             raise RuntimeError("a write transaction is open in this thread already")
         if not self._write_lock.acquire(timeout=WRITER_WAIT_SECONDS):
             raise InUse("ANR0137E", seconds=int(WRITER_WAIT_SECONDS))
-        if self._closed or self._failed:
+        if self._closed or (self._failed and not to_close):
             self._write_lock.release()
             raise MediaFailed("ANR0138E") if self._closed else MediaFailed("ANR0139E", path=self.path)
         self._writing_thread = threading.get_ident()

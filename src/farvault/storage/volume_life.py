@@ -242,6 +242,7 @@ class VolumeLife:
             self._log.repeat(error.message)
 
     def _delete_media(self, volume: Volume, pool: StoragePool) -> None:
+        self._catalog.check_writable()  # else the next start may find that its last change did happen
         self._devices.device(pool.device_class).delete(volume.name)
         crash_point("volume.delete.before_row")
 

@@ -68,9 +68,11 @@ class Volumes:
             try:
                 return self._open(volume, pool)
             except (MediaFailed, NotFound) as error:
-                self._life.set_access(volume.id, UNAVAILABLE, error)
                 broken.add(volume.id)
-                self._let_go(pool, volume.id)
+                try:
+                    self._life.set_access(volume.id, UNAVAILABLE, error)
+                finally:
+                    self._let_go(pool, volume.id)
             except BaseException:
                 self._let_go(pool, volume.id)
                 raise
@@ -80,6 +82,11 @@ class Volumes:
         with self._changed:
             self._mounted[output.pool.device_class] -= 1
             self._changed.notify_all()
+
+    @property
+    def are_frozen(self) -> bool:
+        """The catalog has failed: what was put last may or may not be in it, so nothing is undone or overwritten."""
+        return self._catalog.has_failed
 
     def release(self, output: Output, *, mounted: bool = True) -> None:
         """Close it; the next one may have it. A scratch volume that nothing was stored on goes again. Never raises."""
@@ -168,6 +175,8 @@ class Volumes:
         return output
 
     def _open(self, volume: Volume, pool: StoragePool) -> Output:
+        """Cuts off what the catalog does not have: never while it is open whether a commit has happened."""
+        self._catalog.check_writable()
         device = self._devices.device(pool.device_class)
         if pool.is_random:
             writer = device.open_writer(volume.name, 0, volume.capacity_bytes)

@@ -206,9 +206,13 @@ class PoolWriter:
         self._give_up(output)
 
     def _give_up(self, output: Output, *, mounted: bool = True) -> None:
-        """The volume is left as the catalog knows it; a device that cannot do that now does it at the next open."""
+        """The volume is left as the catalog knows it; a device that cannot do that now does it at the next open.
+
+        Where the catalog failed while it stored, only its next start knows that: everything put stays where it is.
+        """
         try:
-            output.abandon()
+            if not self._volumes.are_frozen:
+                output.abandon()
         except FarvaultError as error:
             self._life.report(error)
         self._volumes.release(output, mounted=mounted)

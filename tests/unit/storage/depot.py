@@ -52,7 +52,9 @@ class Depot:
         capacity_bytes: int = 16 * MIB,
         max_scratch: int = 50,
         connect_server: ConnectServer = no_server,
+        vfs: str | None = None,
     ) -> None:
+        """`vfs`: the catalog's way to the disk until `restart`, for tests of failing ones."""
         self.folder = folder
         self._connect_server = connect_server
         self.clock = ManualClock()
@@ -62,6 +64,9 @@ class Depot:
         self.keyring, self.identity = Keyring.create(), Identity.create("DELHI")
         self.faults = Faults()
         self.catalog = Catalog.create(str(folder / "catalog.db"), self.keyring.row_key(), self.clock)
+        if vfs is not None:
+            self.catalog.close()
+            self.catalog = Catalog.open(self.catalog.path, self.keyring.row_key(), self.clock, vfs=vfs)
         self._define(capacity_bytes, max_scratch)
         self.storage = self._open_storage()
 
