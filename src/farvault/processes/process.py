@@ -133,12 +133,19 @@ class Process:
         if self.error is not None:
             self.repeat(self.error)
         self.state = state
+        ending = {
+            "number": self.number,
+            "description": self.description,
+            "where": self._where,
+            "state": state.value,
+            "time": show_time(self.ended_time),
+        }
         if self.bytes:
-            self._say_end("ANR0986I", items=f"{self.objects:,}", size=show_size(self.bytes))
+            self.say("ANR0986I", items=f"{self.objects:,}", size=show_size(self.bytes), **ending)
         elif self.objects:
-            self._say_end("ANR0987I", items=f"{self.objects:,}")
+            self.say("ANR0987I", items=f"{self.objects:,}", **ending)
         else:
-            self._say_end("ANR0985I")
+            self.say("ANR0985I", **ending)
         if state is not State.SUCCESS:
             self.say(
                 "ANR1893E",
@@ -147,17 +154,6 @@ class Process:
                 state=state.value,
                 failed=f"{self.failed_objects:,}",
             )
-
-    def _say_end(self, message_id: str, **figures: object) -> None:
-        self.say(
-            message_id,
-            number=self.number,
-            description=self.description,
-            where=self._where,
-            state=self.state.value,
-            time=show_time(self.ended_time),
-            **figures,
-        )
 
 
 class Processes:

@@ -43,9 +43,6 @@ ROWS: dict[str, Row] = {
         "It is missing or damaged there.",
         "AUDIT VOLUME tells what else is affected; the next BACKUP STGPOOL or RESTORE STGPOOL replaces it.",
     ),
-    "ANR4808I": Row(
-        "Certificate of server {server} was seen for the first time and is pinned: {fingerprint}."
-    ),
     "ANR4812E": Row(
         "Volume {volume} exists at target server {server} already.",
         "The catalog here does not know it, perhaps because it was restored from an older state.",
