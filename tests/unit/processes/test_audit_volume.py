@@ -1,0 +1,366 @@
+"""An audit finds every bad record, says what it means, corrects what it was asked to, and takes absence for no damage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.unit.processes.depot_work import (
+    back_up,
+    damage,
+    define_random_volume,
+    killed_at,
+    run,
+    said,
+    volume_of,
+)
+from tests.unit.storage.depot import Depot, some_files
+
+from farvault.base.disk import observe_crash_points
+from farvault.base.errors import InUse
+from farvault.base.units import MIB
+from farvault.catalog import nouns, objects, placements, vault
+from farvault.catalog.placements import PlacementRow
+from farvault.model.file_space import FileSpace
+from farvault.model.volume import DESTROYED, OFFSITE, UNAVAILABLE
+from farvault.processes import audit_volume as auditing
+from farvault.processes.audit_volume import audit_volume, audit_volumes
+from farvault.processes.process import Process, State
+
+FILES = some_files(12, 900_000)
+"""Three or four to a record."""
+
+
+def audit(depot: Depot, row: PlacementRow, *, fix: bool = False, quiet: bool = False) -> Process:
+    return run(depot, lambda p: audit_volume(depot.storage, p, row.volume_name, fix=fix, quiet=quiet))
+
+
+def marks(depot: Depot, pool: str = "TAPEPOOL") -> list[bool]:
+    return [row.damaged for row in depot.placed(pool)]
+
+
+@pytest.fixture(params=["TAPEPOOL", "BACKUPPOOL"])
+def primary(request: pytest.FixtureRequest, depot: Depot) -> str:
+    """A sequential pool and a random-access one, with files in it."""
+    pool: str = request.param
+    if pool == "BACKUPPOOL":
+        define_random_volume(depot)
+    depot.send(FILES, pool=pool)
+    return pool
+
+
+# --- finding ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fix", [False, True])
+def test_a_good_volume_is_left_as_it_is(depot: Depot, primary: str, fix: bool) -> None:
+    rows = depot.placed(primary)
+    process = audit(depot, rows[0], fix=fix)
+    assert (process.state, process.objects) == (State.SUCCESS, len(rows))
+    assert process.bytes == sum(row.stored_bytes for row in rows)
+    assert depot.placed(primary) == rows
+    assert f"{len(rows)} records inspected, 0 of them bad; 0 marked" in said(depot, "ANR4132I").text
+
+
+def test_without_fix_damage_is_marked_and_nothing_is_deleted(depot: Depot, primary: str) -> None:
+    rows = depot.placed(primary)
+    damage(rows[1])
+    process = audit(depot, rows[0])
+    assert (process.state, process.failed_objects) == (State.FAILURE, 1)
+    assert marks(depot, primary) == [row == rows[1] for row in rows]
+    assert len(depot.inventory()) == 12
+    assert f"offset {rows[1].offset_bytes} is damaged" in said(depot, "ANR2316W").text
+    assert "1 damaged records have no good copy" in said(depot, "ANR2317E").text
+
+
+def test_damage_that_only_one_read_sees_is_none(depot: Depot) -> None:
+    depot.send(FILES)
+    depot.faults.flip(300, nth=3)  # the label is the first
+    process = audit(depot, depot.placed("TAPEPOOL")[0], fix=True)
+    assert process.state is State.SUCCESS
+    assert not any(marks(depot))
+
+
+def test_quiet_says_only_the_sums(depot: Depot) -> None:
+    depot.send(FILES)
+    damage(depot.placed("TAPEPOOL")[0])
+    audit(depot, depot.placed("TAPEPOOL")[0], fix=True, quiet=True)
+    assert not {"ANR2316W", "ANR2315W"} & set(depot.messages())
+    assert "ANR4132I" in depot.messages()
+
+
+def test_a_volume_cut_short_loses_only_what_was_behind_the_cut(depot: Depot) -> None:
+    depot.send(FILES)
+    rows = depot.placed("TAPEPOOL")
+    with Path(rows[0].volume_name).open("r+b") as file:
+        file.truncate(rows[2].offset_bytes + 4096)
+    audit(depot, rows[0])
+    assert marks(depot) == [row.offset_bytes >= rows[2].offset_bytes for row in rows]
+
+
+@pytest.mark.parametrize("fix", [False, True])
+def test_a_mark_on_a_good_record_is_taken_back(depot: Depot, primary: str, fix: bool) -> None:
+    first = depot.placed(primary)[0]
+    with depot.catalog.write() as tx:
+        placements.mark_damaged(tx, first.aggregate_id, first.volume_id, True)
+    assert audit(depot, first, fix=fix).state is State.SUCCESS
+    assert not any(marks(depot, primary))
+    assert "1 reset" in said(depot, "ANR4132I").text
+
+
+# --- correcting ------------------------------------------------------------------------------------------------------
+
+
+def test_with_fix_the_objects_of_a_lost_record_go_by_name_and_the_others_stay(
+    depot: Depot, primary: str
+) -> None:
+    rows = depot.placed(primary)
+    damage(rows[1])
+    before = depot.inventory()
+    process = audit(depot, rows[0], fix=True)
+    assert (process.state, process.failed_objects) == (State.FAILURE, 1)
+    gone = before.keys() - depot.inventory().keys()
+    named = {line.message.text.split()[2].rstrip() for line in depot.said if line.message.id == "ANR2315W"}
+    assert gone and named == {f"docs/{name}" for name in gone}
+    assert depot.restore() == {name: data for name, data in FILES.items() if name not in gone}
+    assert f"{len(gone)} objects deleted" in said(depot, "ANR4132I").text
+    assert "ANR2317E" not in depot.messages()
+    assert audit(depot, rows[0]).state is State.SUCCESS
+
+
+@pytest.mark.parametrize("access", ["READWRITE", UNAVAILABLE, OFFSITE])
+def test_with_fix_a_record_that_has_a_copy_is_marked_and_its_objects_stay(
+    depot: Depot, primary: str, access: str
+) -> None:
+    """Also where the copy is out of reach just now."""
+    back_up(depot, primary)
+    rows = depot.placed(primary)
+    damage(rows[1])
+    for volume in depot.volumes("COPYPOOL"):
+        depot.change_volume(volume, access=access)
+    audit(depot, rows[0], fix=True)
+    assert marks(depot, primary) == [row == rows[1] for row in rows]
+    for volume in depot.volumes("COPYPOOL"):
+        depot.change_volume(volume, access="READWRITE")
+    assert depot.restore() == FILES
+    assert "ANR2317E" not in depot.messages()
+
+
+def test_a_copy_that_is_bad_too_saves_nothing(depot: Depot) -> None:
+    depot.send(FILES)
+    back_up(depot)
+    for pool in ("TAPEPOOL", "COPYPOOL"):
+        damage(depot.placed(pool)[0])
+        audit(depot, depot.placed(pool)[0])
+    lost = depot.placed("TAPEPOOL")[0]
+    audit(depot, lost, fix=True)
+    assert lost.aggregate_id not in {row.aggregate_id for row in depot.placed("COPYPOOL")}
+    assert 0 < len(depot.restore()) < 12
+
+
+def test_a_copy_on_a_destroyed_volume_saves_nothing(depot: Depot) -> None:
+    depot.send(FILES)
+    back_up(depot)
+    for volume in depot.volumes("COPYPOOL"):
+        depot.change_volume(volume, access=DESTROYED)
+    damage(depot.placed("TAPEPOOL")[0])
+    audit(depot, depot.placed("TAPEPOOL")[0], fix=True)
+    assert len(depot.inventory()) < 12
+
+
+@pytest.mark.parametrize("fix", [False, True])
+def test_a_bad_copy_is_marked_or_forgotten_and_the_next_backup_makes_it_again(
+    depot: Depot, fix: bool
+) -> None:
+    depot.send(FILES)
+    back_up(depot)
+    copies = depot.placed("COPYPOOL")
+    damage(copies[1])
+    process = audit(depot, copies[0], fix=fix)
+    assert process.state is State.FAILURE
+    left = depot.placed("COPYPOOL")
+    if fix:
+        assert left == [row for row in copies if row != copies[1]]
+        assert "1 bad copies removed" in said(depot, "ANR4132I").text
+    else:
+        assert [row.damaged for row in left] == [row == copies[1] for row in copies]
+    assert len(depot.inventory()) == 12
+    with depot.catalog.read() as r:
+        missing = placements.missing_in_copy(r, depot.pool("TAPEPOOL").id, depot.pool("COPYPOOL").id)
+    assert [row.aggregate_id for row in missing] == [copies[1].aggregate_id]
+
+
+def test_a_bad_copy_of_a_bad_primary_is_forgotten_without_its_objects(depot: Depot) -> None:
+    depot.send(FILES)
+    back_up(depot)
+    damage(depot.placed("TAPEPOOL")[0])
+    audit(depot, depot.placed("TAPEPOOL")[0])
+    damage(depot.placed("COPYPOOL")[0])
+    audit(depot, depot.placed("COPYPOOL")[0], fix=True)
+    assert len(depot.inventory()) == 12
+    assert "ANR2317E" in depot.messages()
+
+
+def test_the_very_last_copy_goes_with_its_objects(depot: Depot) -> None:
+    depot.send(FILES)
+    back_up(depot)
+    first = depot.placed("TAPEPOOL")[0]
+    with depot.catalog.write() as tx:
+        depot.storage.drop_placements(tx, [first])
+    damage(depot.placed("COPYPOOL")[0])
+    audit(depot, depot.placed("COPYPOOL")[0], fix=True)
+    assert len(depot.restore()) == len(depot.inventory()) < 12
+
+
+def test_what_another_server_keeps_here_is_never_deleted(depot: Depot) -> None:
+    depot.send(FILES)
+    damaged = depot.placed("TAPEPOOL")[0]
+    node = depot.node("BOB")
+    with depot.catalog.write() as tx:
+        space = nouns.insert(tx, FileSpace(node_id=node.id, name="ADSM.SERVER", number=2))
+        extents = [(row[0], row[2]) for row in placements.aggregate_extents(tx, damaged.aggregate_id)]
+        segment = vault.open_segment(tx, node.id, space, "V", 0, 1)
+        vault.append_records(tx, segment, extents)
+        vault.close_segment(tx, segment, sum(one[1] for one in extents), len(extents), b"d" * 32, b"r", 1)
+    damage(damaged)
+    audit(depot, damaged, fix=True)
+    with depot.catalog.read() as r:
+        assert vault.segment(r, segment).received_time
+    assert len(depot.inventory()) < 12
+    assert marks(depot)[0]
+    assert "1 damaged records have no good copy" in said(depot, "ANR2317E").text
+
+
+# --- absence is not damage ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fix", [False, True])
+def test_a_volume_that_is_gone_becomes_unavailable_and_nothing_is_marked(depot: Depot, fix: bool) -> None:
+    depot.send(FILES)
+    back_up(depot)
+    first = depot.placed("TAPEPOOL")[0]
+    away = Path(first.volume_name).rename(depot.folder / "away")
+    process = audit(depot, first, fix=fix)
+    assert process.state is State.FAILURE and process.error is not None and process.error.id == "ANR8355E"
+    assert volume_of(depot, first).access == UNAVAILABLE
+    assert not any(marks(depot))
+    assert depot.restore() == FILES
+    away.rename(first.volume_name)
+    depot.change_volume(volume_of(depot, first), access="READWRITE")
+    assert audit(depot, first).state is State.SUCCESS
+
+
+def test_without_its_label_fix_deletes_nothing(depot: Depot) -> None:
+    """An empty file under the name of a volume whose disk is not mounted."""
+    depot.send(FILES)
+    first = depot.placed("TAPEPOOL")[0]
+    Path(first.volume_name).write_bytes(b"")
+    audit(depot, first, fix=True)
+    assert "ANR2319W" in depot.messages()
+    assert len(depot.inventory()) == 12
+    assert all(marks(depot))
+
+
+@pytest.mark.parametrize("access", [UNAVAILABLE, OFFSITE, DESTROYED])
+def test_a_volume_that_may_not_be_read_is_not_audited(depot: Depot, access: str) -> None:
+    depot.send(FILES)
+    first = depot.placed("TAPEPOOL")[0]
+    depot.change_volume(volume_of(depot, first), access=access)
+    process = audit(depot, first)
+    assert process.error is not None and process.error.id == "ANR2314E"
+
+
+# --- beside others -----------------------------------------------------------------------------------------------------
+
+
+def test_others_store_on_the_volume_while_it_is_audited_but_nobody_deletes_it(depot: Depot) -> None:
+    define_random_volume(depot)
+    depot.send(FILES, pool="BACKUPPOOL")
+    first = depot.placed("BACKUPPOOL")[0]
+    volume = volume_of(depot, first)
+    with depot.storage.volumes.examine(volume, "DISK"):
+        depot.send(some_files(1, start=50), pool="BACKUPPOOL")
+        with pytest.raises(InUse), depot.storage.volumes.hold(volume):
+            pass
+    assert {row.volume_id for row in depot.placed("BACKUPPOOL")} == {volume.id}
+    with depot.storage.volumes.hold(volume):
+        process = audit(depot, first)
+    assert process.error is not None and process.error.id == "ANR2405E"
+
+
+def test_what_was_deleted_while_it_was_read_is_not_damage(depot: Depot) -> None:
+    depot.send(FILES)
+    first = depot.placed("TAPEPOOL")[0]
+    damage(first)
+
+    def delete_first(label: str) -> None:
+        if label == "audit.page.before_catalog":
+            observe_crash_points(None)
+            depot.storage.delete_objects(depot.inventory().values())
+
+    observe_crash_points(delete_first)
+    process = audit(depot, first, fix=True)
+    assert (process.state, process.failed_objects) == (State.SUCCESS, 0)
+    assert depot.volumes() == []  # emptied while it was examined, gone when that ended
+    with depot.catalog.read() as r:
+        assert not objects.has_objects(r, depot.file_space(depot.node()).id)
+
+
+def test_cancelled_it_stops_at_once_and_keeps_what_it_has_found(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditing, "PAGE", 1)
+    depot.send(FILES)
+    rows = depot.placed("TAPEPOOL")
+    damage(rows[0])
+    damage(rows[2])
+
+    def work(process: Process) -> None:
+        observe_crash_points(lambda label: process.cancel_event.set())
+        audit_volume(depot.storage, process, rows[0].volume_name)
+
+    process = run(depot, work)
+    assert (process.state, process.objects) == (State.CANCELLED, 1)
+    assert marks(depot) == [row == rows[0] for row in rows]
+
+
+@pytest.mark.parametrize("label", ["audit.page.before_catalog", "audit.page.before_delete"])
+def test_killed_between_two_steps_a_second_audit_completes(depot: Depot, label: str) -> None:
+    depot.send(FILES)
+    rows = depot.placed("TAPEPOOL")
+    damage(rows[1])
+    killed_at(depot, label, lambda p: audit_volume(depot.storage, p, rows[0].volume_name, fix=True))
+    assert len(depot.inventory()) == 12
+    audit(depot, rows[0], fix=True)
+    assert depot.restore().keys() == depot.inventory().keys()
+    assert 0 < len(depot.inventory()) < 12
+
+
+# --- a whole pool ------------------------------------------------------------------------------------------------------
+
+
+def test_volumes_that_cannot_be_audited_do_not_keep_the_others_from_it(depot: Depot) -> None:
+    depot.change_class("TAPECLASS", max_capacity_bytes=8 * MIB)
+    depot.send(some_files(40, 900_000))
+    volumes = depot.volumes()
+    assert len(volumes) > 3
+    Path(volumes[0].name).unlink()
+    depot.change_volume(volumes[1], access=OFFSITE)
+    damage(depot.placed("TAPEPOOL")[-1])
+    names = [volume.name for volume in volumes]
+    process = run(depot, lambda p: audit_volumes(depot.storage, p, [*names, "no more"]))
+    assert (process.state, process.failed_objects) == (
+        State.FAILURE,
+        2,
+    )  # the missing one, the damaged record
+    assert depot.messages().count("ANR4132I") == len(volumes) - 2
+    assert marks(depot)[-1]
+
+
+def test_an_offsite_volume_is_said_and_no_failure(depot: Depot) -> None:
+    depot.send(FILES)
+    (volume,) = depot.volumes()
+    depot.change_volume(volume, access=OFFSITE)
+    process = run(depot, lambda p: audit_volumes(depot.storage, p, [volume.name]))
+    assert process.state is State.SUCCESS
+    assert "ANR2314E" in depot.messages()
