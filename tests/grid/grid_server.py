@@ -67,9 +67,11 @@ class GridServer:
     lines: Lines = field(default_factory=Lines)
     change: Callable[[Server], None] = lambda server: None
     """Called before each start: tests put a faulty device or another clock in here."""
+    data_port: int = 0
+    """0 = another one at each start."""
 
     def __post_init__(self) -> None:
-        self.made = make_instance(self.folder, self.name, Settings(data_port=0))
+        self.made = make_instance(self.folder, self.name, Settings(data_port=self.data_port))
         self._server: Server | None = None
 
     @property

@@ -18,6 +18,7 @@ class ServerProcess:
 
     def __init__(self, folder: str, **environment: str) -> None:
         self.lines: list[str] = []
+        self._said = threading.Condition()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "farvault", "server", "run", folder],
             env={**os.environ, **environment},
@@ -32,10 +33,24 @@ class ServerProcess:
     def _listen(self, ready: queue.Queue[int]) -> None:
         assert self.process.stderr is not None
         for line in self.process.stderr:
-            self.lines.append(line.rstrip())
+            with self._said:
+                self.lines.append(line.rstrip())
+                self._said.notify_all()
             if found := _READY.search(line):
                 ready.put(int(found[1]))
         ready.put(0)
+
+    def wait_for(self, text: str, count: int = 1) -> str:
+        """The `count`-th line that holds this text, now or within `START_SECONDS`."""
+
+        def found() -> list[str]:
+            return [line for line in self.lines if text in line]
+
+        with self._said:
+            assert self._said.wait_for(lambda: len(found()) >= count, START_SECONDS), (
+                f"{text} was never said; said were {self.lines[-20:]}"
+            )
+            return found()[count - 1]
 
     def wait(self) -> int:
         """Its exit code, after everything it said has been read."""

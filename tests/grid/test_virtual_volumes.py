@@ -456,7 +456,7 @@ def test_without_an_archive_copy_group_nothing_is_stored_and_both_sides_say_why(
         with tokyo.server.catalog.write() as tx:
             nouns.delete(tx, nouns.get(tx, CopyGroup, VAULT_DOMAIN, ACTIVE, "STANDARD", ARCHIVE))
         writer = ends.writer("DELHI.BFS.2")
-        with pytest.raises(MediaFailed, match=r"ANR4803E .*ANR0560W"):
+        with pytest.raises(NotAvailable, match=r"ANR4803E .*ANR0560W"):
             put(writer, 2)
             writer.commit()
         writer.close()
@@ -806,7 +806,7 @@ def test_a_full_target_is_told_to_both_and_what_was_stored_stays(tokyo: GridServ
             pool = nouns.get(tx, StoragePool, VAULT_POOL)
             nouns.update(tx, msgspec.structs.replace(pool, access="READONLY"))
         writer = ends.writer("DELHI.BFS.2")
-        with pytest.raises(MediaFailed, match="ANR4803E"):
+        with pytest.raises(NotAvailable, match="ANR4803E"):
             put(writer, 2)
         writer.close()
         assert ends.read([placed[0][0]]) == expected(1)

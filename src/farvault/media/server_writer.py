@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from farvault.base.disk import crash_point
-from farvault.base.errors import FarvaultError, MediaFailed, MediaFull, NotAuthorized
+from farvault.base.errors import FarvaultError, MediaFailed, MediaFull, NotAuthorized, NotAvailable
 from farvault.media import receipt as receipts
 from farvault.media.mounts import Mount, Mounts
 from farvault.media.target import TargetSession
@@ -263,7 +263,7 @@ class ServerWriter:
         """One frame: an acknowledgement is booked (None), what was expected is returned, a refusal is raised."""
         answer, _ = session.connection.expect(*expected, RecordsDurable, Refused)
         if isinstance(answer, Refused):
-            raise self._refused(str(from_refused(answer)))
+            raise self._refusal(from_refused(answer), opening=SegmentAnswer in expected)
         if not isinstance(answer, RecordsDurable):
             return answer
         if answer.segment == self._segment:
@@ -272,6 +272,16 @@ class ServerWriter:
             assert self._mount is not None
             self._mount.progress()
         return None
+
+    def _refusal(self, error: FarvaultError, *, opening: bool) -> FarvaultError:
+        """What the target says no to. Its policy, its locks and its room say nothing about this volume: no other one
+
+        would do better, and this one stays as good as it is. Anything else makes the volume suspect.
+        """
+        failed = self._refused(str(error))
+        if opening or isinstance(error, MediaFull | NotAuthorized | NotAvailable):
+            return NotAvailable.from_message(failed.message)
+        return failed
 
     def _refused(self, reason: str) -> MediaFailed:
         return MediaFailed("ANR4803E", server=self._mounts.target.name, volume=self._name, reason=reason)
