@@ -151,6 +151,18 @@ def test_a_full_pool_refuses_the_transaction_and_the_server_stays_up(client: Cli
     client.succeed("incremental", f"{tree}/")
 
 
+def test_after_a_few_refusals_the_rest_is_not_tried(client: Client, tree: Path) -> None:
+    server = client.server
+    server.admin("define stgpool tinypool disk")
+    server.admin("update copygroup standard standard standard destination=tinypool")
+    server.admin("activate policyset standard standard", allow=(0, 4, 8))
+    for number in range(60):
+        (tree / f"{number}").write_bytes(os.urandom(310_000))
+    outcome = client.run("incremental", f"{tree}/", "-txnbytelimit=300K", "-resourceutilization=1")
+    assert outcome.code == 12
+    assert 3 <= outcome.errors.count("ANS9805E") <= 8
+
+
 def test_a_class_without_a_copy_group_stores_nothing(client: Client, tree: Path) -> None:
     server = client.server
     server.admin("delete copygroup standard standard standard type=archive")

@@ -384,6 +384,7 @@ class Backup:
     def _give(self, unit: Unit, is_large: bool) -> None:
         assert self.crew is not None
         self.crew.give(unit, is_large=is_large)
+        self._raise_if_stopped()
 
     def on_notice(self, notice: Notice) -> None:
         self._report.notice(notice)
