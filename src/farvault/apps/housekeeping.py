@@ -51,7 +51,7 @@ class Housekeeping:
         pieces: tuple[Callable[[], object], ...] = (
             lambda: collect_deleted(self._storage),
             lambda: collect_unfinished(self._storage, UNFINISHED_KEPT_SECONDS),
-            self._storage.life.end_pending,
+            self._storage.tidy,
             self._prune_activity_log,
         )
         for piece in pieces:

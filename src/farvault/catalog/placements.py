@@ -199,6 +199,15 @@ def has_placements(r: Snapshot, volume_id: int) -> bool:
     return r.one("SELECT 1 FROM placements WHERE volume_id = ? LIMIT 1", (volume_id,)) is not None
 
 
+def emptied_volumes(r: Snapshot) -> list[int]:
+    """Sequential volumes that were written and hold nothing any more, and that nobody has emptied yet."""
+    sql = (
+        "SELECT id FROM volumes v WHERE written_bytes > 0 AND status <> 'PENDING' AND access <> 'OFFSITE'"
+        " AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.volume_id = v.id) ORDER BY id"
+    )
+    return [row[0] for row in r.all(sql)]
+
+
 def aggregate(r: Snapshot, aggregate_id: int) -> AggregateRow:
     """One aggregate; `NotFound` where it is freed meanwhile."""
     found = aggregates(r, (aggregate_id,))

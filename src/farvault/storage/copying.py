@@ -20,6 +20,7 @@ from farvault.catalog import placements
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Transaction
 from farvault.model.storage_pool import StoragePool
+from farvault.model.volume import DESTROYED
 from farvault.storage.reading import AggregateReader, Found, Lost
 from farvault.storage.storage import Storage
 from farvault.storage.writing import PoolWriter
@@ -175,7 +176,7 @@ class _Copy:
                 yield one
 
     def _store(self, left: dict[int, PlacementRow]) -> None:
-        """Durable, then catalogued. An aggregate freed since it was read gets no placement."""
+        """Durable, then catalogued. What was freed, or copied by somebody else, since it was read gets no placement."""
         if not self._placed:
             return
         self._writer.sync()
@@ -184,10 +185,21 @@ class _Copy:
             alive = {one.id for one in placements.aggregates(tx, self._placed)}
             kept = [one for one in self._placed if one in alive]
             self._on_store(tx, kept)
-            self._writer.store(tx, [one if one in alive else None for one in self._placed])
+            wanted = alive - self._in_the_pool_by_now(tx, kept)
+            self._writer.store(tx, [one if one in wanted else None for one in self._placed])
         crash_point("copy.window.after_catalog")
         for one in self._placed:
             row = left.pop(one)
             self._copied.records += 1
             self._copied.stored_bytes += row.stored_bytes
         self._placed.clear()
+
+    def _in_the_pool_by_now(self, tx: Transaction, aggregate_ids: Sequence[int]) -> set[int]:
+        pool_id = self._writer.pool.id
+        return {
+            number
+            for number, rows in placements.of_aggregates(tx, aggregate_ids).items()
+            if any(
+                row.pool_id == pool_id and not row.damaged and row.volume_access != DESTROYED for row in rows
+            )
+        }

@@ -114,6 +114,10 @@ class FreeSpaces:
     def of(self, volume: Volume) -> FreeSpace:
         return self._maps[volume.id]
 
+    def find(self, volume: Volume) -> FreeSpace | None:
+        """None where its row is there and its media are just being made or have just been deleted."""
+        return self._maps.get(volume.id)
+
     def give_back(self, spans: Iterable[FreedSpan]) -> set[int]:
         """Spans that no placement covers since the last commit. Returns the volumes among them that have no map: sequential ones."""
         without: set[int] = set()

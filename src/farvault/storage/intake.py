@@ -14,6 +14,7 @@ from typing import NamedTuple
 from farvault.base.disk import crash_point
 from farvault.base.errors import BadInput, NotAvailable, NotFound, RecordDamaged
 from farvault.base.pipeline import Conveyor
+from farvault.base.units import KIB
 from farvault.catalog import extents, freeing, objects
 from farvault.catalog.extents import NewAggregate
 from farvault.catalog.objects import NewObject
@@ -23,13 +24,15 @@ from farvault.model.node import Node
 from farvault.model.stored_object import ObjectKind, ObjectType
 from farvault.protocol.messages import TransactionAnswer
 from farvault.seal.compress import decompress
-from farvault.seal.pack import OpenPack, PackObject, parse
-from farvault.seal.record import Header, RecordKind, seal
+from farvault.seal.pack import PACK_EXTENT_BYTES, OpenPack, PackObject, parse
+from farvault.seal.record import STORED_MAX_BYTES, Header, RecordKind, seal
 from farvault.storage.storage import Storage
 from farvault.storage.writing import PoolWriter
 
 PACKS_WAITING = 3
 """Received packs that wait for the second thread. Each holds one buffer."""
+PACKED_MOST_BYTES = STORED_MAX_BYTES - 64 * KIB
+"""A record must leave room for what a target, and a target of that target, put around it in a record of their own."""
 _TYPES = frozenset(
     (ObjectType.FILE, ObjectType.DIRECTORY, ObjectType.SYMLINK, ObjectType.FIFO, ObjectType.DEVICE)
 )
@@ -155,6 +158,7 @@ class Intake:
         try:
             pack = parse(decompress(received.codec, packed, received.plain_bytes))
             self._check_labels(pack)
+            self._check_size(pack, received)
             pack.verify()
             self._keep(pack, received, packed)
         except RecordDamaged as damaged:
@@ -169,6 +173,12 @@ class Intake:
         labels = (directory.node, directory.file_space, directory.kind, directory.management_class)
         if labels != (self._node.name, self._file_space.name, self._kind, self._class):
             raise self._refusal("a pack names another node, file space, kind or class")
+
+    def _check_size(self, pack: OpenPack, received: _Received) -> None:
+        """What compresses well may hold more than a pack: the part another node needs could not be sent to it raw."""
+        size = sum(length for _, length in pack.directory.extents)
+        if size > PACK_EXTENT_BYTES or received.packed_bytes > PACKED_MOST_BYTES:
+            raise self._refusal(f"a pack of {size} bytes of data, {received.packed_bytes} compressed")
 
     def _keep(self, pack: OpenPack, received: _Received, packed: memoryview) -> None:
         directory = pack.directory

@@ -16,8 +16,11 @@ from farvault.base.errors import (
     FarvaultError,
     LoginRefused,
     MediaFailed,
+    MediaFull,
+    NotAuthorized,
     NotAvailable,
     NotFound,
+    PeerMisbehaved,
     PeerUnreachable,
     RecordDamaged,
 )
@@ -25,6 +28,7 @@ from farvault.base.messages import Message, message
 from farvault.base.pipeline import run_ahead
 from farvault.catalog import nouns, objects, placements
 from farvault.catalog.placements import PlacementRow
+from farvault.catalog.transaction import Snapshot
 from farvault.media.interface import Span
 from farvault.model.node import Node
 from farvault.model.storage_pool import StoragePool
@@ -39,7 +43,15 @@ AHEAD = 3
 """Opened packs the second thread is ahead of the sender; each holds a buffer."""
 RUN = 2000
 """Records asked of one volume in one go."""
-_VOLUME_ERRORS = (MediaFailed, NotFound, NotAvailable, PeerUnreachable, LoginRefused)
+_VOLUME_ERRORS = (
+    MediaFailed,
+    NotFound,
+    NotAvailable,
+    NotAuthorized,
+    PeerUnreachable,
+    PeerMisbehaved,
+    LoginRefused,
+)
 
 
 class Found(NamedTuple):
@@ -75,6 +87,7 @@ class AggregateReader:
             places = placements.of_aggregates(r, wanted)
             self._pools = {pool.id: pool for pool in nouns.select(r, StoragePool)}
         self._reasons: dict[int, Message] = {}
+        self._seen = places
         self._left = {one: [row for row in places[one] if self._may_be_read(row)] for one in wanted}
         queue = deque(wanted if in_order else sorted(wanted, key=self._position))
         while queue:
@@ -98,7 +111,23 @@ class AggregateReader:
         rows = self._left[aggregate_id]
         while rows and rows[0].volume_id in self._gone_volumes:
             del rows[0]
+        if not rows and aggregate_id in self._seen:
+            rows += self._look_again(aggregate_id)
         return rows[0] if rows else None
+
+    def _look_again(self, aggregate_id: int) -> list[PlacementRow]:
+        """Where it has moved to since the first look. Once: what moves faster than we read is lost to this reader."""
+        before = {(row.volume_id, row.offset_bytes) for row in self._seen.pop(aggregate_id)}
+        with self._storage.catalog.read() as r:
+            now = placements.of_aggregates(r, [aggregate_id])[aggregate_id]
+            self._pools = {pool.id: pool for pool in nouns.select(r, StoragePool)}
+        return [
+            row
+            for row in now
+            if (row.volume_id, row.offset_bytes) not in before
+            and row.volume_id not in self._gone_volumes
+            and self._may_be_read(row)
+        ]
 
     def _position(self, aggregate_id: int) -> tuple[int, int]:
         row = self._best(aggregate_id)
@@ -181,20 +210,29 @@ class AggregateReader:
         """Mark it, unless it moved or was deleted since we looked: then the place is somebody else's already."""
         said = message("ANR1330E", volume=row.volume_name, offset=row.offset_bytes, reason=reason)
         self._reasons[row.aggregate_id] = said
-        with self._storage.catalog.write() as tx:
-            now = placements.of_aggregates(tx, [row.aggregate_id])[row.aggregate_id]
-            here = [
-                one for one in now if (one.volume_id, one.offset_bytes) == (row.volume_id, row.offset_bytes)
-            ]
-            if here and not here[0].damaged:
-                placements.mark_damaged(tx, row.aggregate_id, row.volume_id, True)
-        if here:
+        try:
+            with self._storage.catalog.write() as tx:
+                here = _lies_there(tx, row)
+                if here is not None and not here.damaged:
+                    placements.mark_damaged(tx, row.aggregate_id, row.volume_id, True)
+        except (
+            MediaFull,
+            MediaFailed,
+        ) as error:  # a catalog without room must not keep anybody from a good copy
+            self._storage.log.repeat(error.message)
+            here = row
+        if here is not None:
             self._storage.log.repeat(said)
 
     def _volume_gone(self, row: PlacementRow, error: FarvaultError) -> None:
+        """Nothing is read from it any more. A volume that was emptied since we looked is none the worse for it."""
         self._gone_volumes.add(row.volume_id)
+        with self._storage.catalog.read() as r:
+            if _lies_there(r, row) is None:
+                return
         if isinstance(error, NotFound | MediaFailed):
-            self._storage.life.set_access(row.volume_id, UNAVAILABLE, error)
+            with contextlib.suppress(MediaFull, MediaFailed):  # said in the log in any case
+                self._storage.life.set_access(row.volume_id, UNAVAILABLE, error)
         else:
             self._storage.log.repeat(error.message)
 
@@ -205,6 +243,13 @@ class AggregateReader:
                 rows = placements.of_aggregates(r, [aggregate_id])[aggregate_id]
             reason = message("ANR1420W", volume=rows[0].volume_name if rows else "?")
         return Lost(aggregate_id, reason)
+
+
+def _lies_there(r: Snapshot, row: PlacementRow) -> PlacementRow | None:
+    """The placement as it is now; None where it moved or was freed."""
+    now = placements.of_aggregates(r, [row.aggregate_id])[row.aggregate_id]
+    same = (one for one in now if (one.volume_id, one.offset_bytes) == (row.volume_id, row.offset_bytes))
+    return next(same, None)
 
 
 class SentPack(NamedTuple):
@@ -277,7 +322,7 @@ class ObjectReader:
                     if senders.get(one.aggregate_id) == self._node_id:
                         yield SentPack(one.header.codec, one.header.plain_bytes, packed)
                     else:
-                        yield self._packed_anew(one, packed)
+                        yield from self._packed_anew(one, packed)
                 except (
                     RecordDamaged
                 ) as damaged:  # its digest is right: it was sealed wrong, or with a key we lack
@@ -291,15 +336,18 @@ class ObjectReader:
             packed = into[: packed.nbytes]
         return packed
 
-    def _packed_anew(self, found: Found, packed: memoryview) -> SentPack:
+    def _packed_anew(self, found: Found, packed: memoryview) -> Iterator[SentPack]:
         pack = parse(decompress(found.header.codec, packed, found.header.plain_bytes))
         needed = self._needed[found.aggregate_id]
         builder = PackBuilder("", "", 0, "")
-        for index, (digest, _) in enumerate(pack.directory.extents):
-            if digest in needed:
-                builder.add_extent(digest, pack.extent(index))
-        plain = memoryview(builder.build())
-        return SentPack(RAW, plain.nbytes, plain)
+        for index, (digest, length) in enumerate(pack.directory.extents):
+            if digest not in needed:
+                continue
+            if not builder.fits(length):
+                yield _raw(builder)
+            builder.add_extent(digest, pack.extent(index))
+        if not builder.is_empty:
+            yield _raw(builder)
 
     def _lose(self, lost: Lost) -> None:
         self._unreadable.update(self._users[lost.aggregate_id])
@@ -310,3 +358,9 @@ class ObjectReader:
             node = nouns.by_id(r, Node, self._node_id).name
         said = message("ANR0548W", count=len(self._unreadable), node=node, reason=self.reason)
         self._storage.log.repeat(said, node=node)
+
+
+def _raw(builder: PackBuilder) -> SentPack:
+    plain = memoryview(builder.build())
+    builder.reset()
+    return SentPack(RAW, plain.nbytes, plain)

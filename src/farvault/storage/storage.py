@@ -60,10 +60,11 @@ class Storage:
         with self.catalog.read() as r:
             unfinished = freeing.unfinished_deletions(r)
         self.delete_objects(unfinished)
+        self._empty_what_a_crash_left()
         self._cut_torn_tails()
 
     def tidy(self) -> None:
-        """Hourly: volumes whose REUSEDELAY is over, and those a device could not delete when they emptied."""
+        """Hourly: volumes whose REUSEDELAY is over, and those that could not be emptied or deleted when it was time."""
         self.volumes.tidy()
 
     def close(self) -> None:
@@ -135,6 +136,17 @@ class Storage:
                 self.freed(tx, done)
             objects, live_bytes, left = objects + done.objects, live_bytes + done.live_bytes, done.left
         return objects, live_bytes
+
+    def _empty_what_a_crash_left(self) -> None:
+        """Local volumes whose last record went just before the crash; other servers are asked by `tidy` later."""
+        with self.catalog.read() as r:
+            pools = {pool.id: pool for pool in nouns.select(r, StoragePool)}
+            left = [nouns.by_id(r, Volume, number) for number in placements.emptied_volumes(r)]
+        self.volumes.empty_if_free(
+            volume.id
+            for volume in left
+            if not self.devices.device(pools[volume.pool_id].device_class).capabilities.remote
+        )
 
     def _cut_torn_tails(self) -> None:
         """What a crash left behind the last catalogued byte of local volumes goes; a volume that lost bytes shows now."""

@@ -14,7 +14,7 @@ from collections.abc import Container, Iterable, Iterator
 
 from farvault.base.clock import Clock
 from farvault.base.errors import FarvaultError, InUse, MediaFailed, MediaFull, NotAvailable, NotFound
-from farvault.catalog import nouns
+from farvault.catalog import nouns, placements
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import get_setting
 from farvault.catalog.transaction import Snapshot
@@ -144,7 +144,8 @@ class Volumes:
         """What may be written, best first."""
         if pool.is_random:
             volumes = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=ONLINE)
-            return [one for one in volumes if self._spaces.of(one).largest_bytes >= size_bytes]
+            spaces = [(one, self._spaces.find(one)) for one in volumes]
+            return [one for one, free in spaces if free is not None and free.largest_bytes >= size_bytes]
         filling = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=FILLING)
         empty = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=EMPTY, scratch=False)
         return [*sorted(filling, key=lambda one: -one.written_bytes), *empty]
@@ -283,6 +284,9 @@ class Volumes:
     def tidy(self) -> None:
         """Every now and then: end PENDING times that are over, delete what could not be deleted when it emptied."""
         self._life.end_pending()
+        with self._catalog.read() as r:
+            emptied = placements.emptied_volumes(r)
+        self.empty_if_free(emptied)
         for volume, pool in self._life.interrupted():
             with self._changed:
                 being_made = self._making[pool.id]
@@ -296,7 +300,8 @@ class Volumes:
         """Room for new data in the pool; None where a scratch volume may still be made."""
         if pool.is_random:
             volumes = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=ONLINE)
-            return sum(self._spaces.of(volume).free_bytes for volume in volumes)
+            spaces = map(self._spaces.find, volumes)
+            return sum(free.free_bytes for free in spaces if free is not None)
         if nouns.count(r, Volume, pool_id=pool.id, scratch=True) < pool.max_scratch:
             return None
         volumes = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE)
