@@ -72,6 +72,15 @@ def delete_objects(tx: Transaction, ids: Iterable[int], limit: int = WORK_LIMIT)
     return free_extents(tx, used)._replace(objects=len(done), left=left)
 
 
+def hide(tx: Transaction, rows: Sequence[ObjectColumns]) -> None:
+    """From here on these objects cannot be seen, revived or added to: what is left is deleting them piece by piece."""
+    hidden = [row._replace(state=int(ObjectState.OPEN)) for row in rows if row.state != ObjectState.OPEN]
+    object_rows.replace_rows(tx, hidden)
+    tx.run_many("INSERT INTO deletions VALUES (?) ON CONFLICT DO NOTHING", [(row.id,) for row in rows])
+    virtual = [(row.id,) for row in rows if row.type == ObjectType.VIRTUAL_VOLUME]
+    tx.run_many("DELETE FROM segments WHERE object_id = ?", virtual)
+
+
 def free_extents(tx: Transaction, extent_ids: Iterable[int]) -> Freed:
     """Of these extents, delete those without a user, and aggregates that lose their last one with all placements."""
     dead = _without_user(tx, sorted(set(extent_ids)))
@@ -107,9 +116,7 @@ def _with_extents(
 
 def _shorten(tx: Transaction, row: ObjectColumns, count: int) -> list[int]:
     """Hide an object and cut its last `count` extents off; returns them."""
-    if row.state != ObjectState.OPEN:
-        object_rows.replace_rows(tx, [row._replace(state=int(ObjectState.OPEN))])
-    tx.run("INSERT INTO deletions VALUES (?) ON CONFLICT DO NOTHING", (row.id,))
+    hide(tx, [row])
     cut = tx.all(
         "SELECT offset_bytes, extent_id FROM object_extents WHERE object_id = ? ORDER BY offset_bytes DESC LIMIT ?",
         (row.id, count),

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from farvault.base.errors import NotFound, PeerMisbehaved
 from farvault.catalog import directories, object_rows
 from farvault.catalog.extents import Found, own
+from farvault.catalog.freeing import hide
 from farvault.catalog.nouns import wildcard
 from farvault.catalog.sequences import take_values
 from farvault.catalog.transaction import Snapshot, Transaction
@@ -283,6 +284,16 @@ def due(r: Snapshot, now: int, limit: int = 1000) -> list[SegmentRow]:
     """Marked segments whose grace is over: their objects may be deleted."""
     sql = f"{_SELECT} WHERE delete_time > 0 AND delete_time <= ? ORDER BY delete_time LIMIT ?"
     return [SegmentRow._make(row) for row in r.all(sql, (now, limit))]
+
+
+def withdraw_due(tx: Transaction, now: int, limit: int = 1000) -> list[int]:
+    """Take the due segments away for good: nobody can unmark them any more. Returns their objects, to be deleted.
+
+    After a crash `unfinished_deletions` names those.
+    """
+    rows = object_rows.fetch(tx, [row.object_id for row in due(tx, now, limit)])
+    hide(tx, rows)
+    return [row.id for row in rows]
 
 
 def unclosed(r: Snapshot) -> list[SegmentRow]:

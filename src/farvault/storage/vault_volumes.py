@@ -115,11 +115,12 @@ def collect_deleted(storage: Storage) -> int:
     """Delete marked segments whose grace is over; returns how many. Part of expiration."""
     collected = 0
     while True:
-        with storage.catalog.read() as r:
-            found = rows.due(r, storage.clock.now_seconds())
+        with storage.catalog.write() as tx:
+            found = rows.withdraw_due(tx, storage.clock.now_seconds())
         if not found:
             return collected
-        storage.delete_objects([row.object_id for row in found])
+        crash_point("vault.collect.before_delete")
+        storage.delete_objects(found)
         collected += len(found)
 
 

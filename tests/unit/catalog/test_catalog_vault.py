@@ -8,7 +8,7 @@ import pytest
 from tests.unit.catalog.catalog_world import World, digest
 
 from farvault.base.errors import NotFound, PeerMisbehaved
-from farvault.catalog import audit, objects, vault
+from farvault.catalog import audit, freeing, objects, vault
 from farvault.catalog.transaction import Transaction
 from farvault.model.stored_object import ObjectKind
 
@@ -195,6 +195,27 @@ def test_marking_keeps_a_volume_for_the_grace_and_unmarking_revives_it(world: Wo
     with world.catalog.read() as r:
         assert vault.last_receipt(r, world.node) == (2, b"receipt"), "the chain of receipts stays"
     check(world)
+
+
+def test_a_volume_that_is_being_deleted_cannot_be_had_back(world: World) -> None:
+    """Unmarking is acknowledged or finds nothing: what it gives back is whole and stays."""
+    segment = send(world, [b"a", b"b" * 10, b"c"])
+    send(world, [b"other"], volume="ADSM.DELHI.BFS.2")
+    with world.catalog.write() as tx:
+        vault.mark(tx, world.node, VOLUME, 1000, 0)
+    with world.catalog.write() as tx:
+        assert vault.withdraw_due(tx, 1000) == [segment]
+    for piece in range(2):  # a long segment goes in several transactions
+        with world.catalog.write() as tx:
+            assert vault.unmark(tx, world.node, VOLUME) == 0
+            assert vault.withdraw_due(tx, 1000) == []
+            assert freeing.unfinished_deletions(tx) == [segment]
+            assert [row.volume for row in vault.list_volumes(tx, world.node)] == ["ADSM.DELHI.BFS.2"]
+            freed = objects.delete_objects(tx, [segment], limit=2)
+            assert (freed.extents, freed.left) == ((2, [segment]) if piece == 0 else (1, []))
+        check(world)
+    with world.catalog.read() as r:
+        assert freeing.unfinished_deletions(r) == []
 
 
 def test_volumes_are_listed_in_pieces_by_name(world: World) -> None:
