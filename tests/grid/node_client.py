@@ -136,7 +136,8 @@ class NodeClient:
             answer, tail = self.connection.expect(ObjectMaps, Pack, ReadEnd)
             if isinstance(answer, ObjectMaps):
                 for row in answer.rows:
-                    maps[row.id] = [row.digests[at : at + 32] for at in range(0, len(row.digests), 32)]
+                    names = [row.digests[at : at + 32] for at in range(0, len(row.digests), 32)]
+                    maps.setdefault(row.id, []).extend(names)
             elif isinstance(answer, Pack):
                 opened = parse(bytes(decompress(answer.codec, tail, answer.plain_bytes)))
                 opened.verify()

@@ -36,7 +36,17 @@ PACKS_AHEAD: Final = 2
 class _File:
     """One file on its way."""
 
-    __slots__ = ("attributes", "descriptor", "file", "folder", "missing", "place", "temporary")
+    __slots__ = (
+        "attributes",
+        "descriptor",
+        "end",
+        "file",
+        "folder",
+        "map_goes_on",
+        "missing",
+        "place",
+        "temporary",
+    )
 
     def __init__(self, folder: int, place: int, file: RestoreFile, attributes: FileAttributes) -> None:
         self.folder = folder
@@ -44,6 +54,8 @@ class _File:
         self.file = file
         self.attributes = attributes
         self.missing = 0
+        self.map_goes_on = False
+        self.end = 0  # of what the map has told so far
         self.descriptor = -1
         self.temporary: bytes | None = None  # None: not made yet; empty: it has its own name
 
@@ -76,6 +88,7 @@ class Fetch:
         self._wanted.clear()
         for waiting in self._waiting.values():  # begun files are written anew from their start
             self._drop(waiting)
+            waiting.missing, waiting.map_goes_on, waiting.end = 0, False, 0
         if not self._waiting:
             return
         before, seconds = session.connection.bytes_received, session.transfer_seconds
@@ -124,17 +137,21 @@ class Fetch:
             state = self._waiting.get(row.id)
             if state is None:
                 continue
-            offsets = _offsets(row.lengths, state.attributes.holes)
+            offsets = _offsets(row.lengths, state.attributes.holes, state.end)
             if len(row.digests) != DIGEST_BYTES * len(row.lengths):
                 self._give_up(state, "ANS1304E", "the server's list of its extents is not complete")
                 continue
             if (offsets[-1] if offsets else 0) > state.file.size_bytes:
                 self._give_up(state, "ANS1304E", "its extents are longer than the file")
                 continue
-            if not row.lengths:  # all of it is a hole
+            state.missing += (
+                len(row.lengths) + row.more - state.map_goes_on
+            )  # what is not told yet counts as one
+            state.map_goes_on = row.more
+            if not state.missing:  # all of it is a hole
                 self._begin_and_complete(state)
                 continue
-            state.missing = len(row.lengths)
+            state.end = offsets[-1] if offsets else state.end
             for number, offset in enumerate(offsets[:-1]):
                 name = row.digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES]
                 self._wanted.setdefault(name, []).append((state, offset))
@@ -305,10 +322,12 @@ def _receive(session: NodeSession, ids: list[int]) -> Iterator[m.ObjectMaps | m.
             return
 
 
-def _offsets(lengths: tuple[int, ...], holes: tuple[tuple[int, int], ...]) -> list[int]:
-    """Where each extent begins in the file, and at last where the data ends. Extents never reach over a hole."""
+def _offsets(lengths: tuple[int, ...], holes: tuple[tuple[int, int], ...], position: int = 0) -> list[int]:
+    """Where each extent begins in the file, and at last where the data ends. Extents never reach over a hole.
+
+    `position`: where the extents before these end.
+    """
     offsets = []
-    position = 0
     waiting = list(reversed(holes))
     for length in lengths:
         while waiting and waiting[-1][0] <= position:

@@ -341,11 +341,15 @@ class ReadObjects(Body, frozen=True, kw_only=True):
 
 
 class MapRow(Row, frozen=True):
-    """The content of one object: `digests` (32 bytes each) and `lengths`, in file order."""
+    """The content of one object: `digests` (32 bytes each) and `lengths`, in file order.
+
+    `more`: a long list, it goes on in the next row, which is of the same object.
+    """
 
     id: Natural
     digests: bytes
     lengths: Many[Natural]
+    more: bool = False
 
 
 class ObjectMaps(Body, frozen=True, kw_only=True):

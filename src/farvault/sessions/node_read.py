@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from farvault.base.errors import BadInput
 from farvault.protocol.messages import MapRow, ObjectMaps, Pack, ReadEnd, ReadObjects
+from farvault.seal.digest import DIGEST_BYTES
 from farvault.sessions.node_session import Handlers, NodeSession
 from farvault.storage.reading import ObjectReader
 from farvault.transport.connection import Incoming
@@ -29,7 +30,7 @@ def read_objects(session: NodeSession, incoming: Incoming) -> None:
         raise BadInput("ANR0569E", most=OBJECTS_MOST)
     connection = session.connection
     reader = ObjectReader(session.storage, session.node_id, asked.ids)
-    for maps in _batches(reader.maps()):
+    for maps in _batches(_cut(reader.maps(), BATCH_EXTENTS)):
         connection.send(maps, request=request)
     with contextlib.closing(reader.packs()) as packs:
         for pack in packs:
@@ -37,6 +38,21 @@ def read_objects(session: NodeSession, incoming: Incoming) -> None:
                 Pack(codec=pack.codec, plain_bytes=pack.plain_bytes), pack.packed, request=request
             )
     connection.send(ReadEnd(lost=tuple(reader.lost), reason=reader.reason), request=request)
+
+
+def _cut(rows: Iterable[MapRow], most: int) -> Iterator[MapRow]:
+    """A list of extents too long for a frame goes in several rows."""
+    for row in rows:
+        start = 0
+        while len(row.lengths) - start > most:
+            end = start + most
+            yield MapRow(row.id, _digests(row, start, end), row.lengths[start:end], more=True)
+            start = end
+        yield MapRow(row.id, _digests(row, start, None), row.lengths[start:]) if start else row
+
+
+def _digests(row: MapRow, start: int, end: int | None) -> bytes:
+    return row.digests[DIGEST_BYTES * start : None if end is None else DIGEST_BYTES * end]
 
 
 def _batches(rows: Iterable[MapRow]) -> Iterator[ObjectMaps]:

@@ -100,6 +100,24 @@ def test_a_map_that_does_not_fit_the_file_is_refused(fetch: Fetch, inside: Path,
     assert not list(inside.iterdir())
 
 
+def test_a_list_of_extents_that_is_not_told_to_its_end_is_no_whole_file(fetch: Fetch, inside: Path) -> None:
+    builder = PackBuilder("ANN", "/", 1, "STANDARD")
+    builder.add_extent(digest(b"ri"), b"ri")
+    fetch._map(m.ObjectMaps(rows=(m.MapRow(7, digest(b"ri"), (2,), more=True),)))
+    fetch._unpack(parse(builder.build()))
+    fetch._end(m.ReadEnd())
+    assert [failure.message_id for failure in fetch.result.failures] == ["ANS1314E"]
+    assert fetch.result.restored == 0
+    assert not list(inside.iterdir())
+
+
+def test_a_list_of_extents_that_grows_over_the_file_is_refused(fetch: Fetch, inside: Path) -> None:
+    for _ in range(2):
+        fetch._map(m.ObjectMaps(rows=(m.MapRow(7, digest(b"rig"), (3,), more=True),)))
+    assert [failure.message_id for failure in fetch.result.failures] == ["ANS1304E"]
+    assert not list(inside.iterdir())
+
+
 def test_a_file_that_stays_incomplete_is_removed_and_reported(fetch: Fetch, inside: Path) -> None:
     builder = PackBuilder("ANN", "/", 1, "STANDARD")
     builder.add_extent(digest(b"ri"), b"ri")
