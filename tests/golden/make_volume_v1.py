@@ -1,4 +1,4 @@
-"""Makes tests/golden/volume-v1: run once when the format was laid down, never again for version 1.
+"""Makes tests/golden/volume-v1: run while the format was laid down, never again once version 1 is out.
 
 Everything is fixed: keys, record ids, times, contents. What the tests read is the committed files, not this.
 """
@@ -87,6 +87,17 @@ def main() -> None:
     vault.add_extent(digest(inner), inner)
     vault.add_object(b"ADSM.DELHI.BFS.1", b"0000000000000000", 9, len(inner), b"", "", (0,))
     volume.add_pack(vault, None, level=None)
+
+    ends = [noise(f"long {number}", 5_000) for number in range(3)]
+    third = pack.PackBuilder("NODE1", "/home", 1, "STANDARD")
+    first_two = [third.add_extent(digest(end), end) for end in ends[:2]]
+    third.add_object(b"user", b"long", 1, 20_000, b"", "", first_two, 0, True)
+    volume.add_pack(third, KEYS)
+    fourth = pack.PackBuilder("NODE1", "/home", 1, "STANDARD")
+    again = fourth.add_reference(digest(ends[0]), 5_000)
+    last = fourth.add_extent(digest(ends[2]), ends[2])
+    fourth.add_object(b"user", b"long", 1, 20_000, b"attributes of all of it", "", (again, last), 2)
+    volume.add_pack(fourth, KEYS)
 
     volume.add(RecordKind.DATABASE, compress.RAW, noise("pages", 8192), 8192, KEYS)
     volume.add(RecordKind.PLAN, compress.RAW, b"", 0, KEYS)

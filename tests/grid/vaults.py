@@ -196,7 +196,9 @@ def store_files(
                 extents=[index],
             )
         plain = memoryview(builder.build())
-        intake.store_pack(RAW, plain.nbytes, plain)
+        buffer = storage.buffers.take()
+        buffer[: plain.nbytes] = plain
+        intake.store_pack(RAW, plain.nbytes, plain.nbytes, buffer)
         builder.reset()
     intake.commit()
     with storage.catalog.read() as r:

@@ -16,6 +16,7 @@ from farvault.base.errors import FarvaultError, MediaFailed, RecordDamaged
 from farvault.base.units import show_size
 from farvault.seal import label
 from farvault.seal.keyring import Keyring
+from farvault.seal.pack import PackObject
 from farvault.seal.record import RecordKind
 from farvault.seal.walk import ReadAt, Step, list_objects, walk
 
@@ -80,7 +81,18 @@ def _show_record(path: str, read_at: ReadAt, step: Step, keyring: Keyring | None
             place = b"/".join([*found_object.directory.split(b"\0"), found_object.name]).decode(
                 errors="replace"
             )
-            click.echo(f"  {directory.node} {directory.file_space} {place} {found_object.size_bytes:,}")
+            piece = _piece(found_object)
+            click.echo(
+                f"  {directory.node} {directory.file_space} {place} {found_object.size_bytes:,}{piece}"
+            )
+
+
+def _piece(found: PackObject) -> str:
+    """What of a long object stands here; nothing for one in one piece."""
+    if not found.before and not found.more:
+        return ""
+    end = found.before + len(found.extents)
+    return f" (extents {found.before + 1:,} to {end:,}, {'more follow' if found.more else 'the last'})"
 
 
 def _reader(descriptor: int, path: str) -> Callable[[int, int], bytes]:

@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from farvault.model.stored_object import FileAttributes, ObjectType
+from farvault.seal.pack import ATTRIBUTES_MAX_BYTES
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _DECODE: Final = msgspec.msgpack.Decoder(FileAttributes).decode
@@ -36,9 +37,19 @@ _TYPES: Final = {
 }
 
 
+class TooLong(Exception):
+    """An object has longer attributes, or more extents, than can be stored. `message_id` says which."""
+
+    def __init__(self, message_id: str, reason: str) -> None:
+        self.message_id, self.reason = message_id, reason
+
+
 def encode_attributes(attributes: FileAttributes) -> bytes:
-    """The blob the server keeps."""
-    return _ENCODE(attributes)
+    """The blob the server keeps; `TooLong` where there are too many extended attributes."""
+    blob = _ENCODE(attributes)
+    if len(blob) > ATTRIBUTES_MAX_BYTES:
+        raise TooLong("ANS9811E", f"{len(blob):,} bytes, at most {ATTRIBUTES_MAX_BYTES:,} can")
+    return blob
 
 
 def decode_attributes(blob: bytes) -> FileAttributes:

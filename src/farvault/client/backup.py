@@ -16,6 +16,7 @@ from farvault.base.errors import FarvaultError, NotFound
 from farvault.base.messages import Message
 from farvault.client.attributes import (
     Owners,
+    TooLong,
     decode_attributes,
     encode_attributes,
     object_type,
@@ -300,12 +301,18 @@ class Backup:
                 self._lane(scope, bound).send(directory, name, st)
                 return
         change, attributes = self._change(scope, directory, name, st, row)
+        blob = b""
+        if change is Change.ATTRIBUTES:
+            try:
+                blob = encode_attributes(attributes)
+            except TooLong:
+                change = Change.DATA  # whoever reads it says what is wrong
         if change is Change.DATA:
             self._lane(scope, bound).send(directory, name, st)
             return
         if change is Change.ATTRIBUTES:
             self._shown[row.id] = "Updating", join_path(scope.root, directory, name)
-            self._lane(scope, bound).update(row.id, encode_attributes(attributes))
+            self._lane(scope, bound).update(row.id, blob)
         if old_class != bound.name:
             self._shown[row.id] = "Rebinding", join_path(scope.root, directory, name)
             self._lane(scope, bound).rebind(row.id)

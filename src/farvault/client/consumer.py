@@ -88,7 +88,8 @@ class Consumer:
             reader.close()
 
     def _new_reader(self) -> FileReader:
-        return FileReader(self._settings.changing_retries, self._settings.skip_acl)
+        s = self._settings
+        return FileReader(s.changing_retries, s.skip_acl, s.piece_extents)
 
     # --- units ---------------------------------------------------------------------------------------------------
 
@@ -108,7 +109,8 @@ class Consumer:
 
     def _perform(self, reading: Reading, groups: Iterable[Group]) -> UnitResult:
         if self._sender is None:
-            self._sender = Sender(self._settings.node, self._settings.compression_level)
+            s = self._settings
+            self._sender = Sender(s.node, s.compression_level, piece_extents=s.piece_extents)
         try:
             return self._sender.perform(self._connected(), reading, groups)
         except PeerUnreachable as lost:

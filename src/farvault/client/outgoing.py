@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from farvault.client.reading import STREAMED_BYTES
 from farvault.client.work import Entry, Unit, WorkFolder
 from farvault.protocol.messages import AttributesRow
 
 _TYPE_MASK, _FILE = 0o170000, 0o100000
+
+CHANGE_BYTES: Final = 16 << 20
+"""Changed attributes in one transaction: a quarter of what the server takes."""
 
 
 class Limits(NamedTuple):
@@ -42,7 +45,7 @@ class Lane:
         self._limits = outgoing.limits
         self._files: Unit | None = None
         self._changes: Unit | None = None
-        self._count = self._change_count = 0
+        self._count = self._change_count = self._change_bytes = 0
         self._directory: bytes | None = None
         self._entries: list[Entry] = []
 
@@ -79,7 +82,7 @@ class Lane:
 
     def update(self, object_id: int, attributes: bytes) -> None:
         self._change().updates.append(AttributesRow(object_id, attributes))
-        self._changed()
+        self._changed(len(attributes))
 
     def rebind(self, object_id: int) -> None:
         self._change().rebind.append(object_id)
@@ -90,10 +93,11 @@ class Lane:
             self._changes = self._outgoing.new_unit(self._to)
         return self._changes
 
-    def _changed(self) -> None:
+    def _changed(self, attribute_bytes: int = 0) -> None:
         self._change_count += 1
-        if self._change_count >= self._limits.objects:
-            unit, self._changes, self._change_count = self._changes, None, 0
+        self._change_bytes += attribute_bytes
+        if self._change_count >= self._limits.objects or self._change_bytes >= CHANGE_BYTES:
+            unit, self._changes, self._change_count, self._change_bytes = self._changes, None, 0, 0
             assert unit is not None
             self._outgoing.give(unit, True)
 
@@ -101,7 +105,7 @@ class Lane:
         """Hand out what is left, as no large job."""
         left = [unit for unit in (self._files, self._changes) if unit is not None]
         self._files = self._changes = None
-        self._count = self._change_count = 0
+        self._count = self._change_count = self._change_bytes = 0
         for unit in left:
             self._outgoing.give(unit, False)
 

@@ -16,13 +16,14 @@ import msgspec
 
 from farvault.base.disk import crash_point
 from farvault.base.units import MIB
-from farvault.client.attributes import Owners, encode_attributes, object_type, read_extended
+from farvault.client.attributes import Owners, TooLong, encode_attributes, object_type, read_extended
 from farvault.client.beneath import FOLDER_FLAGS, open_beneath
 from farvault.client.sparse import Range, data_ranges, holes_between, may_be_sparse
 from farvault.client.work import Entry, Failure, Retried, Unit
 from farvault.model.stored_object import FileAttributes, ObjectType
 from farvault.seal.chunk import EXTENT_MIN, cut
 from farvault.seal.digest import Buffer, digest
+from farvault.seal.pack import OBJECT_EXTENTS_MAX, PIECE_EXTENTS
 
 STREAMED_BYTES: Final = 16 * MIB
 """A longer file is read piece by piece, in a unit of its own; a shorter one is in memory as a whole before it is sent."""
@@ -56,7 +57,10 @@ class Extent(NamedTuple):
 
 
 class ReadObject(NamedTuple):
-    """One object ready to be packed. `extents`: (digest, length) in file order."""
+    """One object ready to be packed. `extents`: (digest, length) in file order.
+
+    `more`: a piece of a long file, the next piece follows; `before`: extents in earlier pieces.
+    """
 
     directory: bytes
     name: bytes
@@ -64,6 +68,8 @@ class ReadObject(NamedTuple):
     size_bytes: int
     attributes: bytes
     extents: list[tuple[bytes, int]]
+    before: int = 0
+    more: bool = False
 
 
 class Group(NamedTuple):
@@ -96,8 +102,11 @@ class Reading:
 class FileReader:
     """Reads units one after the other, in one thread. Holds the roots of file spaces open."""
 
-    def __init__(self, changing_retries: int = 4, skip_acl: bool = False) -> None:
+    def __init__(
+        self, changing_retries: int = 4, skip_acl: bool = False, piece_extents: int = PIECE_EXTENTS
+    ) -> None:
         self._retries = changing_retries
+        self._piece_extents = piece_extents
         self._skip_acl = skip_acl
         self._owners = Owners()
         self._roots: dict[bytes, int] = {}
@@ -139,6 +148,8 @@ class FileReader:
                         reading.failures.append(_failure(number, place, problem))
                     except Changed:
                         reading.failures.append(Failure(number, place, "ANS4037E"))
+                    except TooLong as wrong:
+                        reading.failures.append(Failure(number, place, wrong.message_id, wrong.reason))
                     if size >= GROUP_BYTES or len(objects) >= GROUP_OBJECTS:
                         yield Group(objects, extents)
                         objects, extents, size = [], [], 0
@@ -181,6 +192,7 @@ class FileReader:
             extended = {} if self._skip_acl else read_extended(opened)
         finally:
             os.close(opened)
+        attributes = encode_attributes(self._owners.attributes(st, extended=extended, holes=holes))
         refer: list[tuple[bytes, int]] = []
         size = 0
         for piece in pieces:
@@ -192,12 +204,7 @@ class FileReader:
             else:
                 _cut_into(memoryview(piece), extents, refer)
         reading.read_bytes += size
-        attributes = self._owners.attributes(st, extended=extended, holes=holes)
-        objects.append(
-            ReadObject(
-                work.directory, entry.name, ObjectType.FILE, st.st_size, encode_attributes(attributes), refer
-            )
-        )
+        objects.append(ReadObject(work.directory, entry.name, ObjectType.FILE, st.st_size, attributes, refer))
         return size
 
     def _open(self, name: bytes, flags: int, folder: int) -> int:
@@ -273,7 +280,7 @@ class FileReader:
     # --- long files --------------------------------------------------------------------------------------------
 
     def _stream(self, reading: Reading, folder: int, number: int, place: int) -> Iterator[Group]:
-        """One long file, window by window; its object is in the last group."""
+        """One long file, window by window, in pieces; its object is complete with the last window."""
         work = reading.unit.folders[number]
         entry = work.entries[place]
         serialization = reading.unit.serialization
@@ -291,21 +298,24 @@ class FileReader:
                 any_state = serialization == DYNAMIC or (
                     serialization == SHARED_DYNAMIC and attempt == attempts - 1
                 )
-                refer: list[tuple[bytes, int]] = []
+                whole_file = _LongFile(work.directory, entry.name, self._piece_extents)
                 before = os.fstat(opened)
                 ranges = (
                     data_ranges(opened, before.st_size)
                     if may_be_sparse(before)
                     else ([(0, before.st_size)] if before.st_size else [])
                 )
+                last: list[Extent] | None = None  # one behind, so that the object goes with its last extents
                 for extents in self._windows(opened, ranges):
                     if reading.abandoned:
                         return
-                    refer += [(each.digest, len(each.data)) for each in extents]
-                    yield Group([], extents, reused=True)
+                    if last is not None:
+                        yield Group(whole_file.piece(before.st_size), last, reused=True)
+                    whole_file.add(extents)
+                    last = extents
                 crash_point("client.file.after_read")
                 st = os.fstat(opened)
-                length = sum(size for _, size in refer)
+                length = whole_file.length
                 whole = length == sum(size for _, size in ranges)
                 same = whole and st.st_mtime_ns == before.st_mtime_ns and st.st_size == before.st_size
                 if same or (any_state and whole):
@@ -313,16 +323,15 @@ class FileReader:
                     holes = holes_between(ranges, before.st_size)
                     attributes = self._owners.attributes(st, extended=extended, holes=holes)
                     attributes = _with_size(attributes, before.st_size)
+                    done = whole_file.end(before.st_size, encode_attributes(attributes))
                     reading.read_bytes += length
-                    blob = encode_attributes(attributes)
-                    done = ReadObject(
-                        work.directory, entry.name, ObjectType.FILE, before.st_size, blob, refer
-                    )
-                    yield Group([done], [])
+                    yield Group([done], last or [], reused=last is not None)
                     return
             reading.failures.append(Failure(number, place, "ANS4037E"))
         except OSError as problem:
             reading.failures.append(_failure(number, place, problem))
+        except TooLong as wrong:
+            reading.failures.append(Failure(number, place, wrong.message_id, wrong.reason))
         finally:
             os.close(opened)
 
@@ -357,11 +366,46 @@ class FileReader:
         return filled, position
 
     def _next_buffer(self) -> memoryview:
-        """The buffer after the last one: what is carried over still lies in the one before, which nobody fills."""
+        """The buffer after the last one. Nobody fills the two before: what is carried over lies in one of them, and
+        the window that is not handed on yet in the other.
+        """
         if not self._ring:
-            self._ring = [memoryview(bytearray(WINDOW_BYTES)) for _ in range(AHEAD + 1)]
+            self._ring = [memoryview(bytearray(WINDOW_BYTES)) for _ in range(AHEAD + 2)]
         self._turn = (self._turn + 1) % len(self._ring)
         return self._ring[self._turn]
+
+
+class _LongFile:
+    """What is known of a long file while it is read: its extents since the last piece, and how many went before."""
+
+    def __init__(self, directory: bytes, name: bytes, piece_extents: int) -> None:
+        self._directory, self._name = directory, name
+        self._piece_extents = piece_extents
+        self._refer: list[tuple[bytes, int]] = []
+        self._before = 0
+        self.length = 0
+
+    def add(self, extents: list[Extent]) -> None:
+        """`TooLong` where no object may have so many."""
+        self._refer += [(each.digest, len(each.data)) for each in extents]
+        self.length += sum(len(each.data) for each in extents)
+        if self._before + len(self._refer) > OBJECT_EXTENTS_MAX:
+            raise TooLong("ANS9812E", f"{OBJECT_EXTENTS_MAX:,}")
+
+    def piece(self, size_bytes: int) -> list[ReadObject]:
+        """The extents so far as a piece, where they are enough for one; more follow."""
+        return [self._take(size_bytes, b"", more=True)] if len(self._refer) >= self._piece_extents else []
+
+    def end(self, size_bytes: int, attributes: bytes) -> ReadObject:
+        """The last piece, or the only one."""
+        return self._take(size_bytes, attributes, more=False)
+
+    def _take(self, size_bytes: int, attributes: bytes, *, more: bool) -> ReadObject:
+        refer, before = self._refer, self._before
+        self._refer, self._before = [], before + len(refer)
+        return ReadObject(
+            self._directory, self._name, ObjectType.FILE, size_bytes, attributes, refer, before, more
+        )
 
 
 def extended_of(folder: int, name: bytes, *, is_folder: bool) -> dict[str, bytes]:

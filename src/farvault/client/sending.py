@@ -8,7 +8,7 @@ object of it restores; where the answer does not come, the whole unit is read an
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
@@ -20,7 +20,7 @@ from farvault.protocol import messages as m
 from farvault.protocol.frames import ProtocolError
 from farvault.seal.compress import RAW, Compressor
 from farvault.seal.digest import Buffer
-from farvault.seal.pack import PackBuilder
+from farvault.seal.pack import PIECE_EXTENTS, PackBuilder
 
 COMPRESSED_AHEAD: Final = 3
 """Packs being compressed or waiting to be sent."""
@@ -36,8 +36,15 @@ Packed = tuple[int, int, Buffer]
 class Sender:
     """Performs units over one session. `node`: as the server knows it, in capitals."""
 
-    def __init__(self, node: str, compression_level: int | None, threads: int = 2) -> None:
+    def __init__(
+        self,
+        node: str,
+        compression_level: int | None,
+        threads: int = 2,
+        piece_extents: int = PIECE_EXTENTS,
+    ) -> None:
         self._node = node
+        self._piece_extents = piece_extents
         self._compressor = None if compression_level is None else Compressor(compression_level)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="compress")
         self._sent: set[bytes] = set()
@@ -128,7 +135,9 @@ class _Transaction:
     def add(self, group: Group) -> None:
         """Pack a group; what the server has or gets in this transaction anyway is only named."""
         there = self._ask(group.extents)
-        builder, mine = self._builder, self._mine
+        mine = self._mine
+        if len(mine) > REMEMBERED_MOST:  # forgetting is no fault: an extent may come twice
+            mine.clear()
         data = {
             digest: piece for digest, piece in group.extents if digest not in mine and digest not in there
         }
@@ -136,9 +145,8 @@ class _Transaction:
             for digest, _ in each.extents:
                 if (piece := data.pop(digest, None)) is not None:
                     self._put(digest, piece)
-            if not builder.fits(0):
-                self._close_pack()
-            self._place(each)
+            for part in self._pieces(each):
+                self._place(part)
         for digest, piece in data.items():  # of a long file whose object comes later
             self._put(digest, piece)
         if group.reused:
@@ -151,7 +159,21 @@ class _Transaction:
         self._mine.add(digest)
         self._result.new_bytes += len(piece)
 
+    def _pieces(self, each: ReadObject) -> Iterator[ReadObject]:
+        """The object as it is, or cut where its list of extents is too long for a pack."""
+        most, extents = self._sender._piece_extents, each.extents
+        start = 0
+        while len(extents) - start > most:
+            cut = extents[start : start + most]
+            yield each._replace(attributes=b"", extents=cut, before=each.before + start, more=True)
+            start += most
+        yield each._replace(extents=extents[start:], before=each.before + start) if start else each
+
     def _place(self, each: ReadObject) -> None:
+        description = "" if each.more else self._unit.description
+        name_bytes = len(each.directory) + len(each.name) + len(each.attributes) + 4 * len(description)
+        if not self._builder.fits_object(name_bytes, len(each.extents)):
+            self._close_pack()
         refer = self._builder.add_reference  # gives the inline index where the extent is in this pack
         extents = [refer(digest, length) for digest, length in each.extents]
         self._builder.add_object(
@@ -160,10 +182,12 @@ class _Transaction:
             each.type,
             each.size_bytes,
             each.attributes,
-            self._unit.description,
+            description,
             extents,
+            each.before,
+            each.more,
         )
-        self._result.stored += 1
+        self._result.stored += not each.more
 
     def _ask(self, extents: list[Extent]) -> set[bytes]:
         there = {each.digest for each in extents if each.digest in self._before}

@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from farvault.protocol.messages import AttributesRow
+from farvault.seal.pack import PIECE_EXTENTS
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -164,6 +165,7 @@ class ConsumerSettings(msgspec.Struct, tag=True, kw_only=True):
     restart_seconds: float = 3600.0
     restart_interval_seconds: float = 15.0
     skip_acl: bool = False
+    piece_extents: int = PIECE_EXTENTS
 
 
 Work = Unit | Batch

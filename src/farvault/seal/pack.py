@@ -2,7 +2,7 @@
 
 Layout (`docs/volume-format.md`): u32 LE directory length, directory (msgpack arrays), extent bytes one after the
 other. Object metadata travels inside, so a volume can be listed with the keys alone. Work per small file is a few
-list appends: a pack may hold thousands.
+list appends: a pack may hold thousands. An object whose list of extents is long goes through several packs in pieces.
 """
 
 from __future__ import annotations
@@ -25,8 +25,20 @@ PACK_EXTENT_BYTES: Final = 4 * 1024 * 1024
 PACK_DIRECTORY_BYTES: Final = 512 * 1024
 """A pack closes when its directory is about this long, so that it fits a record even where nothing compresses."""
 
+PIECE_EXTENTS: Final = 4096
+"""A longer list of extents goes on in another piece; about 4 GiB of a file, 200 KB of a directory."""
+
+OBJECT_EXTENTS_MAX: Final = 64 * 1024 * 1024
+"""One object in all its pieces: some 64 TiB, or 16 TiB of the shortest extents."""
+
+ATTRIBUTES_MAX_BYTES: Final = 1024 * 1024
+"""Of one object. A row with them fits every frame, a pack with them every record."""
+
 LENGTH_MAX: Final = EXTENT_MAX + 1024 * 1024
 """A file's extents are at most `EXTENT_MAX`; a source's whole record is one extent at its target, and a little longer."""
+
+OBJECT_BYTES: Final = 48
+"""What an object takes in a directory at most, without its names, attributes, description and extents."""
 
 _LENGTH: Final = struct.Struct("<I")
 _INT64: Final = 2**63 - 1
@@ -41,15 +53,21 @@ class PackObject(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """One object. `extents` in file order: i < number of inline extents, else `references[i - that number]`.
 
     `size_bytes` is the file's length; the extents add up to less where holes were not sent.
+
+    `more`: this is a piece, and the list goes on in the next object of the transaction, which has the same directory,
+    name, type and size. `before`: extents of the object in earlier pieces. Attributes and description are the last
+    piece's.
     """
 
     directory: bytes
     name: bytes
     type: SmallNumber
     size_bytes: Annotated[int, msgspec.Meta(ge=0, le=_INT64)]
-    attributes: bytes
+    attributes: Annotated[bytes, msgspec.Meta(max_length=ATTRIBUTES_MAX_BYTES)]
     description: str
     extents: tuple[Index, ...]
+    before: Annotated[int, msgspec.Meta(ge=0, le=OBJECT_EXTENTS_MAX)] = 0
+    more: bool = False
 
 
 class PackDirectory(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -79,6 +97,7 @@ class PackBuilder:
 
     def __init__(self, node: str, file_space: str, kind: int, management_class: str) -> None:
         self._labels = (node, file_space, kind, management_class)
+        self._label_bytes = 64 + 4 * (len(node) + len(file_space) + len(management_class))
         self.reset()
 
     def reset(self) -> None:
@@ -90,7 +109,8 @@ class PackBuilder:
         self._index: dict[bytes, int] = {}
         self._with_references: list[PackObject] = []
         self.extent_bytes = 0
-        self.directory_bytes = 256  # an estimate from above, kept with every add
+        # An estimate from above, kept with every add.
+        self.directory_bytes = self._label_bytes
 
     @property
     def is_empty(self) -> bool:
@@ -104,8 +124,21 @@ class PackBuilder:
     def fits(self, extent_bytes: int) -> bool:
         """May an extent of this length still go in? An empty pack takes any."""
         return self.is_empty or (
-            self.extent_bytes + extent_bytes <= PACK_EXTENT_BYTES
-            and self.directory_bytes < PACK_DIRECTORY_BYTES
+            self.extent_bytes + extent_bytes <= PACK_EXTENT_BYTES and self._has_room(extent_bytes, 48)
+        )
+
+    def fits_object(self, name_bytes: int, extents: int) -> bool:
+        """May an object still go in, none of whose extents is named yet? `name_bytes`: all of it that is not a number.
+
+        An empty pack takes any.
+        """
+        return self.is_empty or self._has_room(0, OBJECT_BYTES + name_bytes + (5 + 48) * extents)
+
+    def _has_room(self, extent_bytes: int, directory_bytes: int) -> bool:
+        """One object with long attributes may take more than a directory's share where its extents leave it."""
+        directory = self.directory_bytes + directory_bytes
+        return directory <= PACK_DIRECTORY_BYTES or (
+            not self._objects and self.extent_bytes + extent_bytes + directory <= PACK_EXTENT_BYTES
         )
 
     def add_extent(self, digest: bytes, data: Buffer) -> int:
@@ -140,14 +173,23 @@ class PackBuilder:
         attributes: bytes,
         description: str = "",
         extents: Sequence[int] = (),
+        before: int = 0,
+        more: bool = False,
     ) -> None:
-        """Put an object in, its extents by the indexes the other two gave, in file order."""
-        new = PackObject(directory, name, type, size_bytes, attributes, description, tuple(extents))
+        """Put an object or a piece of one in, its extents by the indexes the other two gave, in file order."""
+        new = PackObject(
+            directory, name, type, size_bytes, attributes, description, tuple(extents), before, more
+        )
         self._objects.append(new)
         if extents and min(extents) < 0:
             self._with_references.append(new)
         self.directory_bytes += (
-            40 + len(directory) + len(name) + len(attributes) + 4 * len(description) + 5 * len(extents)
+            OBJECT_BYTES
+            + len(directory)
+            + len(name)
+            + len(attributes)
+            + 4 * len(description)
+            + 5 * len(extents)
         )
 
     def build(self) -> bytes:
@@ -216,6 +258,8 @@ def parse(plain: Buffer) -> OpenPack:
     for each in directory.objects:
         if each.extents and max(each.extents) >= known:
             raise RecordDamaged("ANR9803E", reason="an object names an extent that the pack does not")
+        if each.more and not each.extents:
+            raise RecordDamaged("ANR9803E", reason="a piece of an object is empty")
     return OpenPack(directory, view, offsets)
 
 

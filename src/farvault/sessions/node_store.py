@@ -38,6 +38,7 @@ from farvault.protocol.messages import (
     UpdateObjects,
 )
 from farvault.protocol.refusal import to_refused
+from farvault.seal.pack import ATTRIBUTES_MAX_BYTES
 from farvault.sessions.node_policy import copy_group
 from farvault.sessions.node_session import IDLE_SECONDS, TRANSACTION_SECONDS, Handlers, NodeSession
 from farvault.storage.intake import Intake
@@ -57,7 +58,7 @@ def begin_transaction(session: NodeSession, incoming: Incoming) -> None:
     try:
         connection.send(Done(), request=incoming.request)
         while not transaction.is_over:
-            transaction.take(connection.receive())
+            transaction.take(connection.receive(transaction.buffer()))
     finally:
         transaction.give_up()
         connection.idle_seconds = IDLE_SECONDS
@@ -89,8 +90,15 @@ class _Transaction:
         self._session = session
         self._intake = intake
         self._failure: FarvaultError | None = None
+        self._buffer: memoryview | None = None
         self._changes = self._attribute_bytes = 0
         self.is_over = False
+
+    def buffer(self) -> memoryview:
+        """Where the next frame's tail goes: a pack is handed over in it, not copied."""
+        if self._buffer is None:
+            self._buffer = self._session.storage.buffers.take()
+        return self._buffer
 
     def take(self, incoming: Incoming) -> None:
         """One frame. Only a broken session raises; refusals wait for the frame that is answered."""
@@ -108,6 +116,9 @@ class _Transaction:
     def give_up(self) -> None:
         """Harmless after a commit."""
         self._intake.abort()
+        if self._buffer is not None:
+            self._session.storage.buffers.give(self._buffer)
+            self._buffer = None
 
     def _fail(self, failure: FarvaultError, incoming: Incoming) -> None:
         if isinstance(incoming.body, Known):
@@ -131,7 +142,8 @@ class _Transaction:
         asked = incoming.body
         assert isinstance(asked, StorePack)
         if self._failure is None:
-            self._intake.store_pack(asked.codec, asked.plain_bytes, incoming.tail)
+            buffer, self._buffer = self.buffer(), None
+            self._intake.store_pack(asked.codec, asked.plain_bytes, incoming.tail.nbytes, buffer)
 
     def _expire(self, incoming: Incoming) -> None:
         asked = incoming.body
@@ -142,6 +154,8 @@ class _Transaction:
     def _update(self, incoming: Incoming) -> None:
         asked = incoming.body
         assert isinstance(asked, UpdateObjects)
+        if any(len(row.attributes) > ATTRIBUTES_MAX_BYTES for row in asked.rows):
+            raise BadInput("ANR0537W", node=self._session.node_name, reason="attributes are too long")
         self._count(len(asked.rows), sum(len(row.attributes) for row in asked.rows))
         self._intake.update((row.id, row.attributes) for row in asked.rows)
 

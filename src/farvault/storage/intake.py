@@ -8,6 +8,7 @@ its own: naming a digest proves nothing.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -21,11 +22,13 @@ from farvault.catalog.objects import NewObject
 from farvault.catalog.transaction import Transaction
 from farvault.model.file_space import FileSpace
 from farvault.model.node import Node
-from farvault.model.stored_object import ObjectKind, ObjectType
+from farvault.model.stored_object import ObjectKind
 from farvault.protocol.messages import TransactionAnswer
 from farvault.seal.compress import decompress
-from farvault.seal.pack import PACK_EXTENT_BYTES, OpenPack, PackObject, parse
+from farvault.seal.digest import DIGEST_BYTES
+from farvault.seal.pack import PACK_EXTENT_BYTES, OpenPack, parse
 from farvault.seal.record import STORED_MAX_BYTES, Header, RecordKind, seal
+from farvault.storage.arriving import Arriving, Unacceptable
 from farvault.storage.storage import Storage
 from farvault.storage.writing import PoolWriter
 
@@ -33,9 +36,6 @@ PACKS_WAITING = 3
 """Received packs that wait for the second thread. Each holds one buffer."""
 PACKED_MOST_BYTES = STORED_MAX_BYTES - 64 * KIB
 """A record must leave room for what a target, and a target of that target, put around it in a record of their own."""
-_TYPES = frozenset(
-    (ObjectType.FILE, ObjectType.DIRECTORY, ObjectType.SYMLINK, ObjectType.FIFO, ObjectType.DEVICE)
-)
 
 
 class _Received(NamedTuple):
@@ -46,15 +46,18 @@ class _Received(NamedTuple):
 
 
 class _Sealed(NamedTuple):
+    """A record on its way; its extents' digests joined, and their lengths."""
+
     header: Header
-    extents: list[tuple[bytes, int]]
+    digests: bytes
+    lengths: array[int]
 
-
-class _Arrived(NamedTuple):
-    """An object as it came; its extents by digest until the commit knows their numbers."""
-
-    source: PackObject
-    digests: tuple[bytes, ...]
+    def extents(self) -> list[tuple[bytes, int]]:
+        starts = range(0, len(self.digests), DIGEST_BYTES)
+        return [
+            (self.digests[at : at + DIGEST_BYTES], length)
+            for at, length in zip(starts, self.lengths, strict=True)
+        ]
 
 
 class Intake:
@@ -90,7 +93,7 @@ class Intake:
         self._own: set[bytes] = set()
         self._found: set[bytes] = set()
         self._named: set[bytes] = set()
-        self._arrived: list[_Arrived] = []
+        self._arriving = Arriving()
         self._expired: list[int] = []
         self._updated: list[tuple[int, bytes]] = []
         self._rebound: list[tuple[str, Sequence[int]]] = []
@@ -103,15 +106,15 @@ class Intake:
         with self._storage.catalog.read() as r:
             return extents.known(r, self._node.id, self._domain.id, asked)
 
-    def store_pack(self, codec: int, plain_bytes: int, packed: memoryview) -> None:
-        """Take a pack; the bytes are copied, the caller's buffer is free again. Never raises: `commit` tells."""
+    def store_pack(self, codec: int, plain_bytes: int, packed_bytes: int, buffer: memoryview) -> None:
+        """Take a pack that lies at the start of `buffer` (one of the storage's), which is ours from now on.
+
+        Waits while too many are unwritten. Never raises: `commit` tells.
+        """
         if self._conveyor.failed:
-            return
-        buffer = self._storage.buffers.take()
-        if packed.nbytes > buffer.nbytes:
-            buffer = memoryview(bytearray(packed.nbytes))  # too long for a record: refused when it is sealed
-        buffer[: packed.nbytes] = packed
-        self._conveyor.offer(_Received(codec, plain_bytes, buffer, packed.nbytes))
+            self._storage.buffers.give(buffer)
+        else:
+            self._conveyor.offer(_Received(codec, plain_bytes, buffer, packed_bytes))
 
     def expire(self, ids: Iterable[int]) -> None:
         """These active backup versions are gone at the client."""
@@ -131,6 +134,7 @@ class Intake:
         """Durable and visible when it returns. Any error: nothing of it is kept."""
         try:
             self._conveyor.finish()
+            self._arriving_finished()
             if self._writer is not None:
                 self._writer.sync()
             crash_point("transaction.commit.before_catalog")
@@ -163,6 +167,8 @@ class Intake:
             self._keep(pack, received, packed)
         except RecordDamaged as damaged:
             raise self._refusal(damaged.message.text) from damaged
+        except Unacceptable as wrong:
+            raise self._refusal(str(wrong)) from wrong
         finally:
             del packed
             self._storage.buffers.give(received.buffer)
@@ -188,15 +194,14 @@ class Intake:
         self._found.update(found)
         if any(digest not in found and digest not in self._own for digest in inline):
             header = self._write(received, packed)
-            self._sealed.append(_Sealed(header, directory.extents))
+            lengths = array("I", [length for _, length in directory.extents])
+            self._sealed.append(_Sealed(header, b"".join(inline), lengths))
             self._own.update(inline)
-        self._named.update(digest for digest, _ in directory.references)
-        if 0 < self._most_objects < len(self._arrived) + len(directory.objects):
+        own = self._own
+        self._named.update(digest for digest, _ in directory.references if digest not in own)
+        self._arriving.add(pack)
+        if 0 < self._most_objects < len(self._arriving):
             raise BadInput("ANR0445W", node=self._node.name, most=self._most_objects)
-        digests = inline + [digest for digest, _ in directory.references]
-        for each in directory.objects:
-            self._check_name(each)
-            self._arrived.append(_Arrived(each, tuple(digests[index] for index in each.extents)))
 
     def _write(self, received: _Received, packed: memoryview) -> Header:
         if self._writer is None:
@@ -214,12 +219,11 @@ class Intake:
         self._writer.append(self._record[: header.stored_bytes], header.digest)
         return header
 
-    def _check_name(self, each: PackObject) -> None:
-        """Names as a file system has them: a client that restores them later must not be led astray."""
-        name = each.name
-        bad = b"/" in name or b"\0" in name or name in (b".", b"..") or b"/" in each.directory
-        if bad or not (name or not each.directory) or each.type not in _TYPES:
-            raise self._refusal(f"an object's name or type is not valid: {name[:80]!r}")
+    def _arriving_finished(self) -> None:
+        try:
+            self._arriving.finish()
+        except Unacceptable as wrong:
+            raise self._refusal(str(wrong)) from wrong
 
     # --- the catalog transaction ---------------------------------------------------------------------------------------
 
@@ -232,7 +236,7 @@ class Intake:
         # The older copy is the one to use: what came a second time inside a new pack is dead from birth.
         numbers.update({digest: number for digest, (number, _) in found.items()})
         self._resolve_named(tx, numbers)
-        new = self._objects(numbers)
+        new = list(self._arriving.objects(numbers))
         self._check_twice(new)
         stored = self._store_objects(tx, new, now)
         used = {number for each in new for number in each.extents}
@@ -254,7 +258,8 @@ class Intake:
         numbers: dict[bytes, int] = {}
         new_ids: set[int] = set()
         aggregate_ids: list[int] = []
-        for header, inside in self._sealed:
+        for sealed in self._sealed:
+            header, inside = sealed.header, sealed.extents()
             new = NewAggregate(
                 record_id=header.record_id,
                 digest=header.digest,
@@ -285,20 +290,6 @@ class Intake:
         numbers.update(
             {digest: number for digest, (number, _) in extents.lookup(tx, self._domain.id, named).items()}
         )
-
-    def _objects(self, numbers: dict[bytes, int]) -> list[NewObject]:
-        return [
-            NewObject(
-                source.directory,
-                source.name,
-                source.type,
-                source.size_bytes,
-                source.attributes,
-                source.description,
-                [numbers[digest] for digest in digests],
-            )
-            for source, digests in self._arrived
-        ]
 
     def _check_twice(self, new: list[NewObject]) -> None:
         if self._kind != ObjectKind.ARCHIVE and len({(each.directory, each.name) for each in new}) != len(

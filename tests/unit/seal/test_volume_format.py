@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from blake3 import blake3
 
 from farvault.seal import label, record
 from farvault.seal.compress import PLAIN_MAX_BYTES, decompress
 from farvault.seal.keyring import Keyring
-from farvault.seal.pack import PackDirectory, PackObject, parse
+from farvault.seal.pack import ATTRIBUTES_MAX_BYTES, OBJECT_EXTENTS_MAX, PackDirectory, PackObject, parse
 from farvault.seal.record import RecordKind
 from farvault.seal.walk import EMPTY, Step, list_objects, walk
 
@@ -64,6 +65,8 @@ def test_every_object_is_listed() -> None:
         ("NODE1", "/home", 1, "STANDARD"),
         ("NODE1", "/home", 2, "KEEP7YEARS"),
         ("TOKYO-NODE", "ADSM.SERVER", 2, "STANDARD"),
+        ("NODE1", "/home", 1, "STANDARD"),
+        ("NODE1", "/home", 1, "STANDARD"),
     ]
     assert [[(o.directory, o.name, o.type, o.description, o.extents) for o in d.objects] for d in listed] == [
         [
@@ -74,7 +77,12 @@ def test_every_object_is_listed() -> None:
         ],
         [(b"user", b"film", 1, "my film \N{SNOWMAN}", (1, 0)), (b"user", b"link", 3, "", ())],
         [(b"ADSM.DELHI.BFS.1", b"0000000000000000", 9, "", (0,))],
+        [(b"user", b"long", 1, "", (0, 1))],
+        [(b"user", b"long", 1, "", (1, 0))],
     ]
+    pieces = [(o.before, o.more, o.attributes) for d in listed for o in d.objects if o.name == b"long"]
+    assert pieces == [(0, True, b""), (2, False, b"attributes of all of it")]
+    assert not any(o.before or o.more for d in listed for o in d.objects if o.name != b"long")
 
 
 def test_a_record_inside_a_vault_is_the_record_its_owner_sealed() -> None:
@@ -184,6 +192,8 @@ def test_the_limits_are_those_of_the_code() -> None:
     values = {row[2]: row[3] for row in table_below("### Head", "offset")}
     assert f"at most {PLAIN_MAX_BYTES >> 20} MiB" in values["plain bytes"]
     assert f"at most {record.STORED_MAX_BYTES >> 20} MiB" in values["stored bytes"]
+    assert f"the client's own, at most {ATTRIBUTES_MAX_BYTES >> 20} MiB" in PAGE
+    assert f"{OBJECT_EXTENTS_MAX:,} extents" in PAGE
 
 
 def test_the_label_and_pack_tables_are_the_structs_of_the_code() -> None:
@@ -209,4 +219,6 @@ def test_the_reader_on_the_page_reads_the_committed_volume() -> None:
     assert files["/home", b"user\0docs", b"text \xff not UTF-8"] == text
     assert files["/home", b"user", b"film"].startswith(b"hello\n")
     assert len(files["/home", b"user", b"film"]) == 60_006
-    assert len(files) == 7
+    one, two, three = (blake3(b"long %d" % number).digest(5_000) for number in range(3))
+    assert files["/home", b"user", b"long"] == one + two + one + three
+    assert len(files) == 8

@@ -254,7 +254,15 @@ def packs(
 
 def send_pack(intake: Intake, plain: bytes, level: int = 1) -> None:
     codec, packed = Compressor(level).compress(plain)
-    intake.store_pack(codec, len(plain), memoryview(packed))
+    store_packed(intake, codec, len(plain), packed)
+
+
+def store_packed(
+    intake: Intake, codec: int, plain_bytes: int, packed: bytes | bytearray | memoryview
+) -> None:
+    buffer = intake._storage.buffers.take()
+    buffer[: len(packed)] = packed
+    intake.store_pack(codec, plain_bytes, len(packed), buffer)
 
 
 def some_bytes(seed: int, size: int) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.storage.depot import Depot, MakeDepot, packs, send_pack, some_bytes, some_files
+from tests.unit.storage.depot import Depot, MakeDepot, packs, send_pack, some_bytes, some_files, store_packed
 
 from farvault.base.disk import observe_crash_points
 from farvault.base.errors import BadInput, FarvaultError, MediaFailed, MediaFull, NotAvailable, NotFound
@@ -199,7 +199,7 @@ def test_wrong_bytes_are_refused_and_nothing_is_kept(depot: Depot) -> None:
     with pytest.raises(BadInput, match="does not match its digest"):
         intake.commit()
     intake = depot.begin()
-    intake.store_pack(1, 100, memoryview(b"no zstd frame"))
+    store_packed(intake, 1, 100, b"no zstd frame")
     for each in packs(some_files(3)):  # dropped, quietly: the end tells
         send_pack(intake, each)
     with pytest.raises(BadInput, match="ANR0537W"):

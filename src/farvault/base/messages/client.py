@@ -139,6 +139,16 @@ ROWS: dict[str, Row] = {
     "ANS4047E": Row(
         "'{path}' cannot be read: {reason}.", "The disk or its file system is damaged.", "Check the disk."
     ),
+    "ANS9811E": Row(
+        "'{path}' was not stored: its extended attributes are too long: {reason} be kept with an object.",
+        "The other objects go on.",
+        "Remove attributes that are not needed (`getfattr -d -m - FILE` lists them), or exclude it.",
+    ),
+    "ANS9812E": Row(
+        "'{path}' was not stored: it has more than {reason} pieces of data.",
+        "The file is longer than any object may be. The other objects go on.",
+        "Split the file, or exclude it.",
+    ),
     "ANS9804E": Row(
         "A worker process ended unexpectedly with {objects} object(s) in its hands.",
         "It was killed, or memory ran out.",
