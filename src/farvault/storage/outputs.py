@@ -217,7 +217,11 @@ class RandomOutput:
             raise MediaFull("ANR8341I", volume=self.volume.name)
         self._reserved.append((offset, record.nbytes))
         self._dirty = True
-        self._writer.write_at(offset, record)
+        try:
+            self._writer.write_at(offset, record)
+        except MediaFull:  # the output goes on without it; after other errors `abandon` gives everything back
+            self.release_span(offset, record.nbytes)
+            raise
         return offset
 
     def put_known(self, digests: list[bytes], lengths: list[int]) -> list[int | None]:  # noqa: ARG002

@@ -258,3 +258,13 @@ def test_a_record_with_no_room_for_a_targets_own_header_is_refused(depot: Depot)
     send_pack(intake, builder.build())
     with pytest.raises(BadInput, match="ANR0537W"):
         intake.commit()
+
+
+def test_a_span_the_device_had_no_room_for_is_free_again(depot: Depot) -> None:
+    depot.storage.life.define(depot.pool("BACKUPPOOL"), "one.dsk", capacity_bytes=32 * MIB)
+    free = depot.storage.spaces.of(depot.volumes("BACKUPPOOL")[0])
+    before = free.free_bytes
+    depot.faults.fail("write_at", MediaFull("ANR8308W", volume="v", reason="No space left on device"), nth=2)
+    depot.send(FILES, pool="BACKUPPOOL")
+    assert depot.restore() == FILES
+    assert free.free_bytes == before - sum(row.stored_bytes for row in depot.placed("BACKUPPOOL"))
