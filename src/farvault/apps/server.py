@@ -215,6 +215,7 @@ class Server:
         """Processes are asked to end, and who said HALT is still being answered: a moment before sessions are cut."""
         for process in self.processes.list():
             process.cancel_event.set()
+        self.devices.close()  # a target that is away is not waited for any longer
         moment = threading.Event()
         for _ in range(int(_ANSWERS_OUT_SECONDS / 0.02)):
             if all(entry.state == "IdleW" for entry in self.session_table.list() if entry.type == "Admin"):

@@ -6,6 +6,7 @@ fills a slot, and gets it back when the consumer has moved on. Neither outlives 
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable
@@ -45,7 +46,8 @@ def run_ahead(source: Iterable[Item], depth: int, name: str = "read-ahead") -> G
             if isinstance(iterator, Generator):
                 iterator.close()
 
-    thread = threading.Thread(target=produce, name=name, daemon=True)
+    context = contextvars.copy_context()  # what asks the reader to stop asks its helper too
+    thread = threading.Thread(target=context.run, args=(produce,), name=name, daemon=True)
     thread.start()
     try:
         while True:

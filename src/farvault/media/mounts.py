@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from farvault.base.cancel import cancel_event
 from farvault.base.clock import Clock
 from farvault.base.errors import FarvaultError, NotAvailable, PeerUnreachable
 from farvault.base.log import Log
@@ -36,6 +37,7 @@ class Patience:
 
     def __init__(self, rule: RetryRule, clock: Clock, closing: threading.Event) -> None:
         self._rule, self._clock, self._closing = rule, clock, closing
+        self._stop = cancel_event() or closing
         self._since: float | None = None
         self._failures = 0
 
@@ -43,10 +45,12 @@ class Patience:
         self._since = None
         self._failures = 0
 
-    def failed(self, error: PeerUnreachable, was_connected: bool) -> float:
-        """Wait until it is time to try again; raises `error` when there is no time left. Returns the wait.
+    def failed(
+        self, error: PeerUnreachable, was_connected: bool, say: Callable[[PeerUnreachable, float], None]
+    ) -> None:
+        """`say` how long, and wait until it is time to try again; raises `error` when there is no time left.
 
-        A link that worked until now is tried again at once, the first time.
+        Also where the work is cancelled meanwhile. A link that worked until now is tried again at once, the first time.
         """
         now = self._clock.monotonic_seconds()
         self._since = now if self._since is None else self._since
@@ -54,9 +58,9 @@ class Patience:
         wait = 0.0 if was_connected and self._failures == 1 else self._rule.interval_seconds
         if not self._rule.period_seconds or now + wait > self._since + self._rule.period_seconds:
             raise error
-        if self._clock.wait(self._closing, wait) or self._closing.is_set():
+        say(error, wait)
+        if self._clock.wait(self._stop, wait) or self._closing.is_set():
             raise error
-        return wait
 
 
 class Mounts:
@@ -91,11 +95,13 @@ class Mounts:
         """
         me = threading.get_ident()
         deadline = self.clock.monotonic_seconds() + wait_seconds
+        stop = cancel_event() or self.closing
         with self._freed:
             while len(self._holders) >= self.limit:
                 if all(holder == me for holder in self._holders):
                     raise NotAvailable("ANR4805E", server=self.target.name, limit=self.limit)
-                if self.closing.is_set() or self.clock.monotonic_seconds() >= deadline:
+                waited_enough = self.clock.monotonic_seconds() >= deadline
+                if waited_enough or stop.is_set() or self.closing.is_set():
                     raise NotAvailable("ANR4806E", server=self.target.name, limit=self.limit)
                 self._freed.wait(0.2)  # the clock may be one that a test moves
             self._holders.append(me)
@@ -202,7 +208,7 @@ class Mount:
                 self.drop()
                 error = unreachable(self._mounts.target.name, cut)
                 try:
-                    self._mounts.say_trouble(error, self._patience.failed(error, was_connected))
+                    self._patience.failed(error, was_connected, self._mounts.say_trouble)
                 except PeerUnreachable:
                     self._mounts.note_down()
                     raise

@@ -13,8 +13,10 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from enum import StrEnum
 
+from farvault.base.cancel import cancelled_by
 from farvault.base.clock import Clock
 from farvault.base.errors import Cancelled, FarvaultError, NotFound
 from farvault.base.log import Log
@@ -116,7 +118,8 @@ class Process:
             time=show_time(self.started_time),
         )
         try:
-            work(self)
+            with cancelled_by(self.cancel_event):
+                work(self)
             state = State.FAILURE if self.failed_objects else State.SUCCESS
         except Cancelled as cancelled:
             self.error, state = cancelled.message, State.CANCELLED
@@ -239,7 +242,7 @@ def run_side_by_side(jobs: Sequence[Callable[[], None]], cancel_event: threading
             errors.append(error)
             cancel_event.set()
 
-    threads = [threading.Thread(target=run, args=(job,), daemon=True) for job in jobs[1:]]
+    threads = [threading.Thread(target=copy_context().run, args=(run, job), daemon=True) for job in jobs[1:]]
     for thread in threads:
         thread.start()
     run(jobs[0])

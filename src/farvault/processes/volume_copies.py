@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from farvault.base.errors import PeerUnreachable
 from farvault.base.units import show_size
 from farvault.catalog import nouns
 from farvault.catalog.placements import PlacementRow
@@ -93,16 +94,20 @@ def copy_volumes(
             yield from _rows_of_volume(storage, page, volume_id, process)
 
     def work() -> None:
-        copied = copy_aggregates(
-            storage,
-            rows(),
-            pool,
-            allowed=allowed,
-            progress=process.advance,
-            raise_if_cancelled=process.raise_if_cancelled,
-            on_store=on_store,
-            exclude=excluded,
-        )
+        try:
+            copied = copy_aggregates(
+                storage,
+                rows(),
+                pool,
+                allowed=allowed,
+                progress=process.advance,
+                raise_if_cancelled=process.raise_if_cancelled,
+                on_store=on_store,
+                exclude=excluded,
+            )
+        except PeerUnreachable:
+            process.raise_if_cancelled()  # it was not tried again because of that
+            raise
         with lock:
             total.records += copied.records
             total.stored_bytes += copied.stored_bytes
