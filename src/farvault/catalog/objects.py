@@ -108,11 +108,11 @@ def store_objects(
     object_rows.insert_rows(tx, rows, pairs)
     tx.run_many(
         "INSERT INTO object_extents VALUES (?, ?, ?)",
-        [
+        (  # no list: one object may have millions
             (object_id, each[at], each[at + 1])
             for object_id, each in zip(ids, pairs, strict=True)
             for at in range(0, len(each), 2)
-        ],
+        ),
     )
     return ids
 

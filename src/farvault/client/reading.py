@@ -21,9 +21,10 @@ from farvault.client.beneath import FOLDER_FLAGS, open_beneath
 from farvault.client.sparse import Range, data_ranges, holes_between, may_be_sparse
 from farvault.client.work import Entry, Failure, Retried, Unit
 from farvault.model.stored_object import FileAttributes, ObjectType
+from farvault.protocol.verbs import TRANSACTION_EXTENTS_MAX
 from farvault.seal.chunk import EXTENT_MIN, cut
 from farvault.seal.digest import Buffer, digest
-from farvault.seal.pack import OBJECT_EXTENTS_MAX, PIECE_EXTENTS
+from farvault.seal.pack import PIECE_EXTENTS
 
 STREAMED_BYTES: Final = 16 * MIB
 """A longer file is read piece by piece, in a unit of its own; a shorter one is in memory as a whole before it is sent."""
@@ -389,8 +390,8 @@ class _LongFile:
         """`TooLong` where no object may have so many."""
         self._refer += [(each.digest, len(each.data)) for each in extents]
         self.length += sum(len(each.data) for each in extents)
-        if self._before + len(self._refer) > OBJECT_EXTENTS_MAX:
-            raise TooLong("ANS9812E", f"{OBJECT_EXTENTS_MAX:,}")
+        if self._before + len(self._refer) > TRANSACTION_EXTENTS_MAX:
+            raise TooLong("ANS9812E", f"{TRANSACTION_EXTENTS_MAX:,}")
 
     def piece(self, size_bytes: int) -> list[ReadObject]:
         """The extents so far as a piece, where they are enough for one; more follow."""

@@ -17,6 +17,8 @@ FRAME_MAX_BYTES = 8 * MIB
 FRAME_MAX_BYTES_BEFORE_LOGIN = 64 * KIB
 RECORD_MAX_BYTES = 5 * MIB
 """No sealed record is longer: 4 MiB of extents, their directory, header and padding."""
+TRANSACTION_EXTENTS_MAX = 16 * 1024 * 1024
+"""Of all objects of a transaction: some 16 TiB of data. At its commit the server needs about 500 bytes for each."""
 
 
 class End(Enum):

@@ -11,8 +11,9 @@ from typing import Final, NamedTuple
 
 from farvault.catalog.objects import NewObject
 from farvault.model.stored_object import ObjectType
+from farvault.protocol.verbs import TRANSACTION_EXTENTS_MAX
 from farvault.seal.digest import DIGEST_BYTES
-from farvault.seal.pack import OBJECT_EXTENTS_MAX, OpenPack, PackObject
+from farvault.seal.pack import OpenPack, PackObject
 
 ATTRIBUTES_MOST_BYTES: Final = 1 << 30
 """Of all objects of a transaction."""
@@ -35,7 +36,7 @@ class _Whole(NamedTuple):
 class Arriving:
     """Takes packs in the order in which they were sent. `most_extents`: of all objects together."""
 
-    def __init__(self, most_extents: int = OBJECT_EXTENTS_MAX) -> None:
+    def __init__(self, most_extents: int = TRANSACTION_EXTENTS_MAX) -> None:
         self._whole: list[_Whole] = []
         self._begun: PackObject | None = None
         self._joined = bytearray()

@@ -239,8 +239,8 @@ class Intake:
         new = list(self._arriving.objects(numbers))
         self._check_twice(new)
         stored = self._store_objects(tx, new, now)
-        used = {number for each in new for number in each.extents}
-        self._storage.freed(tx, freeing.free_extents(tx, new_ids - used))
+        unused = new_ids.difference(*(each.extents for each in new))
+        self._storage.freed(tx, freeing.free_extents(tx, unused))
         expired = objects.expire(tx, self._node.id, self._expired, now)
         updated = objects.update_attributes(tx, self._node.id, self._updated)
         for management_class, ids in self._rebound:
@@ -249,7 +249,7 @@ class Intake:
             objects=stored,
             expired=expired,
             updated=updated,
-            new_extents=len(new_ids & used),
+            new_extents=len(new_ids) - len(unused),
             stored_bytes=sum(one.header.stored_bytes for one in self._sealed),
         )
 

@@ -222,7 +222,7 @@ def test_a_long_file_with_too_many_attributes_is_refused_alone(
 
 def test_a_file_of_too_many_extents_is_refused_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dict(files_with(tmp_path, ["long"], 20 * MIB))
-    monkeypatch.setattr("farvault.client.reading.OBJECT_EXTENTS_MAX", 5)
+    monkeypatch.setattr("farvault.client.reading.TRANSACTION_EXTENTS_MAX", 5)
     server = Server()
     result = read_and_sent(server, tmp_path, 3, FileReader(piece_extents=3))
     assert [each.message_id for each in result.failures] == ["ANS9812E"]
