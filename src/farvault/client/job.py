@@ -13,11 +13,15 @@ from farvault.client.options import Options
 from farvault.client.report import Report
 from farvault.client.session import Address, NodeSession, Sessions, open_session
 from farvault.client.work import ConsumerSettings
+from farvault.seal.pack import PIECE_EXTENTS
 from farvault.transport.known_servers import KnownServers
 
 
 class Job:
     """One command at work: its options, report, and the sessions it opens late."""
+
+    piece_extents = PIECE_EXTENTS
+    """A longer list of extents is sent in pieces."""
 
     def __init__(self, options: Options, report: Report, stdin: TextIO) -> None:
         self.options = options
@@ -93,6 +97,7 @@ class Job:
             restart_seconds=o.restart_minutes * 60.0,
             restart_interval_seconds=float(o.restart_interval_seconds),
             skip_acl=o.skip_acl,
+            piece_extents=self.piece_extents,
         )
 
     def processes(self) -> int:
