@@ -166,6 +166,24 @@ def told(label: str, count: int = 1) -> Iterator[threading.Event]:
         observe_crash_points(None)
 
 
+@contextmanager
+def durable_at(tokyo: GridServer, records: int) -> Iterator[threading.Event]:
+    """An event that is set when TOKYO's catalog holds this many records of open segments, in however many batches."""
+    event = threading.Event()
+
+    def observe(arrived: str) -> None:
+        if arrived == "vault.records.after_commit":
+            with tokyo.server.catalog.read() as r:
+                if sum(segment.records for segment in rows.unclosed(r)) >= records:
+                    event.set()
+
+    observe_crash_points(observe)
+    try:
+        yield event
+    finally:
+        observe_crash_points(None)
+
+
 def known(ends: Ends, digests: list[bytes]) -> bytes:
     session = ends.source.target().open_session()
     try:
@@ -262,7 +280,7 @@ def test_after_a_cut_what_was_durable_is_not_sent_again(tokyo: GridServer) -> No
     size = 64 * KIB
     with delhi(tokyo) as ends:
         writer = ends.writer()
-        with told("vault.records.after_commit") as durable:
+        with durable_at(tokyo, FLUSH_RECORDS) as durable:
             first = put(writer, *range(FLUSH_RECORDS), size=size)
             assert durable.wait(20)
         sent = ends.link.bytes_sent
