@@ -62,6 +62,15 @@ class TestBatch:
         assert "ANR2034E" in out and "ANS8001I Return code 11." in out
         assert out.splitlines()[-1] == "ANS8002I Highest return code was 11."
 
+    def test_the_echo_of_a_command_hides_its_passwords(self, run: Run) -> None:
+        _, out, err = run("register node ann hush-hush-1 contact=x")
+        assert "ANS8000I Server command: 'register node ann ?***? contact=x'" in out
+        assert "hush" not in out + err
+        _, out, err = run(
+            typed="define server t password=hush-hush-2 hla=h lla=1\nupdate admin admin 'hush\n"
+        )
+        assert "ANR1667I" in out and "hush" not in out + err
+
     def test_data_only_is_only_data(self, run: Run) -> None:
         code, out, _ = run("-dataonly=yes", "-comma", "query domain")
         assert (code, out) == (0, "STANDARD,STANDARD,STANDARD,0,Installed default policy domain\n")

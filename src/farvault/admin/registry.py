@@ -10,8 +10,8 @@ from functools import cache
 
 from farvault.admin import commands as command_files
 from farvault.admin.authority import ANYONE
-from farvault.admin.command import Call, Command, positional
-from farvault.admin.grammar import Word
+from farvault.admin.command import MASK, Call, Command, positional
+from farvault.admin.grammar import Word, join_lines, parse
 from farvault.admin.help import overview, page
 from farvault.admin.instance import Instance
 from farvault.admin.output import Answer, Text
@@ -99,6 +99,18 @@ def find(words: Sequence[Word]) -> tuple[Command, Sequence[Word]]:
             candidates=", ".join(command.name for command in chosen),
         )
     return chosen[0], words[longest:]
+
+
+def masked(text: str) -> str:
+    """A command with its secrets hidden, to be shown. Of what is no command nobody knows: its first two words are left."""
+    line = join_lines(text)
+    try:
+        words = parse(line)
+        command, operands = find(words) if words else (HELP, ())
+    except BadInput:
+        typed = line.split()
+        return " ".join([*typed[:2], MASK]) if len(typed) > 2 else line
+    return command.mask(line, operands) if operands else line
 
 
 def _leading(words: Sequence[Word]) -> list[str]:

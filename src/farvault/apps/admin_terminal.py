@@ -17,6 +17,7 @@ import click
 
 from farvault import __version__
 from farvault.admin.grammar import join_lines, parse, split_commands
+from farvault.admin.registry import masked
 from farvault.apps.admin_options import USAGE, Options, parse_arguments
 from farvault.apps.admin_session import AdminSession
 from farvault.base.errors import BadInput, FarvaultError
@@ -262,7 +263,7 @@ class Terminal:
 
     def _send(self, text: str) -> None:
         if not self._is_interactive:
-            self._screen.tell(message("ANS8000I", command=text.strip()))
+            self._screen.tell(message("ANS8000I", command=masked(text.strip())))
             self._screen.tell("")
         end = self._answers(text, confirmed=self._options.no_confirm)
         if isinstance(end, Question):

@@ -13,7 +13,7 @@ from farvault.admin.command import Command
 from farvault.admin.grammar import parse, split_commands
 from farvault.admin.help import page
 from farvault.admin.manual import commands_page
-from farvault.admin.registry import all_commands, find
+from farvault.admin.registry import all_commands, find, masked
 from farvault.base.errors import BadInput, FarvaultError, NotAvailable
 
 CHAPTER = """
@@ -203,3 +203,21 @@ def test_any_keywords_are_bound_or_refused(
 def test_the_manual_page_is_current() -> None:
     path = Path(__file__).parents[3] / "docs" / "commands.md"
     assert path.read_text() == commands_page(), "run: python -m farvault.admin.manual > docs/commands.md"
+
+
+class TestWhatIsShownOfACommand:
+    @pytest.mark.parametrize(
+        ("typed", "shown"),
+        [
+            ("query node ann", "query node ann"),
+            ("upd node ann hush contact=x", "upd node ann ?***? contact=x"),
+            ("define server t -\n password=hush hla=h lla=1", "define server t  password=?***? hla=h lla=1"),
+            ("/* a comment */ set serverpassword hush", "/* a comment */ set serverpassword ?***?"),
+            ("update admin op 'hush", "update admin ?***?"),
+            ("regstre node ann hush", "regstre node ?***?"),
+            ("/* nothing else */", "/* nothing else */"),
+            ("halt", "halt"),
+        ],
+    )
+    def test_secrets_are_hidden_also_where_the_command_is_wrong(self, typed: str, shown: str) -> None:
+        assert masked(typed) == shown
