@@ -11,6 +11,7 @@ import contextlib
 import threading
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
+from typing import NamedTuple
 
 from farvault.base.clock import Clock
 from farvault.base.errors import FarvaultError, InUse, MediaFailed, MediaFull, NotAvailable, NotFound
@@ -27,6 +28,14 @@ from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES, Output, RandomOutp
 from farvault.storage.volume_life import VolumeLife
 
 MOUNT_WAIT_SECONDS = 60.0
+
+
+class OpenVolume(NamedTuple):
+    """A volume in use now: what QUERY MOUNT shows."""
+
+    name: str
+    device_class: str
+    is_written: bool
 
 
 class Volumes:
@@ -49,6 +58,7 @@ class Volumes:
         self._held: set[int] = set()
         self._examined: Counter[int] = Counter()
         self._mounted: Counter[str] = Counter()
+        self._open_now: Counter[OpenVolume] = Counter()
         self._making: Counter[int] = Counter()
         self._to_empty: set[int] = set()
 
@@ -64,9 +74,9 @@ class Volumes:
         while True:
             volume = self._reserve(pool, size_bytes, exclude, broken)
             if volume is None:
-                return self._open_scratch(pool)
+                return self._noted(self._open_scratch(pool))
             try:
-                return self._open(volume, pool)
+                return self._noted(self._open(volume, pool))
             except (MediaFailed, NotFound) as error:
                 broken.add(volume.id)
                 try:
@@ -77,9 +87,27 @@ class Volumes:
                 self._let_go(pool, volume.id)
                 raise
 
+    def _noted(self, output: Output) -> Output:
+        with self._changed:
+            self._note(_written(output), 1)
+        return output
+
+    def _note(self, volume: OpenVolume, change: int) -> None:
+        """The lock is held."""
+        self._open_now[volume] += change
+        if not self._open_now[volume]:
+            del self._open_now[volume]
+
+    @property
+    def open_now(self) -> list[OpenVolume]:
+        """What is open for reading or writing at this moment, by name."""
+        with self._changed:
+            return sorted(self._open_now)
+
     def unmount(self, output: Output) -> None:
         """It is full and closed: another volume of its class may be opened, but nobody else gets this one yet."""
         with self._changed:
+            self._note(_written(output), -1)
             self._mounted[output.pool.device_class] -= 1
             self._changed.notify_all()
 
@@ -100,6 +128,9 @@ class Volumes:
                     output.volume, output.pool, was_never_committed=output.was_never_committed
                 )
         finally:
+            if mounted:
+                with self._changed:
+                    self._note(_written(output), -1)
             self._let_go(output.pool, output.volume.id, mounted=mounted)
         self.empty_if_free(())
 
@@ -204,7 +235,7 @@ class Volumes:
     @contextlib.contextmanager
     def open_reader(self, class_name: str, volume_name: str) -> Iterator[VolumeReader]:
         """One volume open for reading, counted as a mount."""
-        with self._mount(class_name) as device:
+        with self._mount(class_name, volume_name) as device:
             reader = device.open_reader(volume_name)
             try:
                 yield reader
@@ -225,7 +256,7 @@ class Volumes:
                 self._changed.wait(1.0)
             self._examined[volume.id] += 1
         try:
-            with self._mount(class_name) as device:
+            with self._mount(class_name, volume.name) as device:
                 yield device
         finally:
             with self._changed:
@@ -234,7 +265,7 @@ class Volumes:
             self.empty_if_free(())
 
     @contextlib.contextmanager
-    def _mount(self, class_name: str) -> Iterator[Device]:
+    def _mount(self, class_name: str, volume_name: str) -> Iterator[Device]:
         """The device, while a volume of it is open; waits for its MOUNTLIMIT."""
         limit = self._devices.device_class(class_name).mount_limit
         deadline = self._clock.monotonic_seconds() + self._wait_seconds
@@ -242,11 +273,13 @@ class Volumes:
             while limit and self._mounted[class_name] >= limit:
                 self._wait(deadline, class_name)
             self._mounted[class_name] += 1
+            self._note(OpenVolume(volume_name, class_name, False), 1)
         try:
             yield self._devices.device(class_name)
         finally:
             with self._changed:
                 self._mounted[class_name] -= 1
+                self._note(OpenVolume(volume_name, class_name, False), -1)
                 self._changed.notify_all()
 
     # --- exclusive use and space -----------------------------------------------------------------------------------
@@ -321,3 +354,7 @@ class Volumes:
         with self._changed:
             self._held.discard(volume_id)
             self._changed.notify_all()
+
+
+def _written(output: Output) -> OpenVolume:
+    return OpenVolume(output.volume.name, output.pool.device_class, True)

@@ -28,6 +28,23 @@ def test_two_writers_never_share_a_sequential_volume(depot: Depot) -> None:
     assert len(depot.volumes()) == 1
 
 
+def test_what_is_open_now_is_known_until_the_last_user_lets_go(depot: Depot) -> None:
+    depot.send(some_files(1))
+    volumes = depot.storage.volumes
+    assert volumes.open_now == []
+    output = volumes.acquire_output(depot.pool("TAPEPOOL"), 4096)
+    written = (output.volume.name, "TAPECLASS", True)
+    assert volumes.open_now == [written]
+    with volumes.open_reader("TAPECLASS", output.volume.name):
+        assert volumes.open_now == [(output.volume.name, "TAPECLASS", False), written]
+        with volumes.open_reader("TAPECLASS", output.volume.name):
+            assert len(volumes.open_now) == 2
+    assert volumes.open_now == [written]
+    output.abandon()
+    volumes.release(output)
+    assert volumes.open_now == []
+
+
 def test_the_fullest_volume_is_taken_first(depot: Depot) -> None:
     intakes = [depot.begin(), depot.begin("BOB")]
     for intake, count in zip(intakes, (1, 9), strict=True):

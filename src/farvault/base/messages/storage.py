@@ -9,6 +9,8 @@ ROWS: dict[str, Row] = {
         "The file system under the volume is full, or a quota or size limit was reached. Nothing stored before is lost.",
         "Make room in the file system, or give the pool volumes elsewhere.",
     ),
+    "ANR8330I": Row("{device_type} volume {volume} is mounted {mode}, status: {status}."),
+    "ANR8334I": Row("{number} matches found."),
     "ANR8341I": Row("End of volume reached for volume {volume}."),
     "ANR8355E": Row(
         "Volume {volume} is not where it should be.",
