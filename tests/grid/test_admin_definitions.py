@@ -53,6 +53,19 @@ class TestServers:
         assert not any("hush" in str(line) for line in delhi.lines.all)
         assert "password=?***? serverpassword=?***? hla=h" in str(delhi.lines.wait_for("ANR2017I"))
 
+    def test_days_since_last_access_are_known_after_a_ping(
+        self, delhi: GridServer, make_server: MakeServer
+    ) -> None:
+        tokyo = make_server("TOKYO")
+        tokyo.admin("register node delhi secret1 type=server")
+        delhi.admin(f"define server tokyo password=secret1 hla=127.0.0.1 lla={tokyo.port} nodename=delhi")
+        delhi.admin(f"define server general hla=127.0.0.1 lla={tokyo.port}")
+        assert [row["last_access_days"] for row in rows(delhi, "query server")] == [0, 0]
+        assert "ANR1707I" in delhi.admin("ping server tokyo").text
+        assert "ANR1706I" in delhi.admin("ping server general").text
+        assert delhi.admin("query server").text.count("<1") == 2
+        assert all(row["last_access_time"] for row in rows(delhi, "query server format=detailed"))
+
     def test_the_general_form_is_no_target(self, delhi: GridServer) -> None:
         delhi.admin("define server paris serverpassword=x hladdress=h lladdress=1500")
         assert "ANR1673E" in refusal(delhi, "define devclass c devtype=server servername=paris", 3)

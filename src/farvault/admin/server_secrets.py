@@ -5,6 +5,8 @@ The context is part of the seal: a sealed password copied to another row or fiel
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from farvault.catalog import nouns
@@ -57,7 +59,12 @@ def target_definition(catalog: Catalog, keyring: Keyring, server_name: str) -> T
 
 
 def defined_target(
-    catalog: Catalog, keyring: Keyring, identity: Identity, server_name: str, product_version: str = ""
+    catalog: Catalog,
+    keyring: Keyring,
+    identity: Identity,
+    server_name: str,
+    product_version: str = "",
+    signed_on: Callable[[], None] = lambda: None,
 ) -> DefinedTarget:
     """A defined server as the SERVER device class needs it: the pin and "code registered" are kept in the catalog."""
 
@@ -71,5 +78,6 @@ def defined_target(
         identity,
         pinned=lambda fingerprint: change(fingerprint=fingerprint),
         code_registered=lambda: change(force_sync=False),
+        signed_on=signed_on,
         product_version=product_version,
     )

@@ -191,7 +191,14 @@ class Server:
     def _server_device(self, device_class: DeviceClass) -> Device:
         """Virtual volumes: nothing is dialled before the first use."""
         name = device_class.server_name
-        target = defined_target(self.catalog, self.keyring, self.identity, name, __version__)
+        target = defined_target(
+            self.catalog,
+            self.keyring,
+            self.identity,
+            name,
+            __version__,
+            signed_on=lambda: self.last_access.server_reached(name, self.clock.now_seconds()),
+        )
         return ServerDevice(device_class, target, self.clock, self.log)
 
     def _wrap_device(self, device: Device) -> Device:

@@ -78,7 +78,8 @@ class Target(Protocol):
 class DefinedTarget:
     """The target of a server definition.
 
-    `pinned(fingerprint)` and `code_registered()` make their news durable before they return.
+    `pinned(fingerprint)` and `code_registered()` make their news durable before they return; `signed_on()` is told of
+    every sign-on.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class DefinedTarget:
         *,
         pinned: Callable[[str], None],
         code_registered: Callable[[], None],
+        signed_on: Callable[[], None] = lambda: None,
         product_version: str = "",
     ) -> None:
         self.name = name
@@ -96,6 +98,7 @@ class DefinedTarget:
         self._identity = identity
         self._pinned = pinned
         self._code_registered = code_registered
+        self._signed_on = signed_on
         self._product_version = product_version
 
     def open_session(self) -> TargetSession:
@@ -121,6 +124,7 @@ class DefinedTarget:
             definition.password,
             connection.peer_certificate_der,
             server_name=definition.own_server_name,
+            platform="Farvault",
             product_version=self._product_version,
             proof=proof,
             own_identity=self._identity.public_key_bytes,
@@ -131,6 +135,7 @@ class DefinedTarget:
             self._pinned(connection.fingerprint)
         if welcome.code_registered:
             self._code_registered()
+        self._signed_on()
         connection.idle_seconds = ANSWER_SECONDS
         return TargetSession(connection, welcome, login.answer.identity)
 

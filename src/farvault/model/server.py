@@ -129,6 +129,7 @@ class Server(Noun, frozen=True, kw_only=True):
         ),
     ] = False
     defined_time: int = 0
+    last_access_time: int = 0
 
     @property
     def is_target(self) -> bool:

@@ -1,4 +1,4 @@
-"""When nodes and administrators were last here, and how much moved: kept in memory and written with the next batch.
+"""When nodes and administrators were last here and we at other servers, and how much moved: kept in memory and written with the next batch.
 
 A sign-on must not cost a catalog transaction: many clients are one short command. Whoever writes anyway (the activity
 log, for the line that says a session started) takes these notes along.
@@ -16,6 +16,7 @@ from farvault.catalog import nouns
 from farvault.catalog.transaction import Transaction
 from farvault.model.administrator import Administrator
 from farvault.model.node import Node
+from farvault.model.server import Server
 
 PLATFORM_LONGEST = 64
 
@@ -32,7 +33,7 @@ class LastAccess:
     """Notes by name. Thread safe; `write` empties them into a transaction."""
 
     def __init__(self) -> None:
-        self._notes: dict[tuple[type[Node] | type[Administrator], str], _Note] = {}
+        self._notes: dict[tuple[type[Node] | type[Administrator] | type[Server], str], _Note] = {}
         self._lock = threading.Lock()
 
     def node_came(self, name: str, platform: str, now: int) -> None:
@@ -50,6 +51,10 @@ class LastAccess:
         with self._lock:
             self._notes.setdefault((Administrator, name), _Note()).time_seconds = now
 
+    def server_reached(self, name: str, now: int) -> None:
+        with self._lock:
+            self._notes.setdefault((Server, name), _Note()).time_seconds = now
+
     def write(self, tx: Transaction) -> None:
         """Those who were removed meanwhile are passed over."""
         with self._lock:
@@ -57,6 +62,7 @@ class LastAccess:
         change: dict[type, Callable[[Transaction, str, _Note], None]] = {
             Node: _write_node,
             Administrator: _write_administrator,
+            Server: _write_server,
         }
         for (noun, name), note in notes.items():
             change[noun](tx, name, note)
@@ -81,3 +87,9 @@ def _write_administrator(tx: Transaction, name: str, note: _Note) -> None:
     administrator = nouns.find(tx, Administrator, name)
     if administrator is not None:
         nouns.update(tx, msgspec.structs.replace(administrator, last_access_time=note.time_seconds))
+
+
+def _write_server(tx: Transaction, name: str, note: _Note) -> None:
+    server = nouns.find(tx, Server, name)
+    if server is not None:
+        nouns.update(tx, msgspec.structs.replace(server, last_access_time=note.time_seconds))

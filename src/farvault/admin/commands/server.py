@@ -16,7 +16,17 @@ from farvault.admin.definition import define_parameters, defined, replace, updat
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Password, Pattern
 from farvault.admin.lookup import select
-from farvault.admin.output import Answer, Column, Report, Row, of_attribute, row_of, time_column, yes_column
+from farvault.admin.output import (
+    Answer,
+    Column,
+    Report,
+    Row,
+    days_column,
+    of_attribute,
+    row_of,
+    time_column,
+    yes_column,
+)
 from farvault.admin.server_secrets import (
     OWN_PASSWORD_CONTEXT,
     code_context,
@@ -151,12 +161,14 @@ def _query(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
         found = select(r, Server, [call["name"]])
         own_name = get_setting(r, "SERVERNAME") or ""
-    columns = _detailed_columns() if call.detailed else _standard_columns()
+    now = instance.clock.now_seconds()
+    columns = _detailed_columns(now) if call.detailed else _standard_columns(now)
     yield Report(columns=columns, rows=[_row(server, own_name) for server in found], detailed=call.detailed)
 
 
 def _row(server: Server, own_name: str) -> Row:
     more: dict[str, Any] = {
+        "last_access_days": server.last_access_time,
         "server_password_set": bool(server.sealed_server_password),
         "virtual_volume_password_set": server.is_target,
         "verification_code_set": bool(server.sealed_verification_code),
@@ -170,19 +182,20 @@ def _row(server: Server, own_name: str) -> Row:
     return row
 
 
-def _standard_columns() -> list[Column]:
+def _standard_columns(now: int) -> list[Column]:
     return [
         of_attribute(Server, "name"),
         of_attribute(Server, "communication_method"),
         of_attribute(Server, "high_level_address"),
         Column(key="low_level_address", label="Low-level Address", number=True),
+        days_column("last_access_days", "Days Since Last Access", now),
         yes_column("server_password_set", "Server Password Set"),
         yes_column("virtual_volume_password_set", "Virtual Volume Password Set"),
         of_attribute(Server, "allow_replace", label="Allow Replacement"),
     ]
 
 
-def _detailed_columns() -> list[Column]:
+def _detailed_columns(now: int) -> list[Column]:
     return [
         of_attribute(Server, "name"),
         of_attribute(Server, "communication_method"),
@@ -191,6 +204,8 @@ def _detailed_columns() -> list[Column]:
         of_attribute(Server, "description"),
         of_attribute(Server, "allow_replace"),
         of_attribute(Server, "node_name"),
+        time_column("last_access_time", "Last Access Date/Time"),
+        days_column("last_access_days", "Days Since Last Access", now),
         time_column("defined_time", "Registration Date/Time"),
         of_attribute(Server, "delete_grace_days"),
         yes_column("server_password_set", "Server Password Set"),
@@ -229,10 +244,17 @@ def _ping_target(instance: Instance, server: Server) -> Message:
     )
     session = target.open_session()
     try:
+        _reached(instance, server.name)
         mode = "read-only" if session.read_only else "read/write"
         return message("ANR1707I", server=server.name, node=target.definition().node_name, mode=mode)
     finally:
         session.close()
+
+
+def _reached(instance: Instance, name: str, **values: str) -> None:
+    with instance.catalog.write() as tx:
+        found = nouns.get(tx, Server, name)
+        nouns.update(tx, replace(found, last_access_time=instance.clock.now_seconds(), **values))
 
 
 def _ping_general(instance: Instance, server: Server) -> Message:
@@ -253,10 +275,7 @@ def _ping_general(instance: Instance, server: Server) -> Message:
                     SERVER, own_name, password, connection.peer_certificate_der, server_name=own_name
                 ),
             )
-        if not server.fingerprint:
-            with instance.catalog.write() as tx:
-                found = nouns.get(tx, Server, server.name)
-                nouns.update(tx, replace(found, fingerprint=connection.fingerprint))
+        _reached(instance, server.name, fingerprint=server.fingerprint or connection.fingerprint)
         return message("ANR1706I", server=server.name, fingerprint=connection.fingerprint)
     finally:
         connection.close()

@@ -65,6 +65,7 @@ CREATE TABLE servers (
     sealed_verification_code BLOB NOT NULL,      -- the code proved at each sign-on, sealed; empty = none yet
     force_sync INTEGER NOT NULL,                 -- 1 = register the code anew at the next sign-on
     defined_time INTEGER NOT NULL,               -- when it was defined
+    last_access_time INTEGER NOT NULL,           -- our last sign-on there; 0 = never
     row_digest BLOB NOT NULL                     -- over all columns above
 );
 
