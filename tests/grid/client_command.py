@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
+import pytest
 from tests.grid.grid_server import PASSWORD, GridServer
 
 from farvault.client.commands import run
@@ -30,6 +32,18 @@ class Outcome:
         assert found, f"no figure {label} in\n{self.output}"
         unit = {"B": 0, "KB": 1, "MB": 2, "GB": 3, "TB": 4}[found[2]]
         return float(found[1].replace(",", "")) * 1024**unit
+
+
+def own_file_space(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the client an option file that makes `folder` a file space.
+
+    Folders above the tree are objects too; those of the machine change while other tests run, these do not.
+    """
+    config = folder / "config" / "farvault"
+    config.mkdir(parents=True)
+    (config / "client.opt").write_text(f"VIRTUALMOUNTPOINT {folder}\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    monkeypatch.delenv("FARVAULT_CLIENT_CONFIG", raising=False)
 
 
 class Client:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.grid.client_command import Client
+from tests.grid.client_command import Client, own_file_space
 from tests.grid.grid_server import PASSWORD, GridServer
 
 from farvault.base.disk import observe_crash_points
@@ -20,7 +20,7 @@ READ = "client.file.after_read"
 def client(
     make_server: Callable[[str], GridServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Client:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    own_file_space(tmp_path, monkeypatch)
     server = make_server("DELHI")
     server.admin(f"register node ann {PASSWORD}")
     return Client(server)
@@ -50,9 +50,8 @@ def incremental(client: Client, tree: Path, *options: str) -> tuple[int, int, in
     return tuple(outcome.count(word) for word in ("backed up", "updated", "expired", "failed"))  # type: ignore[return-value]
 
 
-def parts(tree: Path) -> int:
-    """Folders on the way down to and with the tree: each is an object."""
-    return len(tree.parts) - 1
+TREE = 1
+"""The tree's own folder is an object too; above it the file space begins."""
 
 
 # --- what changed --------------------------------------------------------------------------------------------------
@@ -60,7 +59,7 @@ def parts(tree: Path) -> int:
 
 def test_an_unchanged_tree_sends_nothing(client: Client, tree: Path) -> None:
     (tree / "a").write_text("a")
-    assert incremental(client, tree) == (parts(tree) + 1, 0, 0, 0)
+    assert incremental(client, tree) == (TREE + 1, 0, 0, 0)
     assert incremental(client, tree) == (0, 0, 0, 0)
 
 
@@ -173,7 +172,7 @@ def test_an_include_with_a_class_rebinds_all_versions(client: Client, tree: Path
     (tree / "a").write_text("a")
     incremental(client, tree)
     options = tree.parent / "client.opt"
-    options.write_text(f"include {tree}/a LONGER\n")
+    options.write_text(f"VIRTUALMOUNTPOINT {tree.parent}\ninclude {tree}/a LONGER\n")
     outcome = client.succeed("incremental", f"{tree}/", f"-optfile={options}")
     assert outcome.count("rebound") == 1
     assert "LONGER" in client.succeed("query", "backup", f"{tree}/a").output
@@ -183,7 +182,7 @@ def test_an_include_with_a_class_rebinds_all_versions(client: Client, tree: Path
 def test_selective_sends_what_is_unchanged_too(client: Client, tree: Path) -> None:
     (tree / "a").write_text("a")
     incremental(client, tree)
-    assert client.succeed("selective", f"{tree}/a").count("backed up") == parts(tree) + 1
+    assert client.succeed("selective", f"{tree}/a").count("backed up") == TREE + 1
 
 
 def test_archiving_twice_keeps_both_and_retrieves_the_newer(client: Client, tree: Path) -> None:
@@ -234,7 +233,7 @@ def test_a_file_that_grows_at_each_read_is_retried_and_left_out(
     on_read(grow(tree / "log"))
     outcome = client.run("incremental", f"{tree}/", "-resourceutilization=1")
     assert outcome.code == 4
-    assert (outcome.count("failed"), outcome.count("backed up")) == (1, parts(tree))
+    assert (outcome.count("failed"), outcome.count("backed up")) == (1, TREE)
     assert "Total number of retries:                      4" in outcome.output
     assert f"ANS1228E Sending of object '{tree}/log' failed." in outcome.errors
     assert f"ANS4037E Object '{tree}/log' changed during processing. Object skipped." in outcome.errors

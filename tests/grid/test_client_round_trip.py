@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.grid.client_command import Client
+from tests.grid.client_command import Client, own_file_space
 from tests.grid.grid_server import PASSWORD, GridServer
 
 from farvault.apps.compare_trees import compare_trees
@@ -33,7 +33,7 @@ ACL = struct.pack("<I", 2) + b"".join(
 def client(
     make_server: Callable[[str], GridServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Client:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    own_file_space(tmp_path, monkeypatch)
     server = make_server("DELHI")
     server.admin(f"register node ann {PASSWORD}")
     return Client(server)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.grid.client_command import Client
+from tests.grid.client_command import Client, own_file_space
 from tests.grid.grid_server import PASSWORD, GridServer
 
 from farvault.base.disk import observe_crash_points
@@ -19,7 +19,7 @@ from farvault.transport.ports import unused_port
 def server(
     make_server: Callable[[str], GridServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> GridServer:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    own_file_space(tmp_path, monkeypatch)
     server = make_server("DELHI")
     server.admin(f"register node ann {PASSWORD}")
     return server
