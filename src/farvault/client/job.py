@@ -103,4 +103,4 @@ class Job:
     def processes(self) -> int:
         """RESOURCEUTILIZATION as a number of worker processes: 1 none beside this one, 2 and 3 two, then more."""
         wanted = self.options.resources
-        return default_processes() if not wanted else min((wanted + 1) // 2 + (wanted > 1), 8)
+        return default_processes() if not wanted else 1 if wanted == 1 else min(wanted // 2 + 1, 8)
