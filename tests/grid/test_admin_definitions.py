@@ -141,6 +141,10 @@ class TestServers:
 
 
 class TestNodes:
+    def test_what_has_no_effect_is_said(self, delhi: GridServer) -> None:
+        assert "ANR2994W" not in delhi.admin("register node ann secret1 contact=x").text
+        assert "ANR2994W MAXNUMMP of node ANN" in delhi.admin("update node ann maxnummp=2").text
+
     def test_register_update_query(self, delhi: GridServer) -> None:
         delhi.admin('register node ann secret1 contact="Ann, room 5" archdelete=no')
         delhi.admin("update node ann backdelete=yes emailaddress=ann@example.org")

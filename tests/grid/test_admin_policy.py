@@ -65,6 +65,24 @@ def test_active_is_a_copy_that_later_changes_do_not_touch(server: GridServer) ->
     assert rows(server, "query copygroup vault active type=archive")[0]["retain_version_days"] == 30
 
 
+def test_archiving_has_no_other_frequency_than_by_command(server: GridServer) -> None:
+    make_policy(server)
+    group = "copygroup vault standard standard"
+    server.admin(f"update {group} type=archive frequency=cmd retver=30")
+    assert rows(server, "query copygroup vault standard type=archive")[0]["retain_version_days"] == 30
+    assert "ANR2027E" in refusal(server, f"update {group} type=archive frequency=3", 3)
+    assert "0 to 9999" in refusal(server, f"define {group} destination=filepool frequency=cmd", 3)
+    server.admin(f"define {group} destination=filepool frequency=3")
+    assert rows(server, "query copygroup vault standard f=d")[0]["frequency_days"] == 3
+
+
+def test_space_management_is_kept_with_a_warning(server: GridServer) -> None:
+    make_policy(server)
+    assert "ANR2994W" not in server.admin("define mgmtclass vault standard plain").text
+    text = server.admin("define mgmtclass vault standard hsm spacemgtechnique=automatic automignonuse=3").text
+    assert "ANR2994W SPACEMGTECHNIQUE, AUTOMIGNONUSE of management class HSM" in text
+
+
 def test_active_cannot_be_changed(server: GridServer) -> None:
     for command in (
         "define policyset standard active",

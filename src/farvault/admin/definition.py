@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from farvault.admin.command import Call, Parameter
 from farvault.admin.kinds import Clearable
 from farvault.base.errors import BadInput
+from farvault.base.messages import Message, message
 from farvault.model.attribute import REQUIRED, Attribute, Kind, Name, Noun, attributes
 
 
@@ -119,6 +120,14 @@ def refuse_foreign(noun: type[Noun], call: Call, variant: str) -> None:
                 noun=noun.TITLE,
                 variant=variant,
             )
+
+
+def without_effect(
+    noun: type[Noun], call: Call, fields: Collection[str], name: str, reason: str
+) -> Iterator[Message]:
+    """Say which of these were typed: they are kept and shown, and nothing follows from them."""
+    if typed := [attributes(noun)[field].keyword.upper() for field in fields if field in call.given]:
+        yield message("ANR2994W", keywords=", ".join(typed), noun=noun.TITLE, name=name, reason=reason)
 
 
 def replace(item: Noun, **values: Any) -> Any:

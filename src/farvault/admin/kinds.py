@@ -8,9 +8,9 @@ from __future__ import annotations
 import datetime
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from farvault.model.attribute import BadValue, Choice, Kind
+from farvault.model.attribute import BadValue, Choice, Integer, Kind
 
 _LONGEST_PASSWORD = 64
 
@@ -65,6 +65,22 @@ class PathPattern:
 
     def describe(self) -> str:
         return "name or pattern with * and ?, case is kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Frequency:
+    """Days between two backups, or CMD: only by command, as archiving always is."""
+
+    CMD: ClassVar[str] = "CMD"
+
+    def parse(self, text: str) -> int | str | None:
+        return self.CMD if text.upper() == self.CMD else Integer(0, 9999).parse(text)
+
+    def show(self, value: int | str) -> str:
+        return str(value)
+
+    def describe(self) -> str:
+        return "0-9999|CMD"
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def test_one_failed_object_is_enough_for_failure(bench: Bench) -> None:
     process = bench.processes.start("X", work, wait=True)
     assert process.state is State.FAILURE
     assert bench.said()[-1] == "ANR1893E"
-    assert "1 items were not processed" in str(bench.lines[-1])
+    assert "Items that failed: 1." in str(bench.lines[-1])
 
 
 def test_a_defect_in_the_work_ends_the_process_not_the_server(

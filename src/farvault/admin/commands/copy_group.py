@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace as with_values
 
 from farvault.admin.authority import ANYONE, policy
-from farvault.admin.command import FORMAT, Call, Command, keyword, positional
+from farvault.admin.command import FORMAT, Call, Command, Parameter, keyword, positional
 from farvault.admin.definition import changed, define_parameters, defined, replace, update_parameters
 from farvault.admin.instance import Instance
-from farvault.admin.kinds import Pattern
+from farvault.admin.kinds import Frequency, Pattern
 from farvault.admin.lookup import select_by
 from farvault.admin.output import Answer, Column, Report, of_attribute, row_of, time_column
 from farvault.admin.policy_tree import set_for_change, stamp
@@ -22,6 +23,7 @@ from farvault.model.storage_pool import StoragePool
 
 
 def _define(instance: Instance, call: Call) -> Iterator[Answer]:
+    call = _without_cmd(call)
     with instance.catalog.write() as tx:
         set_for_change(tx, call["domain"], call["policy_set"])
         nouns.get(tx, ManagementClass, call["domain"], call["policy_set"], call["management_class"])
@@ -34,6 +36,7 @@ def _define(instance: Instance, call: Call) -> Iterator[Answer]:
 
 
 def _update(instance: Instance, call: Call) -> Iterator[Answer]:
+    call = _without_cmd(call)
     values = changed(CopyGroup, call, call["type"])
     with instance.catalog.write() as tx:
         set_for_change(tx, call["domain"], call["policy_set"])
@@ -46,6 +49,21 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
     yield message("ANR1532I", **_named(call))
     if not is_there:
         yield message("ANR1562W", pool=group.destination)
+
+
+def _without_cmd(call: Call) -> Call:
+    """FREQUENCY=CMD says of an archive copy group what is so anyway; a backup copy group needs days."""
+    if call[_FREQUENCY] != Frequency.CMD:
+        return call
+    if call["type"] == BACKUP:
+        raise BadInput(
+            "ANR2020E",
+            command=call.command.name,
+            parameter="FREQUENCY",
+            value=Frequency.CMD,
+            right="a number from 0 to 9999",
+        )
+    return with_values(call, given=call.given - {_FREQUENCY})
 
 
 def _check(r: Snapshot, call: Call, group: CopyGroup) -> bool:
@@ -88,6 +106,7 @@ def _query(instance: Instance, call: Call) -> Iterator[Answer]:
     yield Report(columns=_columns(call["type"], call.detailed), rows=rows, detailed=call.detailed)
 
 
+_FREQUENCY = "frequency_days"
 _RETENTION = {
     BACKUP: ("versions_exist", "versions_deleted", "retain_extra_days", "retain_only_days"),
     ARCHIVE: ("retain_version_days",),
@@ -122,6 +141,11 @@ def _named(call: Call) -> dict[str, str]:
     }
 
 
+def _with_cmd(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
+    """FREQUENCY also takes CMD."""
+    return tuple(with_values(p, kind=Frequency()) if p.name == _FREQUENCY else p for p in parameters)
+
+
 def _domain(instance: Instance, call: Call) -> list[str]:
     del instance
     return [call["domain"]]
@@ -143,14 +167,14 @@ COMMANDS = (
         words=("DEFine", "COpygroup"),
         rule=_RULE,
         help="Say where and how long a class keeps backup versions or archive copies.",
-        parameters=define_parameters(CopyGroup),
+        parameters=_with_cmd(define_parameters(CopyGroup)),
         run=_define,
     ),
     Command(
         words=("UPDate", "COpygroup"),
         rule=_RULE,
         help="Change a copy group; not in the ACTIVE set.",
-        parameters=(*_KEY, *update_parameters(CopyGroup)),
+        parameters=_with_cmd((*_KEY, *update_parameters(CopyGroup))),
         run=_update,
     ),
     Command(

@@ -13,6 +13,7 @@ from farvault.admin.definition import (
     key_parameters,
     replace,
     update_parameters,
+    without_effect,
 )
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Pattern
@@ -27,6 +28,13 @@ from farvault.model.attribute import Name
 from farvault.model.policy import CopyGroup, ManagementClass, PolicySet
 from farvault.model.storage_pool import StoragePool
 
+_SPACE_MANAGEMENT = (
+    "space_management",
+    "auto_migrate_days",
+    "migration_requires_backup",
+    "migration_destination",
+)
+
 
 def _define(instance: Instance, call: Call) -> Iterator[Answer]:
     refuse_reserved_class(call["name"])
@@ -36,6 +44,12 @@ def _define(instance: Instance, call: Call) -> Iterator[Answer]:
         _check_destination(tx, made)
         nouns.insert(tx, made)
     yield message("ANR1520I", **_named(call))
+    yield from _without_effect(call)
+
+
+def _without_effect(call: Call) -> Iterator[Answer]:
+    reason = "files do not migrate from clients in this version"
+    yield from without_effect(ManagementClass, call, _SPACE_MANAGEMENT, call["name"], reason)
 
 
 def _check_destination(r: Snapshot, made: ManagementClass) -> None:
@@ -53,6 +67,7 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
         _check_destination(tx, new)
         nouns.update(tx, new)
     yield message("ANR1522I", **_named(call))
+    yield from _without_effect(call)
 
 
 def _copy(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -97,15 +112,7 @@ def _columns(detailed: bool) -> list[Column]:
     ]
     if detailed:
         columns += [
-            *(
-                of_attribute(ManagementClass, f)
-                for f in (
-                    "space_management",
-                    "auto_migrate_days",
-                    "migration_requires_backup",
-                    "migration_destination",
-                )
-            ),
+            *(of_attribute(ManagementClass, f) for f in _SPACE_MANAGEMENT),
             Column(key="updated_by", label="Last Update by (administrator)"),
             time_column("updated_time", "Last Update Date/Time"),
         ]

@@ -7,7 +7,14 @@ from typing import Any
 
 from farvault.admin.authority import ANYONE, policy
 from farvault.admin.command import FORMAT, Call, Command, keyword, positional
-from farvault.admin.definition import changed, define_parameters, defined, replace, update_parameters
+from farvault.admin.definition import (
+    changed,
+    define_parameters,
+    defined,
+    replace,
+    update_parameters,
+    without_effect,
+)
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Password, Pattern, Patterns
 from farvault.admin.lookup import archive_destination, select, some
@@ -32,6 +39,8 @@ from farvault.protocol.login import make_verifier
 
 _NAME = positional("name", Name(64), "name of the node")
 _SIGN_ON_HELP = "what the node signs on with; case matters"
+_MOUNT_POINTS = ("keep_mount_point", "max_mount_points")
+_MOUNT_POINTS_REASON = "volumes are shared by sessions, and MOUNTLIMIT of the device class counts them"
 _ACCEPTED = (
     keyword("PASSExp", Integer(0, 9999), "days until the password expires; 0 = never", only=0),
     keyword("Userid", Name(64), "administrator made with the node", only="NONE"),
@@ -63,6 +72,7 @@ def _register(instance: Instance, call: Call) -> Iterator[Answer]:
         nouns.insert(tx, node)
         can_store = not node.is_source or bool(archive_destination(tx, node.domain))
     yield message("ANR2060I", node=node.name, domain=node.domain)
+    yield from without_effect(Node, call, _MOUNT_POINTS, node.name, _MOUNT_POINTS_REASON)
     if not can_store:
         yield message("ANR2096W", node=node.name, domain=node.domain)
 
@@ -86,6 +96,7 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
             nouns.update(tx, replace(node, **values))
     for node in found:
         yield message("ANR2063I", node=node.name)
+        yield from without_effect(Node, call, _MOUNT_POINTS, node.name, _MOUNT_POINTS_REASON)
 
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:

@@ -27,10 +27,10 @@ from farvault.admin.output import (
     time_column,
     yes_column,
 )
-from farvault.base.errors import BadInput
+from farvault.base.errors import BadInput, StillReferenced
 from farvault.base.messages import Message, message
 from farvault.base.units import MIB, show_size
-from farvault.catalog import nouns
+from farvault.catalog import nouns, placements
 from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Integer, Name, Text, YesNo
 from farvault.model.storage_pool import StoragePool
@@ -210,6 +210,8 @@ def _columns(detailed: bool) -> list[Column]:
 def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
         volume = nouns.get(r, Volume, call["name"])
+        if not call["discarddata"] and placements.has_placements(r, volume.id):
+            raise StillReferenced("ANR2406E", volume=volume.name)
 
     def work(process: Process) -> None:
         delete_volume(instance.storage, process, volume.name, discard=call["discarddata"])

@@ -15,7 +15,7 @@ ROWS: dict[str, Row] = {
         "Process {number} for {description} running in the {where} processed {items} items with a completion state of {state} at {time}."
     ),
     "ANR1893E": Row(
-        "Process {number} for {description} ended with completion state {state}; {failed} items were not processed.",
+        "Process {number} for {description} ended with completion state {state}. Items that failed: {failed}.",
         "It was cancelled, or something went wrong; the lines before this one say what.",
         "Remove the cause and start it again: what it did so far is kept.",
     ),
