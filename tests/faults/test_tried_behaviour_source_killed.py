@@ -88,9 +88,7 @@ def backed_up(output: str) -> int:
 POINTS = (
     "transaction.commit.before_catalog#3",
     "transaction.commit.after_catalog#3",
-    "writer.sync.before#3",
     "volume.append.after_sync#2",
-    "volume.scratch.before_create#2",
 )
 
 

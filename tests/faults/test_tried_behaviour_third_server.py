@@ -17,11 +17,12 @@ from farvault.media.interface import Span
 from farvault.media.target import TargetSession
 from farvault.model.volume import Volume
 from farvault.protocol import messages as m
-from farvault.protocol.verbs import VERBS, End, Verb
+from farvault.protocol.verbs import VERBS
 from farvault.seal.record import check
 from farvault.transport.ports import unused_port
 
-CHANGING = [verb for verb in VERBS if verb.changes and verb.number >= 100]
+FIRST_OF_SOURCES = 100
+"""Verbs from this number on are those of virtual volumes."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,7 @@ def test_it_lists_reads_and_verifies_what_delhi_stored(three: Three) -> None:
     assert all(good for _, good in device.verify(name, spans))
 
 
-@pytest.mark.parametrize("verb", CHANGING, ids=lambda verb: verb.name)
-def test_every_verb_that_changes_something_is_refused(three: Three, verb: Verb) -> None:
+def test_every_verb_that_changes_something_is_refused(three: Three) -> None:
     before = vault(three.pair.tokyo)
     volume = "ADSM." + a_virtual_volume(three.pair.delhi).name
     bodies: dict[type[m.Body], m.Body] = {
@@ -102,14 +102,14 @@ def test_every_verb_that_changes_something_is_refused(three: Three, verb: Verb) 
         m.MarkVolume: m.MarkVolume(volume=volume, grace_days=0),
         m.UnmarkVolume: m.UnmarkVolume(volume=volume),
     }
-    assert verb.to is End.SERVER
+    changing = [verb for verb in VERBS if verb.changes and verb.number >= FIRST_OF_SOURCES]
+    assert {verb.body for verb in changing} == set(bodies), "a verb that is new is tried here too"
     session = three.session()
-    try:
+    for verb in changing:
+        session.connection.send(bodies[verb.body], *([bytes(4096)] if verb.tail_max_bytes else []))
         with pytest.raises(NotAuthorized, match=f"ANR4852E {verb.name} refused"):
-            session.connection.send(bodies[verb.body], *([bytes(4096)] if verb.tail_max_bytes else []))
             session.connection.expect(m.Done)
-    finally:
-        session.close()
+    session.close()
     assert vault(three.pair.tokyo) == before
 
 
