@@ -22,6 +22,9 @@ _TYPES: Final = frozenset(
 )
 
 
+_LEADS_NOWHERE: Final = frozenset((b"", b".", b".."))
+
+
 class Unacceptable(Exception):
     """What came cannot be an object; the text says why."""
 
@@ -42,6 +45,7 @@ class Arriving:
         self._joined = bytearray()
         self._room_extents = most_extents
         self._room_attributes = ATTRIBUTES_MOST_BYTES
+        self._checked_directory = b""
 
     def __len__(self) -> int:
         """Objects so far; one of which pieces are missing counts."""
@@ -54,6 +58,9 @@ class Arriving:
         digests += [digest for digest, _ in directory.references]
         for each in directory.objects:
             _check_name(each)
+            if each.directory != self._checked_directory:  # a folder's objects mostly follow each other
+                _check_directory(each.directory)
+                self._checked_directory = each.directory
             self._room_extents -= len(each.extents)
             self._room_attributes -= len(each.attributes)
             if self._room_extents < 0 or self._room_attributes < 0:
@@ -109,6 +116,12 @@ def _numbered(digests: bytes, numbers: Mapping[bytes, int]) -> Sequence[int]:
 def _check_name(each: PackObject) -> None:
     """Names as a file system has them: a client that restores them later must not be led astray."""
     name = each.name
-    bad = b"/" in name or b"\0" in name or name in (b".", b"..") or b"/" in each.directory
+    bad = b"/" in name or b"\0" in name or name in (b".", b"..")
     if bad or not (name or not each.directory) or each.type not in _TYPES:
         raise Unacceptable(f"an object's name or type is not valid: {name[:80]!r}")
+
+
+def _check_directory(directory: bytes) -> None:
+    """Components joined by NUL; each a name that leads one folder down. Not called for the root, which has none."""
+    if directory and (b"/" in directory or not _LEADS_NOWHERE.isdisjoint(directory.split(b"\0"))):
+        raise Unacceptable(f"an object's directory is not valid: {directory[:80]!r}")

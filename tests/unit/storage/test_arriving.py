@@ -89,6 +89,29 @@ def test_pieces_differ_in_nothing_but_what_the_last_one_tells() -> None:
             arriving.add(second)
 
 
+@pytest.mark.parametrize(
+    "directory", [b"\0a", b"a\0", b"a\0\0b", b"\0", b".", b"..", b"a\0.", b"a\0..\0b", b"..\0a", b"a/b", b"/"]
+)
+def test_a_directory_that_leads_anywhere_but_down_is_refused(depot: Depot, directory: bytes) -> None:
+    intake = depot.begin()
+    builder = PackBuilder("ALICE", "/home", 1, "STANDARD")
+    builder.add_object(b"good", b"a", 1, 0, b"", "", [])
+    builder.add_object(directory, b"b", 1, 0, b"", "", [])
+    send_pack(intake, builder.build())
+    with pytest.raises(BadInput, match=r"ANR0537W.*directory is not valid"):
+        intake.commit()
+    assert depot.inventory() == {}
+
+
+def test_names_that_only_look_like_a_way_out_are_stored(depot: Depot) -> None:
+    intake = depot.begin()
+    builder = PackBuilder("ALICE", "/home", 1, "STANDARD")
+    for directory, name in [(b"", b""), (b"...", b"..a"), (b".a\0b..", b" "), (b"\xff", b"\xfe")]:
+        builder.add_object(directory, name, 1, 0, b"", "", [])
+    send_pack(intake, builder.build())
+    assert intake.commit().objects == 4
+
+
 def _changed(old: PackObject, changed: dict[str, object]) -> PackObject:
     for field, value in changed.items():
         setattr(old, field, value)
