@@ -195,6 +195,13 @@ def test_what_is_not_understood_or_not_there_is_refused(
     assert message in outcome.errors
 
 
+@pytest.mark.parametrize("verb", ["incremental", "selective", "archive"])
+def test_a_pattern_that_matches_nothing_is_no_success(client: Client, tree: Path, verb: str) -> None:
+    outcome = client.run(verb, f"{tree}/nothing*")
+    assert outcome.code == 12 and "ANS1083E" in outcome.errors
+    assert "without failure" not in outcome.output and "Successful" not in outcome.output
+
+
 def test_help_names_every_command_that_works(client: Client) -> None:
     text = client.succeed("help").output
     assert "Incremental" in text and "-SUbdir" in text and "SCHedule" not in text

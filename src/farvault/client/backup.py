@@ -96,20 +96,22 @@ class Backup:
     # --- scopes --------------------------------------------------------------------------------------------------
 
     def run(self, scope: Scope) -> bool:
-        """One scope; True where nothing of it failed. Raises `StopBackup`."""
+        """One scope; True where nothing of it failed. Raises `NotFound` where there is none of it, `StopBackup`."""
         failed_before = self._report.counts.failed
         if self._binding.excludes_file_space(scope.root):
             self._report.say("ANS1115W", path=os.fsdecode(scope.root))
             return True
         self._register(scope, started=scope.whole and self._task.compares)
         self._run_parents(scope)
-        self._run_walk(scope)
+        matched = self._run_walk(scope)
         self._outgoing.flush()
         if self.crew is not None:
             self.crew.wait()
         self._raise_if_stopped()
         if scope.whole and self._task.compares:
             self._register(scope, ended=True)
+        if not matched and scope.pattern:
+            raise NotFound("ANS1083E", spec=scope.text)
         return self._report.counts.failed == failed_before
 
     def _register(self, scope: Scope, *, started: bool = False, ended: bool = False) -> None:
@@ -174,7 +176,8 @@ class Backup:
             name_pattern=pattern or b"*",
         )
 
-    def _run_walk(self, scope: Scope) -> None:
+    def _run_walk(self, scope: Scope) -> int:
+        """Returns how much was found, here or at the server."""
         inventory = session = None
         if self._task.compares and self._has_objects[scope.root]:
             session = self._sessions.take()
@@ -193,15 +196,16 @@ class Backup:
                 may_enter=lambda directory: self._may_enter(scope, directory),
                 flags=self._flags,
             )
-            self._walk_and_compare(scope, found, merge)
+            matched = self._walk_and_compare(scope, found, merge)
         finally:
             os.close(root)
             if self.crew is not None:
                 self.crew.before_waiting = None
         if session is not None:
             self._sessions.give_back(session)
+        return matched
 
-    def _walk_and_compare(self, scope: Scope, found: Iterable[Folder], merge: Merge) -> None:
+    def _walk_and_compare(self, scope: Scope, found: Iterable[Folder], merge: Merge) -> int:
         matched = 0
         matches = matcher(scope.pattern) if scope.pattern else None
         for folder in found:
@@ -223,8 +227,7 @@ class Backup:
         for stored in merge.rest():
             matched += len(stored.rows)
             self._expire_all(scope, stored)
-        if not matched and scope.pattern:
-            self._report.say("ANS1083E", spec=scope.text)
+        return matched
 
     def _may_enter(self, scope: Scope, directory: bytes) -> bool:
         path = join_path(scope.root, directory)
