@@ -13,7 +13,7 @@ import os
 import pwd
 import stat
 from collections.abc import Iterable
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -38,17 +38,31 @@ _TYPES: Final = {
 
 
 class TooLong(Exception):
-    """An object has longer attributes, or more extents, than can be stored. `message_id` says which."""
+    """An object has more of something than can be stored. Whoever knows its path says `message_id`."""
 
-    def __init__(self, message_id: str, reason: str) -> None:
-        self.message_id, self.reason = message_id, reason
+    message_id: ClassVar[str]
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+class AttributesTooLong(TooLong):
+    """Its extended attributes."""
+
+    message_id = "ANS9811E"
+
+
+class TooManyExtents(TooLong):
+    """Its data."""
+
+    message_id = "ANS9812E"
 
 
 def encode_attributes(attributes: FileAttributes) -> bytes:
     """The blob the server keeps; `TooLong` where there are too many extended attributes."""
     blob = _ENCODE(attributes)
     if len(blob) > ATTRIBUTES_MAX_BYTES:
-        raise TooLong("ANS9811E", f"{len(blob):,} bytes, at most {ATTRIBUTES_MAX_BYTES:,} can")
+        raise AttributesTooLong(f"{len(blob):,} bytes, at most {ATTRIBUTES_MAX_BYTES:,} can")
     return blob
 
 

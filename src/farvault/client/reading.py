@@ -16,7 +16,14 @@ import msgspec
 
 from farvault.base.disk import crash_point
 from farvault.base.units import MIB
-from farvault.client.attributes import Owners, TooLong, encode_attributes, object_type, read_extended
+from farvault.client.attributes import (
+    Owners,
+    TooLong,
+    TooManyExtents,
+    encode_attributes,
+    object_type,
+    read_extended,
+)
 from farvault.client.beneath import FOLDER_FLAGS, open_beneath
 from farvault.client.sparse import Range, data_ranges, holes_between, may_be_sparse
 from farvault.client.work import Entry, Failure, Retried, Unit
@@ -391,7 +398,7 @@ class _LongFile:
         self._refer += [(each.digest, len(each.data)) for each in extents]
         self.length += sum(len(each.data) for each in extents)
         if self._before + len(self._refer) > TRANSACTION_EXTENTS_MAX:
-            raise TooLong("ANS9812E", f"{TRANSACTION_EXTENTS_MAX:,}")
+            raise TooManyExtents(f"{TRANSACTION_EXTENTS_MAX:,}")
 
     def piece(self, size_bytes: int) -> list[ReadObject]:
         """The extents so far as a piece, where they are enough for one; more follow."""
