@@ -112,6 +112,8 @@ ROWS: dict[str, Row] = {
     ),
     # DELETE FILESPACE
     "ANR0800I": Row("Deletion of file space {file_space} of node {node} started as process {number}."),
-    "ANR0806I": Row("File space {file_space} of node {node}: {objects} objects were deleted ({size} no longer needed)."),
+    "ANR0806I": Row(
+        "File space {file_space} of node {node}: {objects} objects were deleted ({size} no longer needed)."
+    ),
     "ANR0807I": Row("File space {file_space} of node {node} is deleted."),
 }
