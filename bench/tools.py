@@ -11,9 +11,8 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from farvault.transport.ports import unused_port
-
 from bench.measure import Figure, folder_bytes, run
+from farvault.transport.ports import unused_port
 
 PASSWORD = "bench-password-1"
 
