@@ -141,6 +141,8 @@ class CopyGroupRow(Row, frozen=True):
     retain_extra_days: Natural | None
     retain_only_days: Natural | None
     retain_version_days: Natural | None
+    retain_init: str = "CREATION"
+    retain_min_days: Natural = 0
 
 
 class ClassRow(Row, frozen=True):
@@ -162,6 +164,9 @@ class Policy(Body, frozen=True, kw_only=True):
     compression: str = "CLIENT"
     backup_delete: bool = False
     archive_delete: bool = True
+    activated_time: Natural = 0
+    backup_grace_days: Natural = 0
+    archive_grace_days: Natural = 0
 
 
 class RegisterFileSpace(Body, frozen=True, kw_only=True):
@@ -203,6 +208,20 @@ class FileSpaces(Body, frozen=True, kw_only=True):
     """The node's file spaces by number."""
 
     rows: Many[FileSpaceRow]
+
+
+class DeleteFileSpace(Body, frozen=True, kw_only=True):
+    """Delete a file space with all that is stored in it, where the node may. Answers: Deletion..., the last one `last=True`."""
+
+    name: str
+
+
+class Deletion(Body, frozen=True, kw_only=True):
+    """How far a deletion is, every few seconds. `gone`: at its end nothing is left, not even the file space."""
+
+    objects: Natural
+    last: bool = False
+    gone: bool = False
 
 
 # --- inventory ---------------------------------------------------------------------------------------------------
@@ -323,10 +342,18 @@ class TransactionAnswer(Body, frozen=True, kw_only=True):
     updated: Natural
     new_extents: Natural
     stored_bytes: Natural
+    held: Many[Natural] = ()
+    """DeleteObjects: those that a hold keeps; they stay."""
+    holds: str = ""
+    """The names of these holds."""
 
 
 class DeleteObjects(Body, frozen=True, kw_only=True):
-    """Delete these backup or archive objects, where the node may. Answer: TransactionAnswer (`expired` counts them)."""
+    """Delete these backup or archive objects, where the node may.
+
+    All of them or, if one is not its own or may not be deleted, none; held ones stay in any case. Answer:
+    TransactionAnswer (`expired` counts the deleted ones, `held` names those that stay).
+    """
 
     ids: Many[Natural]
 

@@ -64,6 +64,8 @@ VERBS: tuple[Verb, ...] = (
     Verb(23, m.FileSpaceAnswer, End.CLIENT),
     Verb(24, m.QueryFileSpaces),
     Verb(25, m.FileSpaces, End.CLIENT, body_max_bytes=4 * MIB),
+    Verb(26, m.DeleteFileSpace, changes=True),
+    Verb(27, m.Deletion, End.CLIENT),
     # inventory
     Verb(30, m.QueryObjects),
     Verb(31, m.Objects, End.CLIENT, body_max_bytes=6 * MIB),
@@ -76,7 +78,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(45, m.UpdateObjects, body_max_bytes=4 * MIB, changes=True),
     Verb(46, m.RebindObjects, body_max_bytes=MIB, changes=True),
     Verb(47, m.EndTransaction, changes=True),
-    Verb(48, m.TransactionAnswer, End.CLIENT),
+    Verb(48, m.TransactionAnswer, End.CLIENT, body_max_bytes=MIB),
     Verb(49, m.DeleteObjects, body_max_bytes=MIB, changes=True),
     # reading
     Verb(60, m.ReadObjects, body_max_bytes=MIB),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from farvault.sessions.node_delete import HANDLERS as DELETING
 from farvault.sessions.node_query import HANDLERS as ASKING
 from farvault.sessions.node_read import HANDLERS as READING
 from farvault.sessions.node_session import Handlers, NodeSession, answer_requests
 from farvault.sessions.node_store import HANDLERS as STORING
 
-HANDLERS: Handlers = {**ASKING, **STORING, **READING}
+HANDLERS: Handlers = {**ASKING, **STORING, **DELETING, **READING}
 
 
 def serve_node(session: NodeSession) -> None:

@@ -177,6 +177,7 @@ class Dispatcher:
                 node_name=node.name,
                 catalog=instance.catalog,
                 storage=instance.storage,
+                processes=instance.processes,
                 log=instance.log,
                 clock=instance.clock,
                 transaction_objects=login.account.transaction_objects,

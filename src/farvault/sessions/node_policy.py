@@ -6,7 +6,7 @@ from farvault.base.errors import NotFound
 from farvault.catalog import nouns
 from farvault.catalog.transaction import Snapshot
 from farvault.model.node import Node
-from farvault.model.policy import ACTIVE, ARCHIVE, BACKUP, CopyGroup, ManagementClass, PolicySet
+from farvault.model.policy import ACTIVE, ARCHIVE, BACKUP, CopyGroup, Domain, ManagementClass, PolicySet
 from farvault.model.stored_object import ObjectKind
 from farvault.protocol.messages import ClassRow, CopyGroupRow, Policy
 
@@ -16,6 +16,7 @@ _GROUP_TYPE = {ObjectKind.BACKUP: BACKUP, ObjectKind.ARCHIVE: ARCHIVE}
 def active_policy(r: Snapshot, node: Node) -> Policy:
     """Everything the client decides by. `NotFound` (ANR0562W) where the domain has no active set."""
     active = _active_set(r, node)
+    domain = nouns.get(r, Domain, node.domain)
     groups = {
         (group.management_class, group.type): group
         for group in nouns.select(r, CopyGroup, domain=node.domain, policy_set=ACTIVE)
@@ -37,6 +38,9 @@ def active_policy(r: Snapshot, node: Node) -> Policy:
         compression=node.compression,
         backup_delete=node.backup_delete,
         archive_delete=node.archive_delete,
+        activated_time=domain.activated_time or 0,
+        backup_grace_days=domain.backup_retention_days,
+        archive_grace_days=domain.archive_retention_days,
     )
 
 
@@ -78,4 +82,6 @@ def _row(group: CopyGroup | None) -> CopyGroupRow | None:
         group.retain_extra_days,
         group.retain_only_days,
         group.retain_version_days,
+        group.retain_init,
+        group.retain_min_days,
     )

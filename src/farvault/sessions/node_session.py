@@ -18,6 +18,7 @@ from farvault.catalog.catalog import Catalog
 from farvault.catalog.transaction import Snapshot
 from farvault.model.file_space import FileSpace
 from farvault.model.node import Node
+from farvault.processes.process import Processes
 from farvault.protocol.frames import ProtocolError
 from farvault.protocol.messages import Body, Done, Ping, SignOff
 from farvault.protocol.refusal import to_refused
@@ -40,6 +41,7 @@ class NodeSession:
     node_name: str
     catalog: Catalog
     storage: Storage
+    processes: Processes
     log: Log
     clock: Clock
     transaction_objects: int

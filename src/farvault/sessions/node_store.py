@@ -1,4 +1,4 @@
-"""What a node stores and takes away: transactions, and deleting what it stored before.
+"""What a node stores and changes: transactions. Deleting stands in `node_delete`.
 
 A transaction is served as a whole, from BeginTransaction to EndTransaction, by one function: whatever happens on the
 way (a refusal, a broken link, a defect), it is committed once or given up. Frames without an answer cannot be refused
@@ -10,22 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from farvault.base.errors import (
-    BadInput,
-    FarvaultError,
-    NotAuthorized,
-    NotFound,
-    PeerMisbehaved,
-    PeerUnreachable,
-)
-from farvault.catalog import objects
-from farvault.model.node import Node
+from farvault.base.errors import BadInput, FarvaultError, PeerMisbehaved, PeerUnreachable
 from farvault.model.stored_object import ObjectKind
 from farvault.protocol.frames import ProtocolError
 from farvault.protocol.messages import (
     BeginTransaction,
     Body,
-    DeleteObjects,
     Done,
     EndTransaction,
     ExpireObjects,
@@ -34,7 +24,6 @@ from farvault.protocol.messages import (
     Ping,
     RebindObjects,
     StorePack,
-    TransactionAnswer,
     UpdateObjects,
 )
 from farvault.protocol.refusal import to_refused
@@ -204,31 +193,4 @@ _FRAMES: Final[Mapping[type[Body], Callable[[_Transaction, Incoming], None]]] = 
 """What may come inside a transaction."""
 
 
-def delete_objects(session: NodeSession, incoming: Incoming) -> None:
-    """For good, where BACKDELETE or ARCHDELETE allows it; all of the objects or, if one may not be, none."""
-    asked = incoming.body
-    assert isinstance(asked, DeleteObjects)
-    ids = list(dict.fromkeys(asked.ids))
-    with session.catalog.read() as r:
-        node = session.node(r)
-        kinds = dict(objects.owned_kinds(r, session.node_id, ids))
-    for object_id in ids:
-        if object_id not in kinds:
-            raise NotFound("ANR0558W", object_id=object_id, node=node.name)
-    for kind in set(kinds.values()):
-        _check_right(node, kind)
-    deleted, _ = session.storage.delete_objects(ids)
-    answer = TransactionAnswer(objects=0, expired=deleted, updated=0, new_extents=0, stored_bytes=0)
-    session.connection.send(answer, request=incoming.request)
-
-
-def _check_right(node: Node, kind: int) -> None:
-    if kind == ObjectKind.ARCHIVE:
-        allowed, keyword = node.archive_delete, "ARCHDELETE"
-    else:
-        allowed, keyword = node.backup_delete, "BACKDELETE"
-    if not allowed:
-        raise NotAuthorized("ANR0563W", node=node.name, kind=ObjectKind(kind).name.lower(), keyword=keyword)
-
-
-HANDLERS: Handlers = {BeginTransaction: begin_transaction, DeleteObjects: delete_objects}
+HANDLERS: Handlers = {BeginTransaction: begin_transaction}
