@@ -140,12 +140,38 @@ def test_policy_that_cannot_be(server: GridServer, command: str, message_id: str
     assert message_id in refusal(server, command, return_code)
 
 
-def test_event_based_retention_is_refused_not_ignored(server: GridServer) -> None:
+def test_retention_may_start_with_an_event(server: GridServer) -> None:
     server.admin("define mgmtclass standard standard events")
-    text = refusal(
-        server, "define copygroup standard standard events type=archive dest=filepool retinit=event", 14
+    server.admin(
+        "define copygroup standard standard events type=archive dest=filepool retinit=event retmin=30"
     )
-    assert "ANR2991E" in text
+    shown = server.admin("query copygroup standard standard events type=archive format=detailed").text
+    assert "Retention Initiation: Event" in shown and "Retain Minimum Days: 30" in shown
+    server.admin("update copygroup standard standard events type=archive retinit=creation")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "define copygroup standard standard new type=archive dest=filepool retmin=30",
+        "define copygroup standard standard new type=archive dest=filepool retinit=creation retmin=30",
+        "update copygroup standard standard standard type=archive retmin=30",
+    ],
+)
+def test_retmin_needs_an_event(server: GridServer, command: str) -> None:
+    server.admin("define mgmtclass standard standard new")
+    assert "ANR1578E" in refusal(server, command, 3)
+
+
+def test_deleting_what_is_active_tells_the_grace_rule(server: GridServer) -> None:
+    server.admin("define mgmtclass standard standard extra")
+    server.admin("define copygroup standard standard extra destination=filepool")
+    server.admin("activate policyset standard standard")
+    text = server.admin("delete copygroup standard standard extra").text
+    assert "ANR1563I" in text and "30 days" in text and "365 days" in text
+    assert "ANR1563I" in server.admin("delete mgmtclass standard standard extra").text
+    assert "ANR1559W" in server.admin("activate policyset standard standard").text
+    assert "ANR1563I" not in server.admin("define mgmtclass standard standard extra").text
 
 
 def test_a_destination_that_is_not_there_yet_is_a_warning(server: GridServer) -> None:

@@ -8,9 +8,10 @@ from farvault.admin.command import Call
 from farvault.admin.definition import replace
 from farvault.admin.instance import Instance
 from farvault.base.errors import BadInput
+from farvault.base.messages import Message, message
 from farvault.catalog import nouns
 from farvault.catalog.transaction import Snapshot, Transaction
-from farvault.model.policy import ACTIVE, CopyGroup, ManagementClass, PolicySet
+from farvault.model.policy import ACTIVE, CopyGroup, Domain, ManagementClass, PolicySet
 
 _RESERVED_CLASSES = ("DEFAULT", "GRACE_PERIOD")
 
@@ -60,6 +61,16 @@ def delete_class(tx: Transaction, management_class: ManagementClass) -> None:
     ):
         nouns.delete(tx, group)
     nouns.delete(tx, management_class)
+
+
+def grace_notice(domain: Domain, what: str) -> Message:
+    """What becomes of objects bound to something that ACTIVE still has and the set has no more."""
+    return message(
+        "ANR1563I",
+        what=what,
+        backup_days=domain.backup_retention_days,
+        archive_days=domain.archive_retention_days,
+    )
 
 
 def refuse_active(policy_set: str) -> None:

@@ -2,7 +2,7 @@
 
 At the target: deleted virtual volumes after their grace, what unfinished transfers left after a day. Volumes that wait
 for reuse (PENDING). Old lines of the activity log. Each is a short piece of work that can be repeated at any time; what
-fails is said once an hour and tried again.
+fails is said once an hour and tried again. And every EXPINTERVAL hours expiration is started, as a process of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from farvault.base.log import Log
 from farvault.catalog import activity
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import get_setting
+from farvault.processes.expire_inventory import DESCRIPTION, Options, expire_inventory, refuse_second
+from farvault.processes.process import Processes
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import collect_deleted, collect_unfinished
 
@@ -26,14 +28,19 @@ UNFINISHED_KEPT_SECONDS = 24 * 3600
 """A source that lost its link comes back within this time and only names what it had sent."""
 ACTIVITY_LOG_DAYS = 30
 """Where ACTLOGRETENTION is not set."""
+EXPIRE_HOURS = 24
+"""Where EXPINTERVAL is not set."""
 _DAY_SECONDS = 86_400
 
 
 class Housekeeping:
     """A thread from `start` to `stop`."""
 
-    def __init__(self, catalog: Catalog, storage: Storage, log: Log, clock: Clock) -> None:
-        self._catalog, self._storage = catalog, storage
+    def __init__(
+        self, catalog: Catalog, storage: Storage, processes: Processes, log: Log, clock: Clock
+    ) -> None:
+        self._catalog, self._storage, self._processes = catalog, storage, processes
+        self._expire_from = clock.monotonic_seconds()
         self._log, self._clock = log, clock
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
@@ -53,6 +60,7 @@ class Housekeeping:
             lambda: collect_unfinished(self._storage, UNFINISHED_KEPT_SECONDS),
             self._storage.tidy,
             self._prune_activity_log,
+            self._expire_when_due,
         )
         for piece in pieces:
             if self._stopping.is_set():
@@ -68,6 +76,18 @@ class Housekeeping:
     def _run(self) -> None:
         while not self._clock.wait(self._stopping, PERIOD_SECONDS):
             self.do_everything()
+
+    def _expire_when_due(self) -> None:
+        """First an hour after the start, so that a server that comes back has other things behind it."""
+        with self._catalog.read() as r:
+            hours = int(get_setting(r, "EXPINTERVAL") or EXPIRE_HOURS)
+        now = self._clock.monotonic_seconds()
+        if not hours or now < self._expire_from:
+            return
+        self._expire_from = now + hours * 3600.0
+        storage, processes = self._storage, self._processes
+        refuse_second(processes)
+        processes.start(DESCRIPTION, lambda process: expire_inventory(storage, process, processes, Options()))
 
     def _prune_activity_log(self) -> None:
         with self._catalog.read() as r:

@@ -137,11 +137,11 @@ class Server:
         undo.callback(self.storage.close)
         self.storage.recover()
         give_up_unclosed(self.storage)
-        self.housekeeping = Housekeeping(self.catalog, self.storage, self.log, self.clock)
-        self.housekeeping.start()
-        undo.callback(self.housekeeping.stop)
         self.processes = Processes(self.log, self.clock)
+        self.housekeeping = Housekeeping(self.catalog, self.storage, self.processes, self.log, self.clock)
+        self.housekeeping.start()
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)
+        undo.callback(self.housekeeping.stop)
 
     def _open_sessions(self, settings: Settings, undo: contextlib.ExitStack) -> None:
         """The port is taken first, because the instance tells it; who connects meanwhile waits for the rest."""

@@ -13,6 +13,7 @@ from farvault.model.administrator import Administrator
 from farvault.model.attribute import Noun
 from farvault.model.device_class import DeviceClass
 from farvault.model.file_space import FileSpace
+from farvault.model.hold import Hold, HoldRule
 from farvault.model.node import Node
 from farvault.model.policy import CopyGroup, Domain, ManagementClass, PolicySet
 from farvault.model.server import Server
@@ -31,6 +32,8 @@ NOUNS: tuple[type[Noun], ...] = (
     ManagementClass,
     CopyGroup,
     FileSpace,
+    Hold,
+    HoldRule,
 )
 _BATCH = 1000
 _PLAIN_TABLES = {
@@ -38,6 +41,7 @@ _PLAIN_TABLES = {
     "aggregates": ", ".join(AggregateRow._fields),
     "placements": "volume_id, offset_bytes, aggregate_id, damaged",
     "segments": ", ".join(SegmentRow._fields),
+    "retention_events": "object_id, event_time",
 }
 
 
@@ -109,6 +113,9 @@ _SUMS = {
     ),
     "index entry of an extent that is not there": (
         "SELECT i.extent_id FROM extent_index i LEFT JOIN extents e ON e.id = i.extent_id WHERE e.id IS NULL"
+    ),
+    "event of an object that is not there": (
+        "SELECT v.object_id FROM retention_events v LEFT JOIN objects o ON o.id = v.object_id WHERE o.id IS NULL"
     ),
     "name with two active backup versions": (
         "SELECT file_space_id, directory_id, name FROM objects WHERE kind = 1 AND state = 1"

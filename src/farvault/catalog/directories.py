@@ -33,6 +33,16 @@ def remove_empty(tx: Transaction, file_space_id: int, limit: int = 10_000) -> in
     )
 
 
+def remove_if_empty(tx: Transaction, file_space_id: int, directory_ids: Iterable[int]) -> None:
+    """Of these directories remove those that hold no object any more."""
+    tx.directory_ids.pop(file_space_id, None)
+    tx.run_many(
+        "DELETE FROM directories WHERE id = ? AND NOT EXISTS"
+        " (SELECT 1 FROM objects o WHERE o.file_space_id = ? AND o.directory_id = directories.id)",
+        [(one, file_space_id) for one in sorted(directory_ids)],
+    )
+
+
 def _make(tx: Transaction, file_space_id: int, paths: list[bytes]) -> None:
     if not paths:
         return

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from farvault.catalog import extent_index, object_rows
 from farvault.catalog.object_rows import ObjectColumns
 from farvault.catalog.transaction import Snapshot, Transaction
-from farvault.model.stored_object import ObjectState, ObjectType
+from farvault.model.stored_object import ObjectKind, ObjectState, ObjectType
 
 WORK_LIMIT = 2048
 """Objects and extents handled in one call: well under 100 ms."""
@@ -67,6 +67,9 @@ def delete_objects(tx: Transaction, ids: Iterable[int], limit: int = WORK_LIMIT)
         [row[:4] for row in done],
     )
     tx.run_many("DELETE FROM deletions WHERE object_id = ?", [(row.id,) for row in done])
+    archived = [(row.id,) for row in done if row.kind == ObjectKind.ARCHIVE]
+    if archived and tx.one("SELECT 1 FROM retention_events LIMIT 1") is not None:
+        tx.run_many("DELETE FROM retention_events WHERE object_id = ?", archived)
     virtual = [(row.id,) for row in done if row.type == ObjectType.VIRTUAL_VOLUME]
     tx.run_many("DELETE FROM segments WHERE object_id = ?", virtual)
     return free_extents(tx, used)._replace(objects=len(done), left=left)

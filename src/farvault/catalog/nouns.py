@@ -33,6 +33,8 @@ NOT_FOUND = {
     "management_classes": "ANR1552E",
     "copy_groups": "ANR1553E",
     "file_spaces": "ANR0852E",
+    "holds": "ANR4420E",
+    "hold_rules": "ANR4422E",
 }
 ALREADY_EXISTS = {
     "servers": "ANR1656E",
@@ -46,6 +48,8 @@ ALREADY_EXISTS = {
     "management_classes": "ANR1568E",
     "copy_groups": "ANR1569E",
     "file_spaces": "ANR0853E",
+    "holds": "ANR4421E",
+    "hold_rules": "ANR4421E",
 }
 
 

@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from farvault.base.errors import NotFound
-from farvault.catalog import directories, object_rows
+from farvault.catalog import directories, object_rows, versions
 from farvault.catalog.freeing import Freed as Freed
 from farvault.catalog.freeing import FreedSpan as FreedSpan
 from farvault.catalog.freeing import delete_objects as delete_objects
@@ -71,7 +71,8 @@ def store_objects(
     objects: Sequence[NewObject],
     now: int,
 ) -> list[int]:
-    """Insert new versions and return their numbers. Of a backup, the version active so far becomes inactive.
+    """Insert new versions and return their numbers. Of a backup, the version active so far becomes inactive, and what
+    is beyond VEREXISTS then expires.
 
     `NotFound` where an extent is not there (it was freed after the client was told that it is known), or the file
     space is not the node's. `ValueError` where one call names an object twice (archives may).
@@ -82,7 +83,9 @@ def store_objects(
     if kind != ObjectKind.ARCHIVE and len(set(places)) != len(places):
         raise ValueError("an object is named twice in one call")
     if kind == ObjectKind.BACKUP:
-        _deactivate_previous(tx, file_space_id, places, now)
+        older = _with_older_versions(tx, places)
+        if older:
+            versions.supersede(tx, node_id, file_space_id, older, management_class, now)
     first = take_values(tx, "objects", len(objects))
     ids = list(range(first, first + len(objects)))
     class_id = object_rows.class_id(tx, management_class)
@@ -147,24 +150,12 @@ def _object_pairs(extents: Sequence[int], lengths: dict[int, int]) -> Pairs:
     return tuple(pairs)
 
 
-def _deactivate_previous(
-    tx: Transaction, file_space_id: int, places: list[tuple[int, bytes]], now: int
-) -> None:
-    """The versions of these names that were active become inactive. Directories made just now held none."""
-    sql = (
-        f"SELECT {object_rows.COLUMNS} FROM objects"
-        " WHERE file_space_id = ? AND directory_id = ? AND name = ? AND kind = 1 AND state = 1"
-    )
+def _with_older_versions(tx: Transaction, places: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """Those of these places that may hold older versions: directories made just now held none."""
     fresh = tx.new_directories
-    asked = [(file_space_id, place[0], place[1]) for place in places if place[0] not in fresh]
+    asked = [place for place in places if place[0] not in fresh]
     fresh.difference_update([place[0] for place in places])
-    rows = [ObjectColumns._make(row) for row in tx.each(sql, asked)]
-    if rows:
-        object_rows.replace_rows(tx, _ended(rows, now))
-
-
-def _ended(rows: Iterable[ObjectColumns], now: int) -> list[ObjectColumns]:
-    return [row._replace(state=int(ObjectState.INACTIVE), deactivated_time=now) for row in rows]
+    return asked
 
 
 # --- listing -------------------------------------------------------------------------------------------------------
@@ -215,7 +206,7 @@ def inventory_query(
     if not _has_wildcard(name_pattern):
         tests += " AND o.name = ?"
         values += [name_pattern]
-    tests += " AND o.kind = ?" + (" AND o.state = 1" if active_only else " AND o.state <> 0")
+    tests += " AND o.kind = ?" + (" AND o.state = 1" if active_only else " AND o.state IN (1, 2, 3)")
     values += [kind]
     sql = (
         "SELECT o.id, d.path, o.name, o.type, o.state, o.size_bytes, o.inserted_time, o.deactivated_time,"
@@ -280,7 +271,7 @@ def owned(r: Snapshot, node_id: int, ids: Iterable[int]) -> list[int]:
     """Those of these numbers that are visible objects of this node, in the order given."""
     rows = r.each(
         "SELECT o.id FROM objects o JOIN file_spaces f ON f.id = o.file_space_id"
-        " WHERE o.id = ? AND f.node_id = ? AND o.state <> 0",
+        " WHERE o.id = ? AND f.node_id = ? AND o.state IN (1, 2, 3)",
         [(one, node_id) for one in ids],
     )
     return [row[0] for row in rows]
@@ -290,7 +281,7 @@ def owned_kinds(r: Snapshot, node_id: int, ids: Iterable[int]) -> list[tuple[int
     """(number, kind) of those of these numbers that are visible objects of this node."""
     rows = r.each(
         "SELECT o.id, o.kind FROM objects o JOIN file_spaces f ON f.id = o.file_space_id"
-        " WHERE o.id = ? AND f.node_id = ? AND o.state <> 0",
+        " WHERE o.id = ? AND f.node_id = ? AND o.state IN (1, 2, 3)",
         [(one, node_id) for one in ids],
     )
     return [(row[0], row[1]) for row in rows]
@@ -300,10 +291,13 @@ def owned_kinds(r: Snapshot, node_id: int, ids: Iterable[int]) -> list[tuple[int
 
 
 def expire(tx: Transaction, node_id: int, ids: Iterable[int], now: int) -> int:
-    """These active backup versions of the node become inactive; returns how many did."""
+    """The files of these active backup versions are gone: they become inactive, and what is beyond VERDELETED expires.
+
+    Returns how many were active.
+    """
     rows = [row for row in _own_rows(tx, node_id, ids) if row.kind == ObjectKind.BACKUP]
     active = [row for row in rows if row.state == ObjectState.ACTIVE]
-    object_rows.replace_rows(tx, _ended(active, now))
+    versions.leave(tx, node_id, active, now)
     return len(active)
 
 
@@ -320,11 +314,11 @@ def rebind(tx: Transaction, node_id: int, ids: Iterable[int], management_class: 
     names = {row[:3] for row in _own_rows(tx, node_id, ids) if row.kind == ObjectKind.BACKUP}
     sql = (
         f"SELECT {object_rows.COLUMNS} FROM objects WHERE file_space_id = ? AND directory_id = ? AND name = ?"
-        " AND kind = 1 AND state <> 0"
+        " AND kind = 1 AND state IN (1, 2)"
     )
     class_id = object_rows.class_id(tx, management_class)
-    versions = map(ObjectColumns._make, tx.each(sql, sorted(names)))
-    changed = [row._replace(class_id=class_id) for row in versions if row.class_id != class_id]
+    found = map(ObjectColumns._make, tx.each(sql, sorted(names)))
+    changed = [row._replace(class_id=class_id) for row in found if row.class_id != class_id]
     object_rows.replace_rows(tx, changed)
     return len(changed)
 
@@ -332,4 +326,5 @@ def rebind(tx: Transaction, node_id: int, ids: Iterable[int], management_class: 
 def _own_rows(tx: Transaction, node_id: int, ids: Iterable[int]) -> list[ObjectColumns]:
     spaces = set(chain.from_iterable(tx.all("SELECT id FROM file_spaces WHERE node_id = ?", (node_id,))))
     rows = object_rows.fetch(tx, dict.fromkeys(ids))
-    return [row for row in rows if row.file_space_id in spaces and row.state != ObjectState.OPEN]
+    hidden = (ObjectState.OPEN, ObjectState.EXPIRED)
+    return [row for row in rows if row.file_space_id in spaces and row.state not in hidden]

@@ -396,7 +396,6 @@ class CopyGroup(Noun, frozen=True, kw_only=True):
             label="Retention Initiation",
             kind=Choice("CREATion", "EVent"),
             default={ARCHIVE: "CREATION"},
-            update=False,
             help="when archive retention starts",
         ),
     ] = "CREATION"

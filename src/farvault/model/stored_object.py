@@ -27,12 +27,15 @@ class ObjectType(IntEnum):
 
 
 class ObjectState(IntEnum):
-    """OPEN: a virtual volume segment still being sent. MARKED: deleted by its source, kept until the grace is over."""
+    """OPEN: a virtual volume segment still being sent. MARKED: deleted by its source, kept until the grace is over.
+    EXPIRED: one version too many; nobody is shown it, and EXPIRE INVENTORY removes it.
+    """
 
     OPEN = 0
     ACTIVE = 1
     INACTIVE = 2
     MARKED = 3
+    EXPIRED = 4
 
 
 class FileAttributes(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from farvault.base.disk import aligned_buffer, crash_point
 from farvault.base.errors import Cancelled, FarvaultError, MediaFailed, NotAvailable, NotFound, RecordDamaged
-from farvault.catalog import content, nouns, placements
+from farvault.catalog import content, holds, nouns, placements
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Transaction
 from farvault.media.interface import Device, Span
@@ -250,7 +250,8 @@ class _Audit:
         """Delete the objects that need these records; returns how many records are gone by that."""
         with self._storage.catalog.read() as r:
             users = content.users_of_aggregates(r, aggregate_ids, segments=False)
-            names = [] if self._quiet else content.names(r, users)
+            held = holds.held(r, users)
+            names = [] if self._quiet else content.names(r, [one for one in users if one not in held])
         crash_point("audit.page.before_delete")
         for one in names:
             path = b"/".join(part for part in (*one.directory.split(b"\0"), one.name) if part)
@@ -261,7 +262,12 @@ class _Audit:
                 file_space=one.file_space,
                 path=path.decode("utf-8", "backslashreplace"),
             )
-        deleted, _ = self._storage.delete_objects(users)
+        deleted, _, held_now = self._storage.delete_unheld(one for one in users if one not in held)
+        if held := held | held_now:
+            held_by = sorted({name for several in held.values() for name in several})
+            self._process.say(
+                "ANR4410W", volume=self._volume.name, objects=f"{len(held):,}", holds=", ".join(held_by)
+            )
         self.findings.deleted_objects += deleted
         with self._storage.catalog.read() as r:
             return len(aggregate_ids) - len(placements.aggregates(r, aggregate_ids))

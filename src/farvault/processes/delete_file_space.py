@@ -5,6 +5,8 @@ Whoever stores into it at that moment is refused or keeps it alive: what was ack
 
 from __future__ import annotations
 
+from collections import Counter
+
 from farvault.base.disk import crash_point
 from farvault.base.units import show_size
 from farvault.catalog import directories, nouns, objects
@@ -26,7 +28,7 @@ def delete_file_space(
         node = nouns.get(r, Node, node_name)
         space = nouns.get(r, FileSpace, node.id, name)
     process.say("ANR0800I", file_space=space.name, node=node.name, number=process.number)
-    deleted, live_bytes = _delete_objects(storage, process, space, kind)
+    deleted, live_bytes, held = _delete_objects(storage, process, space, kind)
     process.say(
         "ANR0806I",
         file_space=space.name,
@@ -34,24 +36,37 @@ def delete_file_space(
         objects=f"{deleted:,}",
         size=show_size(live_bytes),
     )
+    if held:
+        process.count_failed(held.total())
+        process.say(
+            "ANR4408W",
+            file_space=space.name,
+            node=node.name,
+            objects=f"{held.total():,}",
+            holds=", ".join(sorted({name for names in held for name in names})),
+        )
     if _remove(storage, process, space):
         process.say("ANR0807I", file_space=space.name, node=node.name)
 
 
 def _delete_objects(
     storage: Storage, process: Process, space: FileSpace, kind: int | None
-) -> tuple[int, int]:
-    """In the order they stand in, so that those of other kinds are passed only once."""
+) -> tuple[int, int, Counter[tuple[str, ...]]]:
+    """In the order they stand in, so that those of other kinds are passed only once. Last: how many each hold keeps."""
     deleted = freed_bytes = 0
+    held: Counter[tuple[str, ...]] = Counter()
     after = _START
     while True:
         process.raise_if_cancelled()
         with storage.catalog.read() as r:
             found = objects.object_places(r, space.id, after, BATCH, kind)
         if not found:
-            return deleted, freed_bytes
+            return deleted, freed_bytes, held
         crash_point("file_space.delete.before_objects")
-        count, live_bytes = storage.delete_objects((place[2] for place in found), process.raise_if_cancelled)
+        count, live_bytes, kept = storage.delete_unheld(
+            (place[2] for place in found), process.raise_if_cancelled
+        )
+        held.update(kept.values())
         process.advance(count, live_bytes)
         deleted, freed_bytes, after = deleted + count, freed_bytes + live_bytes, found[-1]
 

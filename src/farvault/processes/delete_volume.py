@@ -10,13 +10,13 @@ needs, never an object whose data is gone. A second run goes on where the first 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from farvault.base.disk import crash_point
 from farvault.base.errors import StillReferenced
 from farvault.base.units import show_size
-from farvault.catalog import content, nouns, placements
+from farvault.catalog import content, holds, nouns, placements
 from farvault.catalog.placements import PlacementRow
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import DESTROYED, OFFSITE, PENDING, Volume
@@ -50,6 +50,7 @@ def delete_volume(storage: Storage, process: Process, volume_name: str, *, disca
         if has_data and not discard:
             raise StillReferenced("ANR2406E", volume=volume.name)
         if has_data:
+            _refuse_held(storage, process, volume, pool)
             process.say("ANR2222I", volume=volume.name, number=process.number)
             _tell(process, volume, _discard(storage, process, volume, pool))
         crash_point("discard.volume.before_media")
@@ -70,12 +71,37 @@ def _discard(storage: Storage, process: Process, volume: Volume, pool: StoragePo
         if not rows:
             return done
         crash_point("discard.page.before_catalog")
-        objects, live_bytes = storage.delete_objects(users, process.raise_if_cancelled)
+        objects, live_bytes, held = storage.delete_unheld(users, process.raise_if_cancelled)
+        if held:
+            raise _held_error(volume, held)
         process.advance(objects, live_bytes)
         done.objects += objects
         done.live_bytes += live_bytes
         done.shared += shared
         _drop_copies(storage, process, volume, pool, rows, done)
+
+
+def _refuse_held(storage: Storage, process: Process, volume: Volume, pool: StoragePool) -> None:
+    """`StillReferenced` where a hold keeps objects whose only data lies here; nothing is discarded then."""
+    after = -1
+    held: dict[int, tuple[str, ...]] = {}
+    with storage.catalog.read() as r:
+        while holds.any_rules(r):
+            process.raise_if_cancelled()
+            rows = placements.on_volume(r, volume.id, after, PAGE)
+            if not rows:
+                break
+            places = placements.of_aggregates(r, [row.aggregate_id for row in rows])
+            last = [id for id, several in places.items() if not _stands_elsewhere(several, volume, pool)]
+            held.update(holds.held(r, content.users_of_aggregates(r, last)))
+            after = rows[-1].offset_bytes
+    if held:
+        raise _held_error(volume, held)
+
+
+def _held_error(volume: Volume, held: Mapping[int, tuple[str, ...]]) -> StillReferenced:
+    names = sorted({name for several in held.values() for name in several})
+    return StillReferenced("ANR4409E", volume=volume.name, objects=f"{len(held):,}", holds=", ".join(names))
 
 
 def _drop_copies(

@@ -8,7 +8,7 @@ from farvault.base.clock import Clock
 from farvault.base.errors import FarvaultError, MediaFailed, MediaFull, NotAvailable, NotFound
 from farvault.base.log import Log
 from farvault.base.units import show_size
-from farvault.catalog import freeing, nouns, placements
+from farvault.catalog import freeing, holds, nouns, placements
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.freeing import Freed, FreedSpan
 from farvault.catalog.placements import PlacementRow
@@ -136,6 +136,28 @@ class Storage:
                 self.freed(tx, done)
             objects, live_bytes, left = objects + done.objects, live_bytes + done.live_bytes, done.left
         return objects, live_bytes
+
+    def delete_unheld(
+        self, ids: Iterable[int], raise_if_cancelled: Callable[[], None] = lambda: None
+    ) -> tuple[int, int, dict[int, tuple[str, ...]]]:
+        """As `delete_objects`, but what a hold keeps stays; also returns that, with the names of the holds."""
+        left = list(ids)
+        objects = live_bytes = 0
+        kept: dict[int, tuple[str, ...]] = {}
+        while left:
+            raise_if_cancelled()
+            batch, behind = left[: freeing.WORK_LIMIT], left[freeing.WORK_LIMIT :]
+            with self.catalog.write() as tx:
+                held = holds.held(tx, batch)
+                done = freeing.delete_objects(tx, [one for one in batch if one not in held])
+                self.freed(tx, done)
+            kept.update(held)
+            objects, live_bytes, left = (
+                objects + done.objects,
+                live_bytes + done.live_bytes,
+                done.left + behind,
+            )
+        return objects, live_bytes, kept
 
     def _empty_what_a_crash_left(self) -> None:
         """Local volumes whose last record went just before the crash; other servers are asked by `tidy` later."""

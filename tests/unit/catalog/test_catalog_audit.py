@@ -10,12 +10,14 @@ import pytest
 from tests.unit.catalog.catalog_world import KEY, World, new_file
 
 from farvault.base.clock import ManualClock
-from farvault.catalog import audit, nouns, placements, vault
+from farvault.catalog import audit, expiration, nouns, placements, vault
 from farvault.catalog.catalog import Catalog
 from farvault.model.administrator import Administrator
 from farvault.model.device_class import DeviceClass
+from farvault.model.hold import Hold, HoldRule
 from farvault.model.policy import CopyGroup, Domain, ManagementClass, PolicySet
 from farvault.model.server import Server
+from farvault.model.stored_object import ObjectKind
 
 PROTECTED = {
     **dict.fromkeys((noun.TABLE for noun in audit.NOUNS), "id"),
@@ -24,6 +26,7 @@ PROTECTED = {
     "aggregates": "id",
     "placements": "volume_id",
     "segments": "object_id",
+    "retention_events": "object_id",
 }
 
 
@@ -44,6 +47,10 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
         aggregate_id, (one, two) = world.aggregate(tx, b"one", b"two!")
         placements.add(tx, aggregate_id, world.copy_volume, 0)
         world.store(tx, new_file(b"d", b"f", one, two), new_file(b"d", b"g"))
+        (archived,) = world.store(tx, new_file(b"d", b"f"), kind=ObjectKind.ARCHIVE)
+        expiration.signal(tx, [archived], 8)
+        hold_id = nouns.insert(tx, Hold(name="H"))
+        nouns.insert(tx, HoldRule(hold_id=hold_id, node_id=world.node, from_time=1))
         segment = vault.open_segment(tx, world.node, world.space, "V", 0, 5)
         vault.append_records(tx, segment, [(one, 3)])
         vault.close_segment(tx, segment, 3, 1, b"D" * 32, b"", 6)

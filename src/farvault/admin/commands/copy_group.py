@@ -12,13 +12,13 @@ from farvault.admin.instance import Instance
 from farvault.admin.kinds import Frequency, Pattern
 from farvault.admin.lookup import select_by
 from farvault.admin.output import Answer, Column, Report, of_attribute, row_of, time_column
-from farvault.admin.policy_tree import set_for_change, stamp
-from farvault.base.errors import BadInput, NotAvailable
+from farvault.admin.policy_tree import grace_notice, set_for_change, stamp
+from farvault.base.errors import BadInput
 from farvault.base.messages import message
 from farvault.catalog import nouns
 from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Name
-from farvault.model.policy import ARCHIVE, BACKUP, CopyGroup, ManagementClass
+from farvault.model.policy import ACTIVE, ARCHIVE, BACKUP, CopyGroup, Domain, ManagementClass
 from farvault.model.storage_pool import StoragePool
 
 
@@ -70,10 +70,8 @@ def _check(r: Snapshot, call: Call, group: CopyGroup) -> bool:
     """`BadInput` for what cannot work; False where the destination is not defined (yet)."""
     if group.type == ARCHIVE and group.mode != "ABSOLUTE":
         raise BadInput("ANR1577E", mode=group.mode)
-    if group.retain_init == "EVENT":
-        raise NotAvailable(
-            "ANR2991E", command=call.command.name, parameter="RETINIT", value="EVENT", only="CREATION"
-        )
+    if "retain_min_days" in call.given and group.retain_init != "EVENT":
+        raise BadInput("ANR1578E")
     pool = nouns.find(r, StoragePool, group.destination)
     if pool is not None and pool.is_copy:
         raise BadInput("ANR1575E", pool=pool.name)
@@ -89,7 +87,13 @@ def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
                 tx, CopyGroup, call["domain"], call["policy_set"], call["management_class"], call["type"]
             ),
         )
+        domain = nouns.get(tx, Domain, call["domain"])
+        is_used = nouns.find(tx, CopyGroup, call["domain"], ACTIVE, call["management_class"], call["type"])
     yield message("ANR1531I", **_named(call))
+    if is_used:
+        yield grace_notice(
+            domain, f"the {call['type'].lower()} copy group of class {call['management_class']}"
+        )
 
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:

@@ -179,15 +179,7 @@ COMMANDS = (
         WAIT,
         rule=Rule(("OPERATOR",)),
     ),
-    # expiration and reconciliation
-    _later(
-        "EXPIre Inventory",
-        "Delete versions that policy does not keep.",
-        keyword("Quiet", YesNo(), "no message for each node", default=False),
-        WAIT,
-        _DURATION,
-        keyword("SKipdirs", YesNo(), "leave directories", default=False),
-    ),
+    # reconciliation
     _later(
         "REConcile Volumes",
         "Compare virtual volumes here with archive files at their targets.",

@@ -19,13 +19,19 @@ from farvault.admin.instance import Instance
 from farvault.admin.kinds import Pattern
 from farvault.admin.lookup import select_by
 from farvault.admin.output import Answer, Column, Report, of_attribute, row_of, time_column, yes_column
-from farvault.admin.policy_tree import delete_class, refuse_reserved_class, set_for_change, stamp
+from farvault.admin.policy_tree import (
+    delete_class,
+    grace_notice,
+    refuse_reserved_class,
+    set_for_change,
+    stamp,
+)
 from farvault.base.errors import BadInput, StillReferenced
 from farvault.base.messages import message
 from farvault.catalog import nouns
 from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Name
-from farvault.model.policy import CopyGroup, ManagementClass, PolicySet
+from farvault.model.policy import ACTIVE, CopyGroup, Domain, ManagementClass, PolicySet
 from farvault.model.storage_pool import StoragePool
 
 _SPACE_MANAGEMENT = (
@@ -91,7 +97,11 @@ def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
         if policy_set.default_class == found.name:
             raise StillReferenced("ANR1576E", **_named(call))
         delete_class(tx, found)
+        domain = nouns.get(tx, Domain, call["domain"])
+        is_used = nouns.find(tx, ManagementClass, call["domain"], ACTIVE, found.name)
     yield message("ANR1521I", **_named(call))
+    if is_used:
+        yield grace_notice(domain, f"class {found.name}")
 
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:

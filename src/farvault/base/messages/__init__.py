@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-_SUBJECTS = ("admin", "client", "nodes", "processes", "server", "sessions", "storage", "terminal", "vault")
+_SUBJECTS = ("admin", "client", "nodes", "policy", "processes", "server", "sessions", "storage", "terminal", "vault")
 
 
 class Row(NamedTuple):
