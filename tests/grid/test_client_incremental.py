@@ -235,6 +235,10 @@ def test_a_file_that_grows_at_each_read_is_retried_and_left_out(
     assert outcome.code == 4
     assert (outcome.count("failed"), outcome.count("backed up")) == (1, TREE)
     assert "Total number of retries:                      4" in outcome.output
+    before, after = (outcome.size(f"Total bytes {when} deduplication") for when in ("before", "after"))
+    assert after <= before < 10_000, "what was read for nothing is in neither"
+    if size > 10:
+        assert outcome.size("Total number of bytes processed") > 2 * size
     assert f"ANS1228E Sending of object '{tree}/log' failed." in outcome.errors
     assert f"ANS4037E Object '{tree}/log' changed during processing. Object skipped." in outcome.errors
     assert "ANS1802E" in outcome.errors

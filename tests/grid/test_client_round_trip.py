@@ -149,12 +149,21 @@ def test_a_long_file_is_streamed_and_a_small_change_sends_little(client: Client,
     assert (restored(client, tree, "-replace=all") / "long").read_bytes() == data
 
 
+def test_a_long_file_that_was_partly_there_is_counted_once(client: Client, tree: Path) -> None:
+    data = os.urandom(20 * MIB)
+    (tree / "long").write_bytes(data)
+    assert "Total objects deduplicated:                   0" in client.succeed("sel", f"{tree}/long").output
+    (tree / "long").write_bytes(data + b"more")
+    assert "Total objects deduplicated:                   1" in client.succeed("sel", f"{tree}/long").output
+
+
 def test_equal_files_travel_once(client: Client, tree: Path) -> None:
     data = os.urandom(3 * MIB)
     for number in range(5):
         (tree / f"copy{number}").write_bytes(data)
     outcome = client.succeed("selective", f"{tree}/*")
     assert outcome.size("Total bytes after deduplication") == 3 * MIB
+    assert "Total objects deduplicated:                   4" in outcome.output
     assert compare_trees(str(tree), str(restored(client, tree))) == []
 
 

@@ -409,6 +409,7 @@ class Backup:
             self._stopped = True
             return
         counts.read_bytes += result.read_bytes
+        counts.processed_bytes += result.processed_bytes
         counts.transferred_bytes += result.sent_bytes
         counts.transfer_seconds += result.transfer_seconds
         counts.retries += sum(each.times for each in result.retried)
@@ -417,6 +418,7 @@ class Backup:
             return
         self._refusals = 0
         counts.new_bytes += result.new_bytes
+        counts.deduplicated += result.deduplicated
         counts.packed_bytes += result.packed_bytes
         counts.done += result.stored
         counts.expired += result.expired

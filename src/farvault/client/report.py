@@ -43,6 +43,8 @@ class Counts:
     inspected_bytes: int = 0
     read_bytes: int = 0
     new_bytes: int = 0
+    processed_bytes: int = 0
+    deduplicated: int = 0
     packed_bytes: int = 0
     transferred_bytes: int = 0
     transfer_seconds: float = 0.0
@@ -155,9 +157,11 @@ class Report:
         write(_count("Total number of objects failed:", counts.failed))
         if not restoring:
             write(_count("Total number of objects encrypted:", 0))
+            write(_count("Total objects deduplicated:", counts.deduplicated))
             write(_count("Total number of objects grew:", 0))
             write(_count("Total number of retries:", counts.retries))
             write(_bytes("Total number of bytes inspected:", counts.inspected_bytes))
+            write(_bytes("Total number of bytes processed:", counts.processed_bytes))
             write(_bytes("Total bytes before deduplication:", counts.read_bytes))
             write(_bytes("Total bytes after deduplication:", counts.new_bytes))
         write(_bytes("Total number of bytes transferred:", counts.transferred_bytes))
@@ -172,6 +176,19 @@ class Report:
             ratio = 1 - counts.transferred_bytes / counts.inspected_bytes if counts.inspected_bytes else 0
             write(_line("Total data reduction ratio:", f"{max(ratio, 0) * 100:.2f}", "%"))
         write(_line("Elapsed processing time:", _duration(elapsed)))
+
+    def deletion_summary(self, verb: str) -> None:
+        """The block of DELETE and EXPIRE. `verb`: deleted or expired."""
+        self.end_progress()
+        counts = self.counts
+        self.answer("")
+        self.answer(
+            _count(
+                f"Total number of objects {verb}:", counts.deleted if verb == "deleted" else counts.expired
+            )
+        )
+        self.answer(_count("Total number of objects failed:", counts.failed))
+        self.answer(_line("Elapsed processing time:", _duration(time.monotonic() - self.started)))
 
     def _write(self, stream: TextIO, text: str) -> None:
         if self._progress is not None:

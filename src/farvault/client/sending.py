@@ -73,7 +73,9 @@ class Sender:
             reading.abandoned = True
             transaction.give_up()
             result = UnitResult(
-                number=reading.unit.number, refused=(refusal.message.id, refusal.message.text)
+                number=reading.unit.number,
+                refused=(refusal.message.id, refusal.message.text),
+                processed_bytes=result.processed_bytes,
             )
         result.failures, result.retried = reading.failures, reading.retried
         result.read_bytes = reading.read_bytes
@@ -117,7 +119,12 @@ class _Transaction:
         self._builder = PackBuilder(self._sender._node, unit.file_space, unit.kind, unit.management_class)
         self._leaving: deque[Future[Packed]] = deque()
         self._mine: set[bytes] = set()
-        self._result.stored = self._result.new_bytes = self._result.packed_bytes = 0
+        self._partly_there = False  # the long file that is being sent
+        self._nothing_stored()
+
+    def _nothing_stored(self) -> None:
+        result = self._result
+        result.stored = result.new_bytes = result.packed_bytes = result.deduplicated = 0
 
     def begin(self) -> None:
         unit = self._unit
@@ -141,10 +148,18 @@ class _Transaction:
         data = {
             digest: piece for digest, piece in group.extents if digest not in mine and digest not in there
         }
+        if group.reused:
+            self._partly_there |= len(data) < len(group.extents)
         for each in group.objects:
+            some_there = self._partly_there
             for digest, _ in each.extents:
                 if (piece := data.pop(digest, None)) is not None:
                     self._put(digest, piece)
+                elif not group.reused:  # the extents of a long file may have come with earlier groups
+                    some_there = True
+            if some_there and not each.more:
+                self._result.deduplicated += 1
+                self._partly_there = False
             for part in self._pieces(each):
                 self._place(part)
         for digest, piece in data.items():  # of a long file whose object comes later
@@ -158,6 +173,7 @@ class _Transaction:
         self._builder.add_extent(digest, piece)
         self._mine.add(digest)
         self._result.new_bytes += len(piece)
+        self._result.processed_bytes += len(piece)
 
     def _pieces(self, each: ReadObject) -> Iterator[ReadObject]:
         """The object as it is, or cut where its list of extents is too long for a pack."""
@@ -230,6 +246,8 @@ class _Transaction:
             self._result.expired = answer.expired
             self._result.updated = answer.updated
             self._before |= self._mine
+        else:
+            self._nothing_stored()
 
     def _change(self) -> None:
         send = self._session.connection.send

@@ -81,6 +81,8 @@ class UnitResult(msgspec.Struct, tag=True, kw_only=True):
     """What became of a unit. `refused`: the transaction's message (id and text) where nothing of it was stored.
 
     `read_bytes`: of the files. `new_bytes`: after leaving out what the server has. `packed_bytes`: those compressed.
+    `processed_bytes`: as `new_bytes`, with what was read for nothing because the file changed.
+    `deduplicated`: objects of which the server had a part already.
     `lost_link`: the server could not be reached any more; the consumer has given up.
     """
 
@@ -93,6 +95,8 @@ class UnitResult(msgspec.Struct, tag=True, kw_only=True):
     retried: list[Retried] = []
     read_bytes: int = 0
     new_bytes: int = 0
+    processed_bytes: int = 0
+    deduplicated: int = 0
     packed_bytes: int = 0
     sent_bytes: int = 0
     transfer_seconds: float = 0.0

@@ -36,6 +36,36 @@ def test_every_figure_of_the_summary_ends_in_column_47() -> None:
     assert all(line[46].isdigit() for line in lines if line)
 
 
+def test_the_summary_of_a_backup_has_the_lines_of_the_reference_in_its_order() -> None:
+    made, output, _ = report()
+    made.summary("backed up")
+    assert [line.partition(":")[0] for line in output.getvalue().splitlines() if line] == [
+        "Total number of objects inspected",
+        "Total number of objects backed up",
+        "Total number of objects updated",
+        "Total number of objects rebound",
+        "Total number of objects deleted",
+        "Total number of objects expired",
+        "Total number of objects failed",
+        "Total number of objects encrypted",
+        "Total objects deduplicated",
+        "Total number of objects grew",
+        "Total number of retries",
+        "Total number of bytes inspected",
+        "Total number of bytes processed",
+        "Total bytes before deduplication",
+        "Total bytes after deduplication",
+        "Total number of bytes transferred",
+        "Data transfer time",
+        "Network data transfer rate",
+        "Aggregate data transfer rate",
+        "Objects compressed by",
+        "Deduplication reduction",
+        "Total data reduction ratio",
+        "Elapsed processing time",
+    ]
+
+
 def test_a_restore_counts_only_what_a_restore_has() -> None:
     made, output, _ = report()
     made.summary("restored")
