@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -54,11 +53,14 @@ class StopBackup(Exception):
 
 
 class Task(NamedTuple):
-    """What kind of run this is. `compares`: against the inventory (incremental); otherwise everything named is sent."""
+    """What kind of run this is. `compares`: against the inventory (incremental); otherwise everything named is sent,
+    with `by_date` what was modified since the last incremental backup of its file space.
+    """
 
     kind: ObjectKind
     compares: bool
     description: str = ""
+    by_date: bool = False
 
 
 class Backup:
@@ -73,7 +75,9 @@ class Backup:
         sessions: Sessions,
         report: Report,
         make_outgoing: Callable[[Callable[[Unit, bool], None]], Outgoing],
+        now_seconds: int,
     ) -> None:
+        """`now_seconds`: by the server's clock, which also says when a version was stored."""
         self._task = task
         self._options = options
         self._binding = binding
@@ -85,7 +89,8 @@ class Backup:
         self._owners = Owners()
         self._refusals = 0
         self._stopped = False
-        self._now = int(time.time())
+        self._now = now_seconds
+        self._since = 0
         self._parents_done: set[tuple[bytes, bytes]] = set()
         self._said_no_group: set[str] = set()
         self._shown: dict[int, tuple[str, bytes]] = {}
@@ -101,20 +106,25 @@ class Backup:
         if self._binding.excludes_file_space(scope.root):
             self._report.say("ANS1115W", path=os.fsdecode(scope.root))
             return True
-        self._register(scope, started=scope.whole and self._task.compares)
+        is_full = scope.whole and (self._task.compares or self._task.by_date)
+        if self._task.by_date:
+            self._since = _last_incremental(self._register(scope))
+        self._register(scope, started=is_full)
         self._run_parents(scope)
         matched = self._run_walk(scope)
         self._outgoing.flush()
         if self.crew is not None:
             self.crew.wait()
         self._raise_if_stopped()
-        if scope.whole and self._task.compares:
+        fine = self._report.counts.failed == failed_before
+        # What failed would be missed by the next run by date: that one moves its date only where all went well.
+        if is_full and (fine or self._task.compares):
             self._register(scope, ended=True)
         if not matched and scope.pattern:
             raise NotFound("ANS1083E", spec=scope.text)
-        return self._report.counts.failed == failed_before
+        return fine
 
-    def _register(self, scope: Scope, *, started: bool = False, ended: bool = False) -> None:
+    def _register(self, scope: Scope, *, started: bool = False, ended: bool = False) -> m.FileSpaceRow:
         name = _file_space_name(scope.root)
         st = os.statvfs(scope.root)
         answer = self._call(
@@ -131,6 +141,7 @@ class Backup:
         if not ended:
             self._has_objects[scope.root] = answer.has_objects
             self._lanes.clear()
+        return answer.file_space
 
     def _call(self, body: m.RegisterFileSpace) -> m.FileSpaceAnswer:
         """A session that idled through a long run may be gone: one more try on a new one."""
@@ -267,6 +278,7 @@ class Backup:
             elif has_rules:
                 decided = self._binding.of_file(prefix + name)
                 if decided is None:
+                    self._tell_excluded(scope, name, prefix)
                     continue
                 bound = decided
             else:
@@ -274,6 +286,8 @@ class Backup:
             counts.inspected += 1
             if kind == _FILE:
                 counts.inspected_bytes += st.st_size
+            if self._since and not _is_newer(st, self._since):
+                continue
             old = rows.pop(name, None) if compares else None
             if bound.group is None:
                 self._no_copy_group(bound, prefix + name)
@@ -283,6 +297,11 @@ class Backup:
                 self._compare(scope, folder.directory, name, st, bound, old)
         if may_expire and rows:
             self._expire_all(scope, Stored(folder.directory, rows))
+
+    def _tell_excluded(self, scope: Scope, name: bytes, prefix: bytes) -> None:
+        """SELECTIVE and ARCHIVE say so where the file was named; INCREMENTAL is expected to obey the list."""
+        if name == scope.pattern and not (self._task.compares or self._task.by_date):
+            self._report.say("ANS1115W", code=SKIPPED_FILE, path=show_path(prefix + name))
 
     def _compare(
         self,
@@ -322,7 +341,11 @@ class Backup:
 
     def _is_too_early(self, scope: Scope, row: m.ObjectRow, group: m.CopyGroupRow) -> bool:
         """FREQUENCY counts in a full incremental only."""
-        return scope.whole and self._now - row.inserted_time < group.frequency_days * _DAY_SECONDS
+        return (
+            bool(group.frequency_days)
+            and scope.whole
+            and self._now - row.inserted_time < group.frequency_days * _DAY_SECONDS
+        )
 
     def _change(
         self, scope: Scope, directory: bytes, name: bytes, st: os.stat_result, row: m.ObjectRow
@@ -469,6 +492,24 @@ class Backup:
     def _raise_if_stopped(self) -> None:
         if self._stopped:
             raise StopBackup
+
+
+def _last_incremental(file_space: m.FileSpaceRow) -> int:
+    """Since when a file counts as new for a run by date; 0 = always.
+
+    The start of the last run where that came to its end: what changed behind its back is not missed. Of a run that
+    did not, only the end of the one before is known.
+    """
+    started, ended = file_space.backup_start_time or 0, file_space.backup_end_time or 0
+    return started if 0 < started <= ended else ended
+
+
+def _is_newer(st: os.stat_result, since: int) -> bool:
+    """A folder that was moved here keeps its old modification time; its ctime tells."""
+    moment = st.st_mtime_ns
+    if st.st_mode & _TYPE_MASK == _FOLDER:
+        moment = max(moment, st.st_ctime_ns)
+    return moment // 10**9 >= since
 
 
 def _objects(unit: Unit) -> int:

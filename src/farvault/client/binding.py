@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from farvault.base.errors import NotAvailable
+from farvault.base.errors import NotAvailable, NotFound
 from farvault.client.options import Options
 from farvault.model.stored_object import ObjectKind
 from farvault.policy.inclexcl import Purpose, Rules
@@ -33,8 +33,10 @@ class Binding:
         self._warned: set[str] = set()
         self._override = options.archive_class.upper() if kind is ObjectKind.ARCHIVE else ""
         self.default = self._classes.get(policy.default_class, Bound(policy.default_class, None))
-        if self._override:
-            self.default = self._named(self._override)
+        if self._override:  # typed for this command: another class would not be what was asked for
+            if self._override not in self._classes:
+                raise NotFound("ANS9816E", management_class=self._override, domain=policy.domain)
+            self.default = self._classes[self._override]
         if self.default.group is None:
             raise NotAvailable(
                 "ANS9802E", management_class=self.default.name or "(none)", kind=self._purpose.value

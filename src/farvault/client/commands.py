@@ -15,7 +15,14 @@ from typing import Final, NamedTuple, TextIO
 from farvault import __version__
 from farvault.base.errors import BadInput, FarvaultError, LoginRefused, NotAvailable, PeerUnreachable
 from farvault.client.job import Job
-from farvault.client.options import OPTIONS, CommandLine, Options, resolve, split_command_line
+from farvault.client.options import (
+    OPTIONS,
+    CommandLine,
+    Options,
+    check_place,
+    resolve,
+    split_command_line,
+)
 from farvault.client.report import ERROR, Report
 from farvault.model.attribute import abbreviates
 
@@ -56,27 +63,41 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command(("Query", "Filespace"), "list this node's file spaces", "query.file_spaces"),
     Command(("Query", "SEssion"), "show the session with the server", "query.session_information"),
     Command(("Query", "Options"), "show the options in effect", "query.options_in_effect"),
+    Command(
+        ("Query", "Mgmtclass"), "list the management classes this node may use", "query.management_classes"
+    ),
+    Command(
+        ("Query", "Inclexcl"),
+        "list the include-exclude statements, or judge a path by them",
+        "lists.query_list",
+        (0, 1),
+    ),
+    Command(
+        ("PREview", "Backup"),
+        "write to a file what would be sent, left out, and the class",
+        "preview.backup",
+        (1, 20),
+    ),
+    Command(("PREview", "ARchive"), "the same for ARCHIVE", "preview.archive", (1, 20)),
+    Command(("EXPire",), "make active backup copies inactive, whatever is here", "deleting.expire", (1, 20)),
+    Command(("DELete", "BAckup"), "delete backup copies at the server", "deleting.backup_copies", (1, 20)),
+    Command(("DELete", "ARchive"), "delete archive copies at the server", "deleting.archive_copies", (1, 20)),
+    Command(
+        ("DELete", "Filespace"), "delete a file space and all that is in it", "deleting.file_space", (0, 1)
+    ),
     Command(("Help",), "this page", "commands.show_help", (0, 2)),
     Command(("Query", "ACcess")),
-    Command(("Query", "Inclexcl")),
-    Command(("Query", "Mgmtclass")),
     Command(("Query", "RESTore")),
     Command(("Query", "SChedule")),
     Command(("Query", "SYSTEMInfo")),
     Command(("RESTARt", "Restore")),
     Command(("CANcel", "Restore")),
-    Command(("DELete", "ARchive")),
-    Command(("DELete", "BAckup")),
     Command(("DELete", "ACcess")),
-    Command(("DELete", "Filespace")),
-    Command(("EXPire",)),
     Command(("MACro",)),
     Command(("LOOP",)),
     Command(("SCHedule",)),
     Command(("SET", "Access")),
     Command(("SET", "Password")),
-    Command(("PREview", "Backup")),
-    Command(("PREview", "ARchive")),
 )
 """Earlier ones win where an abbreviation fits two."""
 
@@ -98,6 +119,7 @@ def run(arguments: Sequence[str], *, output: TextIO | None = None, errors: TextI
         command, operands = find_command(line.words or ["help"])
         if not command.work:
             raise NotAvailable("ANS9809E", command=" ".join(command.words).upper())
+        check_place(line, " ".join(command.words).upper())
         options = _options_for(command, line)
         least, most = command.operands
         if len(operands) < least:

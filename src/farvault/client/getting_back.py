@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 from farvault.client.crew import Crew
 from farvault.client.inventory import Inventory
 from farvault.client.job import Job
+from farvault.client.moments import moments
 from farvault.client.restore import Restore, StopRestore
-from farvault.client.selection import Found, find, newest, place, resolve_source
+from farvault.client.selection import (
+    Found,
+    at_moments,
+    considers_inactive,
+    find,
+    newest,
+    place,
+    resolve_source,
+)
 from farvault.model.stored_object import ObjectKind
 
 
@@ -25,6 +35,7 @@ def retrieve(job: Job, operands: list[str]) -> None:
 def _get_back(job: Job, operands: list[str], kind: ObjectKind) -> None:
 
     options, report = job.options, job.report
+    asked = moments(options, time.time())
     session = job.session()
     source = resolve_source(operands[0], session, options.subdir)
     placement = place(source, operands[1] if len(operands) > 1 else None, options)
@@ -45,9 +56,9 @@ def _get_back(job: Job, operands: list[str], kind: ObjectKind) -> None:
 
     def counted() -> Iterator[Found]:
         nonlocal count
-        several = options.inactive or options.latest
+        several = considers_inactive(options, asked)
         found = find(session, source, kind, options, all_versions=several, watch=watch)
-        for each in newest(found):
+        for each in newest(at_moments(found, asked)):
             count += 1
             yield each
         crew.before_waiting = None

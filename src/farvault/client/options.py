@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from farvault.base.errors import BadInput, NotAvailable
 from farvault.base.units import GIB, KIB, parse_size
+from farvault.client.moments import DateText, Day, Hour, TimeText
 from farvault.model.attribute import BadValue, Choice, Integer, Kind, YesNo, abbreviates
 from farvault.policy.inclexcl import VERBS, Statement, parse_lines, parse_statement
 
@@ -63,6 +64,18 @@ class Options:
     description: str = ""
     detail: bool = False
     no_prompt: bool = False
+    by_date: bool = False
+    pit_date: Day | None = None
+    pit_time: Hour | None = None
+    from_date: Day | None = None
+    from_time: Hour | None = None
+    to_date: Day | None = None
+    to_time: Hour | None = None
+    delete_type: str = "ACTIVE"
+    object_type: str = "FILE"
+    file_name: str = ""
+    console: bool = False
+    traverse: bool = True
 
 
 class Where(Enum):
@@ -117,21 +130,34 @@ class _Level(NamedTuple):
         raise BadValue("a level from -7 to 19")
 
 
-Value = Kind | _Flag | _Words | _Words1 | _SizeInKilobytes | _Level
+Value = Kind | _Flag | _Words | _Words1 | _SizeInKilobytes | _Level | DateText | TimeText
 
 
 class Option(NamedTuple):
-    """One row. `field` empty: no such function; `harmless`: then accepted all the same."""
+    """One row. `field` empty: no such function; `harmless`: then accepted all the same.
+
+    `commands`: on the command line it has a meaning for these alone; none: for all.
+    """
 
     keyword: str
     field: str
     value: Value = _Words1()
     where: Where = Where.ANYWHERE
     harmless: bool = False
+    commands: tuple[str, ...] = ()
 
 
 _FLAG: Final = _Flag()
 _COMMAND, _FILE = Where.COMMAND, Where.FILE
+_STORE: Final = ("INCREMENTAL", "SELECTIVE", "ARCHIVE")
+_GET_BACK: Final = ("RESTORE", "RETRIEVE")
+_LIST: Final = ("QUERY BACKUP", "QUERY ARCHIVE")
+_TAKE_AWAY: Final = ("DELETE BACKUP", "DELETE ARCHIVE")
+_PREVIEW: Final = ("PREVIEW BACKUP", "PREVIEW ARCHIVE")
+_OF_FILES: Final = (*_STORE, *_GET_BACK, *_LIST, *_TAKE_AWAY, "EXPIRE", *_PREVIEW)
+_BACKUPS: Final = ("RESTORE", "QUERY BACKUP")
+_DATED: Final = (*_GET_BACK, *_LIST, *_TAKE_AWAY)
+_ARCHIVES: Final = ("ARCHIVE", "RETRIEVE", "QUERY ARCHIVE", "DELETE ARCHIVE")
 
 OPTIONS: Final[tuple[Option, ...]] = (
     Option("SErvername", "server"),
@@ -153,9 +179,9 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("ARCHSYMLinkasfile", "follow_links_at_archive", YesNo()),
     Option("SKIPACL", "skip_acl", YesNo()),
     Option("SKIPACLUPdatecheck", "skip_acl_update_check", YesNo()),
-    Option("ABSolute", "absolute", _FLAG, _COMMAND),
-    Option("FILESOnly", "files_only", _FLAG, _COMMAND),
-    Option("DIRSOnly", "directories_only", _FLAG, _COMMAND),
+    Option("ABSolute", "absolute", _FLAG, _COMMAND, commands=("INCREMENTAL",)),
+    Option("FILESOnly", "files_only", _FLAG, _COMMAND, commands=_OF_FILES),
+    Option("DIRSOnly", "directories_only", _FLAG, _COMMAND, commands=_OF_FILES),
     Option("TXNBytelimit", "transaction_bytes", _SizeInKilobytes()),
     Option("RESOURceutilization", "resources", Integer(1, 100)),
     Option("CHAngingretries", "changing_retries", Integer(0, 4)),
@@ -166,12 +192,30 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("PRESERvepath", "preserve_path", Choice("Subtree", "Complete", "NOBase", "NONe")),
     Option("QUIet", "quiet", _FLAG),
     Option("VErbose", "verbose", _FLAG),
-    Option("INActive", "inactive", _FLAG, _COMMAND),
-    Option("LATest", "latest", _FLAG, _COMMAND),
-    Option("IFNewer", "if_newer", _FLAG, _COMMAND),
-    Option("DEScription", "description", _Words1(254), _COMMAND),
+    Option("INActive", "inactive", _FLAG, _COMMAND, commands=_BACKUPS),
+    Option("LATest", "latest", _FLAG, _COMMAND, commands=_BACKUPS),
+    Option("IFNewer", "if_newer", _FLAG, _COMMAND, commands=_GET_BACK),
+    Option("DEScription", "description", _Words1(254), _COMMAND, commands=_ARCHIVES),
     Option("DETail", "detail", _FLAG, _COMMAND),
     Option("NOPrompt", "no_prompt", _FLAG),
+    Option("INCRBYDate", "by_date", _FLAG, _COMMAND, commands=("INCREMENTAL",)),
+    Option("PITDate", "pit_date", DateText(), _COMMAND, commands=_BACKUPS),
+    Option("PITTime", "pit_time", TimeText(), _COMMAND, commands=_BACKUPS),
+    Option("FROMDate", "from_date", DateText(), _COMMAND, commands=_DATED),
+    Option("FROMTime", "from_time", TimeText(), _COMMAND, commands=_DATED),
+    Option("TODate", "to_date", DateText(), _COMMAND, commands=_DATED),
+    Option("TOTime", "to_time", TimeText(), _COMMAND, commands=_DATED),
+    Option(
+        "DELType",
+        "delete_type",
+        Choice("Active", "Inactive", "ALl"),
+        _COMMAND,
+        commands=("DELETE BACKUP",),
+    ),
+    Option("OBJType", "object_type", Choice("File"), _COMMAND, commands=("DELETE BACKUP",)),
+    Option("FILEName", "file_name", _Words1(), _COMMAND, commands=_PREVIEW),
+    Option("CONsole", "console", _FLAG, _COMMAND, commands=_PREVIEW),
+    Option("TRAverse", "traverse", YesNo(), _COMMAND, commands=_PREVIEW),
     # Only tune what tunes itself here.
     Option("COMMMethod", "", harmless=True),
     Option("TCPBuffsize", "", harmless=True),
@@ -200,7 +244,6 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("FROMOwner", ""),
     Option("PASSWORDDIR", ""),
     Option("FILEList", ""),
-    Option("INCRBYDate", "", _FLAG),
     Option("SNAPSHOTRoot", ""),
     Option("FOLlowsymbolic", ""),
     Option("AUTOMount", ""),
@@ -212,12 +255,6 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("ENCRYPTKey", ""),
     Option("ENABLELANfree", ""),
     Option("PICk", "", _FLAG),
-    Option("PITDate", ""),
-    Option("PITTime", ""),
-    Option("FROMDate", ""),
-    Option("FROMTime", ""),
-    Option("TODate", ""),
-    Option("TOTime", ""),
     Option("QUERYSummary", "", _FLAG),
     Option("DATEformat", ""),
     Option("TIMEformat", ""),
@@ -266,6 +303,14 @@ def split_command_line(arguments: Sequence[str]) -> CommandLine:
         else:
             line.words.append(argument)
     return line
+
+
+def check_place(line: CommandLine, command: str) -> None:
+    """`BadInput` for an option that has no meaning for this command: not doing what was asked for is no success."""
+    for name, _ in line.options:
+        option = find_option(name)
+        if option is not None and option.commands and command not in option.commands:
+            raise BadInput("ANS9813E", option=option.keyword.upper(), command=command)
 
 
 def apply_option(options: Options, name: str, value: str | None, where: Where) -> Options:

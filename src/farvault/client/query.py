@@ -9,10 +9,18 @@ from farvault.base.errors import NotFound
 from farvault.base.units import show_time
 from farvault.client.attributes import decode_attributes
 from farvault.client.job import Job
+from farvault.client.moments import moments
 from farvault.client.mounts import join_path, show_path
 from farvault.client.options import shown as shown_options
 from farvault.client.report import WARNING, Report
-from farvault.client.selection import Found, find, newest, resolve_source
+from farvault.client.selection import (
+    Found,
+    at_moments,
+    considers_inactive,
+    find,
+    newest,
+    resolve_source,
+)
 from farvault.client.session import NodeSession
 from farvault.model.stored_object import ObjectKind, ObjectState, ObjectType
 from farvault.protocol import messages as m
@@ -31,12 +39,13 @@ def archive_copies(job: Job, operands: list[str]) -> None:
 def _query_objects(job: Job, operands: list[str], kind: ObjectKind) -> None:
 
     options, report = job.options, job.report
+    asked = moments(options, time.time())
     session = job.session()
     shown = 0
     try:
         source = resolve_source(operands[0], session, options.subdir)
-        several = options.inactive or options.latest
-        found = find(session, source, kind, options, all_versions=several)
+        several = considers_inactive(options, asked)
+        found = at_moments(find(session, source, kind, options, all_versions=several), asked)
         if options.latest and not options.inactive:
             found = newest(found)
         show = query_backup if kind is ObjectKind.BACKUP else query_archive
@@ -55,6 +64,12 @@ def file_spaces(job: Job, _: list[str]) -> None:
     job.sessions.give_back(session)
     if not shown:
         job.report.say("ANS1092W", code=WARNING)
+
+
+def management_classes(job: Job, _: list[str]) -> None:
+    session = job.session()
+    query_classes(session.policy(), job.report, job.options.detail)
+    job.sessions.give_back(session)
 
 
 def session_information(job: Job, _: list[str]) -> None:
@@ -135,6 +150,60 @@ def query_file_space(session: NodeSession, report: Report, detail: bool) -> int:
         if detail:
             report.answer(f"         Capacity: {row.capacity_bytes:,} B  Occupied: {row.occupied_bytes:,} B")
     return len(rows)
+
+
+def query_classes(policy: m.Policy, report: Report, detail: bool) -> None:
+    """What the active set of this node's domain says (clients 8.2)."""
+    rows = [
+        ("Domain Name", policy.domain),
+        ("Activated Policy Set Name", policy.policy_set),
+        ("Activation date/time", _moment(policy.activated_time) if policy.activated_time else "unknown"),
+        ("Default Mgmt Class Name", policy.default_class),
+        ("Grace Period Backup Retn.", f"{policy.backup_grace_days} day(s)"),
+        ("Grace Period Archive Retn.", f"{policy.archive_grace_days} day(s)"),
+    ]
+    _pairs(rows, report)
+    for each in policy.classes:
+        report.answer("")
+        is_default = " (default)" if each.name == policy.default_class else ""
+        _pairs([("MgmtClass Name", each.name + is_default), ("Description", each.description)], report)
+        if detail:
+            _groups(each, report)
+
+
+def _groups(each: m.ClassRow, report: Report) -> None:
+    backup, archive = each.backup, each.archive
+    if backup is not None:
+        rows = [
+            ("Backup: Versions Exist", _limit(backup.versions_exist)),
+            ("Backup: Versions Deleted", _limit(backup.versions_deleted)),
+            ("Backup: Retain Extra", _limit(backup.retain_extra_days, " day(s)")),
+            ("Backup: Retain Only", _limit(backup.retain_only_days, " day(s)")),
+            ("Backup: Frequency", f"{backup.frequency_days} day(s)"),
+            ("Backup: Mode", backup.mode),
+            ("Backup: Serialization", backup.serialization),
+            ("Backup: Destination", backup.destination),
+        ]
+        _pairs(rows, report)
+    if archive is not None:
+        rows = [
+            ("Archive: Retain Version", _limit(archive.retain_version_days, " day(s)")),
+            ("Archive: Retention from", archive.retain_init),
+            ("Archive: Serialization", archive.serialization),
+            ("Archive: Destination", archive.destination),
+        ]
+        if archive.retain_init == "EVENT":
+            rows.insert(2, ("Archive: Retain Minimum", f"{archive.retain_min_days} day(s)"))
+        _pairs(rows, report)
+
+
+def _pairs(rows: list[tuple[str, str]], report: Report) -> None:
+    for label, value in rows:
+        report.answer(f"{label:<26}: {value}")
+
+
+def _limit(number: int | None, unit: str = "") -> str:
+    return "No limit" if number is None else f"{number}{unit}"
 
 
 def query_session(session: NodeSession, node: str, report: Report) -> int:

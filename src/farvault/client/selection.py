@@ -10,6 +10,7 @@ from farvault.base.errors import BadInput, NotFound
 from farvault.client.beneath import split_directory
 from farvault.client.filespec import FileSpec, longest_root, matcher, parse_filespec
 from farvault.client.inventory import Inventory
+from farvault.client.moments import Moments
 from farvault.client.mounts import components_below
 from farvault.client.options import Options
 from farvault.client.session import NodeSession
@@ -121,6 +122,36 @@ def _matching(
                 continue
             if matches(row.name):
                 yield Found(frame.directories[row.directory], row, frame.classes[row.management_class])
+
+
+def considers_inactive(options: Options, asked: Moments) -> bool:
+    """Do inactive versions count? A point in time looks at all of them."""
+    return options.inactive or options.latest or asked.point_in_time is not None
+
+
+def at_moments(found: Iterable[Found], asked: Moments) -> Iterator[Found]:
+    """Those stored in the interval, or active at the point in time. The versions of a name come together, oldest first."""
+    if asked.point_in_time is not None:
+        return as_of(found, asked.point_in_time)
+    return (each for each in found if asked.holds(each.row.inserted_time))
+
+
+def as_of(found: Iterable[Found], moment: int) -> Iterator[Found]:
+    """Of each name the version that was active then: the newest stored by that time, unless it had ended by then."""
+    last: Found | None = None
+    for each in found:
+        if last is not None and (each.directory, each.row.name) != (last.directory, last.row.name):
+            if _is_active_at(last, moment):
+                yield last
+            last = None
+        if each.row.inserted_time <= moment:
+            last = each
+    if last is not None and _is_active_at(last, moment):
+        yield last
+
+
+def _is_active_at(found: Found, moment: int) -> bool:
+    return found.row.state == ObjectState.ACTIVE or found.row.deactivated_time > moment
 
 
 def newest(found: Iterable[Found]) -> Iterator[Found]:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from farvault.base.errors import FarvaultError, NotFound
+from farvault.base.errors import BadInput, FarvaultError, NotFound
 from farvault.client.backup import Backup, StopBackup, Task
 from farvault.client.binding import Binding
 from farvault.client.crew import Crew
@@ -20,7 +20,10 @@ from farvault.policy.inclexcl import Rules
 
 
 def incremental(job: Job, operands: list[str]) -> None:
-    _store(job, operands, ObjectKind.BACKUP, compares=True)
+    options = job.options
+    if options.by_date and options.absolute:
+        raise BadInput("ANS9814E", one="INCRBYDATE", other="ABSOLUTE")
+    _store(job, operands, ObjectKind.BACKUP, compares=not options.by_date, by_date=options.by_date)
 
 
 def selective(job: Job, operands: list[str]) -> None:
@@ -33,13 +36,14 @@ def archive(job: Job, operands: list[str]) -> None:
     _store(job, operands, ObjectKind.ARCHIVE, compares=False)
 
 
-def _store(job: Job, operands: list[str], kind: ObjectKind, *, compares: bool) -> None:
-
+def _store(job: Job, operands: list[str], kind: ObjectKind, *, compares: bool, by_date: bool = False) -> None:
+    is_incremental = compares or by_date
     options, report = job.options, job.report
     mounts = read_mounts()
     spaces = FileSpaces(mounts, [os.fsencode(os.path.realpath(p)) for p in options.virtual_mount_points])
     session = job.session()
     policy = session.policy()
+    now = session.welcome.server_time
     most_objects = max(1, session.welcome.transaction_objects)
     job.sessions.give_back(session)
     binding = Binding(
@@ -51,13 +55,14 @@ def _store(job: Job, operands: list[str], kind: ObjectKind, *, compares: bool) -
     )
     description = options.description or _default_description() if kind is ObjectKind.ARCHIVE else ""
     backup = Backup(
-        Task(kind, compares, description),
+        Task(kind, compares, description, by_date),
         options,
         binding,
         spaces,
         job.sessions,
         report,
         lambda give: Outgoing(Limits(most_objects, options.transaction_bytes), give),
+        now,
     )
     crew = backup.crew = Crew(
         job.consumer_settings(policy.compression),
@@ -72,7 +77,7 @@ def _store(job: Job, operands: list[str], kind: ObjectKind, *, compares: bool) -
             yield from from_domain(options.domain, options.virtual_mount_points, mounts)
         for text in operands:
             try:
-                yield from_operand(text, spaces, options.subdir, whole_allowed=compares)
+                yield from_operand(text, spaces, options.subdir, whole_allowed=is_incremental)
             except FarvaultError as problem:
                 report.error(problem)
 
@@ -81,7 +86,7 @@ def _store(job: Job, operands: list[str], kind: ObjectKind, *, compares: bool) -
         any_scope = False
         for scope in scopes():
             any_scope = True
-            _store_one(backup, scope, report, kind, compares)
+            _store_one(backup, scope, report, kind, is_incremental)
         if not any_scope and not operands:
             report.say("ANS1149E")
         crew.close()
@@ -96,10 +101,10 @@ def _store(job: Job, operands: list[str], kind: ObjectKind, *, compares: bool) -
     report.summary(verb)
 
 
-def _store_one(backup: Backup, scope: Scope, report: Report, kind: ObjectKind, compares: bool) -> None:
+def _store_one(backup: Backup, scope: Scope, report: Report, kind: ObjectKind, is_incremental: bool) -> None:
 
     what = "Incremental backup of volume" if scope.whole else "Incremental backup of"
-    if compares:
+    if is_incremental:
         report.line(f"{what} '{scope.text}'")
     failed_before = report.counts.failed
     try:
@@ -108,7 +113,7 @@ def _store_one(backup: Backup, scope: Scope, report: Report, kind: ObjectKind, c
         report.error(problem)
         return
     failed = report.counts.failed - failed_before
-    if compares:
+    if is_incremental:
         if fine:
             report.line(f"Successful incremental backup of '{scope.text}'")
         else:

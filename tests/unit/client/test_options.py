@@ -77,8 +77,8 @@ def test_values_are_checked() -> None:
 
 
 def test_what_is_not_there_yet_is_refused_and_what_only_tunes_is_not() -> None:
-    with pytest.raises(NotAvailable, match="INCRBYDATE"):
-        options("-incrbydate")
+    with pytest.raises(NotAvailable, match="FILELIST"):
+        options("-filelist=names")
     assert options("-tapeprompt=no", "-tcpbuffsize=512") == Options()
 
 

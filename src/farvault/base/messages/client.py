@@ -75,6 +75,18 @@ ROWS: dict[str, Row] = {
         "It is known, but ignoring it would do something else than was asked for.",
         "Leave it out.",
     ),
+    "ANS9813E": Row(
+        "-{option} has no meaning for {command}.",
+        "Nothing was done.",
+        "`farvault client help`; leave it out.",
+    ),
+    "ANS9814E": Row("{one} cannot be given together with {other}.", "", "Give one of them."),
+    "ANS9815E": Row("FROMDATE and FROMTIME are later than TODATE and TOTIME.", "", "Exchange them."),
+    "ANS9816E": Row(
+        "Management class {management_class} is not in the active policy of domain {domain}.",
+        "Nothing was done.",
+        "QUERY MGMTCLASS lists those that are.",
+    ),
     "ANS9808E": Row("{command} is not a command.", "", "`farvault client help` lists the commands."),
     "ANS9809E": Row(
         "The command {command} is not supported yet.", "", "`farvault client help` lists those that are."
@@ -159,6 +171,28 @@ ROWS: dict[str, Row] = {
         "The message before is the server's reason.",
         "Correct it there and run the command again.",
     ),
+    # taking away
+    "ANS1126E": Row(
+        "Node {node} may not delete its {kind} copies.",
+        "Nothing was deleted.",
+        "An administrator can allow it: UPDATE NODE {node} {keyword}=YES.",
+    ),
+    "ANS1302E": Row("No objects match {spec}.", "", "QUERY BACKUP and QUERY ARCHIVE show what there is."),
+    "ANS4000E": Row(
+        "File space {file_space} of node {node} does not exist.", "", "QUERY FILESPACE lists them."
+    ),
+    "ANS9817E": Row(
+        "Nobody is there to be asked whether to {what}. Nothing was done.",
+        "This needs an answer, and there is no terminal.",
+        "Add -noprompt.",
+    ),
+    "ANS9818W": Row("'{path}' is held ({holds}) and stays.", "An administrator has put it under a hold."),
+    "ANS9819W": Row(
+        "File space {file_space} is still there: some of its objects are held, or came meanwhile.",
+        "",
+        "The server's administrator sees which holds: QUERY HOLD.",
+    ),
+    "ANS9820I": Row("Nothing was done: the answer was not to {what}."),
     # getting back
     "ANS1084E": Row(
         "Nothing is stored that matches {spec}.", "", "QUERY FILESPACE and QUERY BACKUP show what there is."
