@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from farvault.base.disk import crash_point
-from farvault.base.errors import Cancelled, InUse, NotFound
+from farvault.base.errors import Cancelled, FarvaultError, InUse, NotFound
 from farvault.base.units import show_size
 from farvault.catalog import directories, expiration, freeing, nouns
 from farvault.catalog.expiration import START, ExaminedRow
@@ -32,7 +32,7 @@ from farvault.storage.vault_volumes import collect_deleted
 
 DESCRIPTION = "EXPIRE INVENTORY"
 PIECE_OBJECTS = 8192
-TRANSACTION_SECONDS = 0.04
+TRANSACTION_SECONDS = 0.03
 """What a transaction should take; the limit others may feel is 0.1."""
 FEWEST, MOST = 128, 8192
 """Objects in a transaction."""
@@ -155,32 +155,38 @@ class _Run:
     def _expire_file_space(self, node: Node, space: FileSpace, place: ObjectPlace) -> None:
         """From `place` to the end, then from the start to `place`."""
         totals = _Totals()
-        began, after, come_round = place, place, place == START
+        after, come_round, ended = place, place == START, False
         try:
-            while True:
+            while not ended:
                 after, is_last = self._expire_piece(node.id, space, after, totals)
-                if is_last and come_round:
-                    break
-                if is_last:
+                if is_last and not come_round:
                     after, come_round = START, True
-                    continue
-                if come_round and began != START and after >= began:
-                    break
-                if self._is_over():
+                else:
+                    ended = is_last or (come_round and START < place <= after)
+                if not ended and self._is_over():
                     self._stopped = True
-                    return
-        finally:
-            self._finish(node, space, after, totals)
+                    break
+        except FarvaultError:
+            self._finish(node, space, None if after == place else after, totals)
+            raise
+        self._finish(node, space, None if ended else after, totals, ended=ended)
 
-    def _finish(self, node: Node, space: FileSpace, after: ObjectPlace, totals: _Totals) -> None:
-        """Whatever ended it: what was counted is said, and how far it came is kept."""
-        ended = not self._stopped and not self._process.cancel_event.is_set()
-        if not self._options.preview:
+    def _finish(
+        self,
+        node: Node,
+        space: FileSpace,
+        stopped_at: ObjectPlace | None,
+        totals: _Totals,
+        *,
+        ended: bool = False,
+    ) -> None:
+        """What was counted is said, and how far it came is kept."""
+        if not self._options.preview and (ended or stopped_at is not None):
             with self._storage.catalog.write() as tx:
                 if ended:
                     expiration.completed(tx, [space.id], self._now)
-                else:
-                    expiration.stopped_at(tx, space.id, after)
+                elif stopped_at is not None:
+                    expiration.stopped_at(tx, space.id, stopped_at)
         with self._lock:
             self._totals.add(totals)
         if not self._options.quiet and totals.reasons:
