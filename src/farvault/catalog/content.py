@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
-from farvault.catalog.transaction import Snapshot
+from farvault.catalog.transaction import Row, Snapshot
 
 _SEEN_OBJECTS = 1_000_000
+_BATCH_OBJECTS = 500
 
 
 class ContentRow(NamedTuple):
@@ -22,9 +24,9 @@ class ContentRow(NamedTuple):
     name: bytes
     size_bytes: int
     damaged: bool
-    """The first of its records met on this volume is damaged."""
+    """At least one of its records on this volume is damaged."""
     copied: bool
-    """That record has an undamaged placement in a copy pool."""
+    """All of its records on this volume have an undamaged placement in a copy pool."""
 
 
 def on_volume(
@@ -36,11 +38,19 @@ def on_volume(
     copied: bool | None = None,
 ) -> Iterator[ContentRow]:
     """Objects in the order their first record lies there, each once (a very long list may repeat a few)."""
+    objects = _objects_on(r, volume_id, kind)
+    while batch := list(islice(objects, _BATCH_OBJECTS)):
+        states = _states(r, volume_id, [each[0] for each in batch])
+        for each in batch:
+            found = ContentRow._make((*each, *states[each[0]]))
+            if damaged in (None, found.damaged) and copied in (None, found.copied):
+                yield found
+
+
+def _objects_on(r: Snapshot, volume_id: int, kind: int | None) -> Iterator[Row]:
+    """The fields of `ContentRow` that do not depend on the volume."""
     sql = (
-        "SELECT o.id, n.name, o.kind, f.name, f.number, d.path, o.name, o.size_bytes, p.damaged, EXISTS"
-        " (SELECT 1 FROM placements c JOIN volumes v ON v.id = c.volume_id JOIN storage_pools s ON s.id = v.pool_id"
-        " WHERE c.aggregate_id = p.aggregate_id AND c.damaged = 0 AND s.variant = 'COPY')"
-        " FROM placements p CROSS JOIN aggregates a CROSS JOIN extents e CROSS JOIN object_extents x"
+        "SELECT o.id, n.name, o.kind, f.name, f.number, d.path, o.name, o.size_bytes FROM placements p CROSS JOIN aggregates a CROSS JOIN extents e CROSS JOIN object_extents x"
         " CROSS JOIN objects o CROSS JOIN directories d CROSS JOIN file_spaces f CROSS JOIN nodes n"
         " WHERE p.volume_id = ? AND a.id = p.aggregate_id AND e.id >= a.first_extent_id"
         " AND e.id < a.first_extent_id + a.extents AND e.aggregate_id = a.id AND x.extent_id = e.id"
@@ -49,14 +59,25 @@ def on_volume(
     )
     seen: set[int] = set()
     for row in r.rows(sql, (volume_id,)):
-        found = ContentRow._make((*row[:8], bool(row[8]), bool(row[9])))
-        if found.object_id in seen:
+        if row[0] in seen or kind not in (None, row[2]):
             continue
         if len(seen) >= _SEEN_OBJECTS:
             seen.clear()
-        seen.add(found.object_id)
-        if kind in (None, found.kind) and damaged in (None, found.damaged) and copied in (None, found.copied):
-            yield found
+        seen.add(row[0])
+        yield row
+
+
+def _states(r: Snapshot, volume_id: int, object_ids: Iterable[int]) -> dict[int, tuple[bool, bool]]:
+    """Damaged and copied of each object: a long one has many records here, and any of them may be the bad one."""
+    sql = (
+        "SELECT x.object_id, MAX(p.damaged), MIN(EXISTS (SELECT 1 FROM placements c"
+        " JOIN volumes v ON v.id = c.volume_id JOIN storage_pools s ON s.id = v.pool_id"
+        " WHERE c.aggregate_id = p.aggregate_id AND c.damaged = 0 AND s.variant = 'COPY'))"
+        " FROM object_extents x CROSS JOIN extents e CROSS JOIN placements p"
+        " WHERE x.object_id = ? AND e.id = x.extent_id AND p.aggregate_id = e.aggregate_id AND p.volume_id = ?"
+    )
+    rows = r.each(sql, [(object_id, volume_id) for object_id in object_ids])
+    return {object_id: (bool(damaged), bool(copied)) for object_id, damaged, copied in rows}
 
 
 def users_of_aggregates(r: Snapshot, aggregate_ids: Iterable[int], *, segments: bool = True) -> list[int]:
