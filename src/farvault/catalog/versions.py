@@ -21,7 +21,6 @@ from farvault.policy.versions import is_beyond
 Place = tuple[int, bytes]
 """(directory number, name) within a file space."""
 _VISIBLE = "state IN (1, 2)"
-_ACTIVE = "state = 1"
 
 
 def retention(r: Snapshot, domain_name: str) -> Retention:
@@ -44,13 +43,20 @@ def policy_identity(r: Snapshot, domain_name: str) -> tuple[Domain | None, Polic
 def supersede(
     tx: Transaction, node_id: int, file_space_id: int, places: Sequence[Place], class_name: str, now: int
 ) -> None:
-    """New versions of these names are about to be stored, bound to this class: what that does to the older ones."""
+    """New versions of these names are about to be stored, bound to this class: what that does to the older ones.
+
+    They become bound to it too: all versions of a name are of one class.
+    """
     judge = _Judge(tx, node_id)
     rule = judge.rule_of(class_name)
+    new_class = object_rows.class_id(tx, class_name)
     is_limited = isinstance(rule, BackupRule) and rule.versions_exist is not None
-    rows = _versions(tx, [(file_space_id, *place) for place in places], _VISIBLE if is_limited else _ACTIVE)
+    concerned = _VISIBLE if is_limited else f"(state = 1 OR state = 2 AND class_id <> {new_class:d})"
+    rows = _versions(tx, [(file_space_id, *place) for place in places], concerned)
     judge.change(
-        row for versions in rows for row in judge.after(versions, first_place=1, file_is_gone=False, now=now)
+        row
+        for versions in rows
+        for row in judge.after(versions, first_place=1, file_is_gone=False, now=now, new_class=new_class)
     )
 
 
@@ -95,10 +101,17 @@ class _Judge:
         return self._retention.backup(class_name)
 
     def after(
-        self, versions: Sequence[ObjectColumns], *, first_place: int, file_is_gone: bool, now: int
+        self,
+        versions: Sequence[ObjectColumns],
+        *,
+        first_place: int,
+        file_is_gone: bool,
+        now: int,
+        new_class: int | None = None,
     ) -> Iterator[ObjectColumns]:
         """Those rows that change, as they will be."""
-        for place, row in enumerate(versions, first_place):
+        for place, old in enumerate(versions, first_place):
+            row = old if new_class is None else old._replace(class_id=new_class)
             is_active = row.state == ObjectState.ACTIVE
             beyond = is_beyond(self._rule(row.class_id), place, file_is_gone) and not self._is_held(row)
             if beyond or is_active:
@@ -106,6 +119,8 @@ class _Judge:
                     state=int(ObjectState.EXPIRED if beyond else ObjectState.INACTIVE),
                     deactivated_time=now if is_active else row.deactivated_time,
                 )
+            elif row.class_id != old.class_id:
+                yield row
 
     def change(self, rows: Iterable[ObjectColumns]) -> None:
         object_rows.replace_rows(self._tx, list(rows))
