@@ -13,7 +13,7 @@ from collections.abc import Callable
 import click
 
 from farvault.base.errors import FarvaultError, MediaFailed, RecordDamaged
-from farvault.base.units import show_size
+from farvault.base.units import show_path, show_size
 from farvault.seal import label
 from farvault.seal.keyring import Keyring
 from farvault.seal.pack import PackObject
@@ -78,13 +78,11 @@ def _show_record(path: str, read_at: ReadAt, step: Step, keyring: Keyring | None
             click.echo(f"{path}: at {step.offset}: {error.message}")
             return
         for found_object in directory.objects:
-            place = b"/".join([*found_object.directory.split(b"\0"), found_object.name]).decode(
-                errors="replace"
-            )
+            parts = (*found_object.directory.split(b"\0"), found_object.name)
+            place = show_path(b"".join(b"/" + part for part in parts if part))
+            file_space = show_path(directory.file_space.encode("utf-8", "surrogateescape"))
             piece = _piece(found_object)
-            click.echo(
-                f"  {directory.node} {directory.file_space} {place} {found_object.size_bytes:,}{piece}"
-            )
+            click.echo(f"  {directory.node} {file_space} {place} {found_object.size_bytes:,}{piece}")
 
 
 def _piece(found: PackObject) -> str:

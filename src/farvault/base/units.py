@@ -1,4 +1,4 @@
-"""Sizes, counts and times as people read and type them. Binary multiples: K = 1024."""
+"""Sizes, counts, times and paths as people read and type them. Binary multiples: K = 1024."""
 
 from __future__ import annotations
 
@@ -36,3 +36,11 @@ def show_megabytes(size_bytes: int) -> str:
 def show_time(seconds: int | None) -> str:
     """Seconds UTC -> `MM/DD/YYYY HH:MM:SS` in the server's zone; empty for never."""
     return "" if seconds is None else time.strftime("%m/%d/%Y %H:%M:%S", time.localtime(seconds))
+
+
+def show_path(path: bytes) -> str:
+    """Bytes that are no UTF-8 become backslash escapes, control characters too: a name must not draw on a terminal or
+    look like two lines of a table.
+    """
+    text = path.decode("utf-8", "backslashreplace")
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

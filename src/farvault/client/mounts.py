@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from farvault.base.units import show_path as show_path  # goes with join_path
+
 # File systems without stored files of their own, or whose files belong to another machine.
 _NOT_LOCAL: Final = frozenset(
     b"autofs bdev binder binfmt_misc bpf cgroup cgroup2 cifs configfs cpuset debugfs devpts devtmpfs drm efivarfs "
@@ -100,9 +102,3 @@ def join_path(root: bytes, directory: bytes, name: bytes = b"") -> bytes:
     parts = [part for part in (root.rstrip(b"/"), directory.replace(b"\0", b"/"), name) if part]
     path = b"/".join(parts)
     return path if path.startswith(b"/") else b"/" + path
-
-
-def show_path(path: bytes) -> str:
-    """For people: bytes that are no UTF-8 become backslash escapes, control characters too."""
-    text = path.decode("utf-8", "backslashreplace")
-    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from farvault.base.disk import aligned_buffer, crash_point
 from farvault.base.errors import Cancelled, FarvaultError, MediaFailed, NotAvailable, NotFound, RecordDamaged
+from farvault.base.units import show_path
 from farvault.catalog import content, holds, nouns, placements
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Transaction
@@ -260,7 +261,7 @@ class _Audit:
                 volume=self._volume.name,
                 node=one.node,
                 file_space=one.file_space,
-                path=path.decode("utf-8", "backslashreplace"),
+                path=show_path(path),
             )
         deleted, _, held_now = self._storage.delete_unheld(one for one in users if one not in held)
         if held := held | held_now:

@@ -13,7 +13,7 @@ from farvault.admin.grammar import matches
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import PathPattern, Pattern, SignedInteger
 from farvault.admin.output import Answer, Column, Report, Row, count_column, yes_column
-from farvault.base.units import show_megabytes, show_size
+from farvault.base.units import show_megabytes, show_path, show_size
 from farvault.catalog import content, nouns
 from farvault.catalog.content import ContentRow
 from farvault.catalog.occupancy import TYPES, OccupancyRow, occupancy
@@ -69,7 +69,7 @@ def _content_row(row: ContentRow) -> dict[str, Any]:
         "type": TYPES[ObjectKind(row.kind)],
         "file_space": row.file_space,
         "file_space_number": row.file_space_number,
-        "file_name": b"".join(b"/" + part for part in (*parts, row.name)).decode("utf-8", "backslashreplace"),
+        "file_name": show_path(b"".join(b"/" + part for part in (*parts, row.name))),
         "size_bytes": row.size_bytes,
         "damaged": row.damaged,
         "copied": row.copied,
