@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import socket
 import struct
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +81,28 @@ def test_every_kind_of_file_and_every_attribute_survives(client: Client, tree: P
     assert (target / "plain").stat().st_nlink == 2
     assert os.readlink(target / "folder" / "link") == "../nowhere/\udcff"
     assert not list(target.rglob(".farvault*"))
+
+
+@pytest.mark.skipif(shutil.which("setfacl") is None, reason="setfacl is not installed")
+def test_access_lists_are_the_same_for_getfacl(client: Client, tree: Path) -> None:
+    (tree / "folder").mkdir()
+    (tree / "folder" / "file").touch()
+    for options, name in (
+        (["-m", "u:1234:rw,g:55:x,m::rx"], "folder/file"),
+        (["-d", "-m", "u:7:rwx,g:8:-"], "folder"),
+        (["-m", "u:1:r"], "folder"),
+    ):
+        subprocess.run(["setfacl", *options, str(tree / name)], check=True)
+
+    def shown(root: Path) -> str:
+        return subprocess.run(
+            ["getfacl", "--recursive", "--numeric", "."], cwd=root, check=True, capture_output=True, text=True
+        ).stdout
+
+    client.succeed("incremental", f"{tree}/", "-subdir=yes")
+    assert "default:user:7:rwx" in shown(tree) and shown(restored(client, tree) / "folder") == shown(
+        tree / "folder"
+    )
 
 
 def test_names_are_bytes(client: Client, tree: Path) -> None:
