@@ -35,12 +35,14 @@ class ObjectColumns(NamedTuple):
     description: str
 
 
+_WITHOUT_PAIRS = frozenset((int(ObjectState.OPEN), int(ObjectState.EXPIRED)))
+"""Nobody reads what such a row consists of: its digest does not cover it, and changing it does not look it up."""
 Pairs = tuple[int, ...]
 """(offset, extent id, offset, extent id, ...) of an object in order."""
 
 
 def digests_of(r: Snapshot, rows: Iterable[Sequence[object]], pairs: Iterable[Pairs]) -> list[bytes]:
-    """Row digests: over the columns and the pairs. A row in state OPEN is given with no pairs."""
+    """Row digests: over the columns and the pairs. A row in state OPEN or EXPIRED is given with no pairs."""
     return r.digester.of_many("objects", [(*row, each) for row, each in zip(rows, pairs, strict=True)])
 
 
@@ -64,7 +66,7 @@ def pairs_of(r: Snapshot, rows: Sequence[ObjectColumns]) -> list[Pairs]:
     sql = "SELECT object_id, offset_bytes, extent_id FROM object_extents WHERE object_id = ? ORDER BY offset_bytes"
     found: dict[int, list[int]] = {row.id: [] for row in rows}
     for object_id, offset, extent_id in r.each(
-        sql, [(row.id,) for row in rows if row.state != ObjectState.OPEN]
+        sql, [(row.id,) for row in rows if row.state not in _WITHOUT_PAIRS]
     ):
         found[object_id] += (offset, extent_id)
     return [tuple(found[row.id]) for row in rows]

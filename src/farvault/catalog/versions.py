@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 
 from farvault.catalog import holds, nouns, object_rows
 from farvault.catalog.object_rows import ObjectColumns
@@ -20,7 +21,8 @@ from farvault.policy.versions import is_beyond
 
 Place = tuple[int, bytes]
 """(directory number, name) within a file space."""
-_VISIBLE = "state IN (1, 2)"
+_name = itemgetter(1, 2)
+_VISIBLE = "state <> 0 AND state < 3"
 
 
 def retention(r: Snapshot, domain_name: str) -> Retention:
@@ -53,11 +55,7 @@ def supersede(
     is_limited = isinstance(rule, BackupRule) and rule.versions_exist is not None
     concerned = _VISIBLE if is_limited else f"(state = 1 OR state = 2 AND class_id <> {new_class:d})"
     rows = _versions(tx, [(file_space_id, *place) for place in places], concerned)
-    judge.change(
-        row
-        for versions in rows
-        for row in judge.after(versions, first_place=1, file_is_gone=False, now=now, new_class=new_class)
-    )
+    judge.change(row for versions in rows for row in judge.superseded(versions, new_class, now))
 
 
 def leave(tx: Transaction, node_id: int, rows: Iterable[ObjectColumns], now: int) -> None:
@@ -78,10 +76,10 @@ def _versions(
     """The versions of each name that are visible (or active), the newest first."""
     sql = (
         f"SELECT {object_rows.COLUMNS} FROM objects"
-        f" WHERE file_space_id = ? AND directory_id = ? AND name = ? AND kind = 1 AND {states} ORDER BY id DESC"
+        f" WHERE file_space_id = ? AND directory_id = ? AND name = ? AND kind = 1 AND {states}"
     )
     rows = map(ObjectColumns._make, tx.each(sql, names))
-    return (list(versions) for _, versions in groupby(rows, key=lambda row: row[1:3]))
+    return (list(versions)[::-1] for _, versions in groupby(rows, _name))
 
 
 class _Judge:
@@ -109,18 +107,31 @@ class _Judge:
         now: int,
         new_class: int | None = None,
     ) -> Iterator[ObjectColumns]:
-        """Those rows that change, as they will be."""
-        for place, old in enumerate(versions, first_place):
-            row = old if new_class is None else old._replace(class_id=new_class)
-            is_active = row.state == ObjectState.ACTIVE
-            beyond = is_beyond(self._rule(row.class_id), place, file_is_gone) and not self._is_held(row)
-            if beyond or is_active:
-                yield row._replace(
-                    state=int(ObjectState.EXPIRED if beyond else ObjectState.INACTIVE),
-                    deactivated_time=now if is_active else row.deactivated_time,
-                )
-            elif row.class_id != old.class_id:
-                yield row
+        """Those rows that change, as they will be. On the path of every stored file that has older versions."""
+        rules = self._rules
+        for place, row in enumerate(versions, first_place):
+            is_active = row.state == 1
+            class_id = row.class_id if new_class is None else new_class
+            rule = rules[class_id] if class_id in rules else self._rule(class_id)
+            if is_beyond(rule, place, file_is_gone) and not self._is_held(row):
+                state = int(ObjectState.EXPIRED)
+            elif is_active or class_id != row.class_id:
+                state = int(ObjectState.INACTIVE)
+            else:
+                continue
+            since = now if is_active else row.deactivated_time
+            yield row._replace(state=state, class_id=class_id, deactivated_time=since)
+
+    def superseded(
+        self, versions: Sequence[ObjectColumns], new_class: int, now: int
+    ) -> Iterator[ObjectColumns]:
+        """As `after`, where a version of this class comes. Nearly always the others are of it already."""
+        if all(row.class_id == new_class for row in versions):
+            yield from self.after(versions, first_place=1, file_is_gone=False, now=now)
+            return
+        bound = [row._replace(class_id=new_class) for row in versions]
+        changed = {row.id: row for row in self.after(bound, first_place=1, file_is_gone=False, now=now)}
+        yield from (changed.get(row.id, row) for row in bound)
 
     def change(self, rows: Iterable[ObjectColumns]) -> None:
         object_rows.replace_rows(self._tx, list(rows))

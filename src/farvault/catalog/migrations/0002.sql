@@ -1,7 +1,7 @@
 -- Expiration, events and holds.
 --
 -- From here on `objects.state` knows 4 as well, expired: more versions than policy keeps. Nobody is shown such a
--- version; EXPIRE INVENTORY removes it. It never becomes anything else.
+-- version; EXPIRE INVENTORY removes it. It never becomes anything else. Its row digest covers no extents.
 
 -- When the event came that starts the retention of an archive copy (RETINIT=EVENT): SIGNAL OBJECT.
 CREATE TABLE retention_events (
