@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-_SUBJECTS = ("admin", "client", "nodes", "policy", "processes", "server", "sessions", "storage", "terminal", "vault")
+_SUBJECTS = (
+    "admin",
+    "client",
+    "nodes",
+    "policy",
+    "processes",
+    "server",
+    "sessions",
+    "storage",
+    "terminal",
+    "vault",
+)
 
 
 class Row(NamedTuple):
