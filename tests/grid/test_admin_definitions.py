@@ -319,7 +319,11 @@ class TestVolumes:
 
 class TestAnswers:
     def test_what_comes_later_is_one_clear_message(self, delhi: GridServer) -> None:
-        for command in ("backup db devclass=filedev", "export server devclass=filedev", "expire inventory"):
+        for command in (
+            "backup db devclass=filedev",
+            "export server devclass=filedev",
+            "reclaim stgpool filepool",
+        ):
             assert "ANR2990E" in refusal(delhi, command, 14)
 
     def test_an_empty_list_is_still_json(self, delhi: GridServer) -> None:
