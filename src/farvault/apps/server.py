@@ -58,7 +58,7 @@ class Server:
         self.log = Log(self.clock)
         self.port = 0
         self._console = console
-        self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()  # put() is safe in a signal handler
+        self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stops = contextlib.ExitStack()
 
     def start(self) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
+from typing import TYPE_CHECKING
 
 import click
 
 from farvault.base.errors import BadInput, FarvaultError
+
+if TYPE_CHECKING:
+    from farvault.apps.server import Server
 
 
 @click.group()
@@ -66,14 +71,30 @@ def run(folder: str) -> None:
     from farvault.transport.notify import tell_service_manager
 
     running = Server(folder, console=StandardError())
-    for number in (signal.SIGTERM, signal.SIGINT):  # before it says that it is ready
-        signal.signal(number, lambda *_: running.ask_to_stop())
+    _stop_on_signals(running)  # before it starts its threads, and before it says that it is ready
     with _errors_told():
         running.start()
     tell_service_manager("READY=1")
     running.wait_until_asked()
     tell_service_manager("STOPPING=1")
     running.stop()
+
+
+def _stop_on_signals(running: Server) -> None:
+    """SIGTERM and SIGINT ask it to stop.
+
+    A thread waits for them. A handler would run in the main thread between two steps of Python; one that comes just
+    before the main thread blocks would not run before the next signal. Blocked signals stay pending, none is lost.
+    """
+    stops = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stops)
+
+    def wait_for_signals() -> None:
+        while True:
+            signal.sigwait(stops)
+            running.ask_to_stop()
+
+    threading.Thread(target=wait_for_signals, name="signals", daemon=True).start()
 
 
 def _first_line(path: str) -> str:
