@@ -23,6 +23,7 @@ from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import get_setting
 from farvault.processes.expire_inventory import DESCRIPTION, Options, expire_inventory, refuse_second
 from farvault.processes.process import Processes
+from farvault.processes.reclaim import ReclaimWhenDue
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import collect_deleted, collect_unfinished
 
@@ -33,6 +34,7 @@ ACTIVITY_LOG_DAYS: Final = 30
 """Where ACTLOGRETENTION is not set."""
 EXPIRE_HOURS: Final = 24
 """Where EXPINTERVAL is not set."""
+RECLAIM: Final = "reclaim storage pools"
 _DAY_SECONDS: Final = 86_400
 
 
@@ -113,6 +115,7 @@ def pieces(catalog: Catalog, storage: Storage, processes: Processes, clock: Cloc
         Piece("tidy storage", storage.tidy),
         Piece("prune activity log", lambda: prune_activity_log(catalog, clock)),
         Piece("expire inventory", ExpireWhenDue(catalog, storage, processes, clock)),
+        Piece(RECLAIM, ReclaimWhenDue(storage, processes)),
     ]
 
 
