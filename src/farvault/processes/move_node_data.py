@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from farvault.base.errors import NotFound
 from farvault.base.units import show_size
 from farvault.catalog import nouns, placements
 from farvault.catalog.placements import PlacementRow
@@ -32,8 +33,15 @@ class Selection:
 def numbers_of(r: Snapshot, selection: Selection) -> tuple[list[int], list[int]]:
     """Numbers of the nodes and file spaces; `NotFound`."""
     nodes = [nouns.get(r, Node, name) for name in selection.nodes]
-    spaces = [nouns.get(r, FileSpace, node.id, name).id for node in nodes for name in selection.file_spaces]
+    spaces = [_file_space(r, node, name).id for node in nodes for name in selection.file_spaces]
     return [node.id for node in nodes], spaces
+
+
+def _file_space(r: Snapshot, node: Node, name: str) -> FileSpace:
+    found = nouns.find(r, FileSpace, node.id, name)
+    if found is None:
+        raise NotFound("ANR0852E", name=f"{name} of node {node.name}")
+    return found
 
 
 def move_node_data(

@@ -347,6 +347,7 @@ def test_a_copy_pool_is_reclaimed_from_primary_data(depot: Depot) -> None:
 
 
 def test_old_copies_are_exchanged_when_their_volume_is_reclaimed(rebuilt: Depot) -> None:
+    rebuilt.change_volume(rebuilt.volumes("COPYPOOL")[-1], status="FULL")
     assert reclaim(rebuilt, "COPYPOOL").state is State.SUCCESS
     assert digests(rebuilt, "COPYPOOL") == digests(rebuilt) and old_ones(rebuilt) == 0
 
