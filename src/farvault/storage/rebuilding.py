@@ -32,7 +32,7 @@ from farvault.storage.writing import PoolWriter
 WINDOW_BYTES = 64 * MIB
 WINDOW_RECORDS = 200
 """Rebuilt in one transaction, so that it stays short also where aggregates hold thousands of extents."""
-WINDOW_EXTENTS = 20_000
+WINDOW_EXTENTS = 4096
 LEVEL = 3
 """Done once, in the background: a better ratio for a little time."""
 TRIES = 3
@@ -247,9 +247,8 @@ class _Rebuilding:
             return
         self._writer.sync()
         crash_point("rebuild.window.before_catalog")
-        now = self._storage.clock.now_seconds()
         with self._storage.catalog.write() as tx:
-            numbers = [superseded.replace(tx, made.old.id, made.new, now) for made in self._made]
+            numbers = [superseded.replace(tx, made.old.id, made.new) for made in self._made]
             self._writer.store(tx, numbers)
             replaced = [
                 (made, number) for made, number in zip(self._made, numbers, strict=True) if number is not None

@@ -14,10 +14,11 @@ from tests.unit.storage.depot import Depot, MakeDepot, some_files
 from farvault.base.disk import observe_crash_points
 from farvault.base.errors import InUse
 from farvault.base.units import MIB
-from farvault.catalog import nouns, placements
+from farvault.catalog import content, nouns, placements
 from farvault.catalog.occupancy import occupancy
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import OFFSITE, PENDING, UNAVAILABLE, Volume
+from farvault.processes.audit_volume import audit_volume
 from farvault.processes.backup_pool import backup_pool
 from farvault.processes.delete_volume import delete_volume
 from farvault.processes.move_data import move_data
@@ -324,6 +325,31 @@ def test_accounts_of_a_copy_volume_follow_deletions_after_the_rebuild(rebuilt: D
     assert [row.files for row in rows] == [3]
 
 
+def test_what_lies_on_a_copy_volume_is_listed_while_its_records_are_old(rebuilt: Depot) -> None:
+    damage(rebuilt.placed("COPYPOOL")[0])
+    name = rebuilt.placed("COPYPOOL")[0].volume_name
+    run(rebuilt, lambda p: audit_volume(rebuilt.storage, p, name))
+    with rebuilt.catalog.read() as r:
+        rows = [row for volume in rebuilt.volumes("COPYPOOL") for row in content.on_volume(r, volume.id)]
+    assert [row.name.decode() for row in rows] == list(KEPT)
+    assert [row.damaged for row in rows] == [True] + 5 * [False]
+
+
+def test_an_audit_forgets_a_damaged_old_copy_and_keeps_the_files(rebuilt: Depot) -> None:
+    row = rebuilt.placed("COPYPOOL")[0]
+    damage(row)
+    run(rebuilt, lambda p: audit_volume(rebuilt.storage, p, row.volume_name, fix=True))
+    assert row.digest not in digests(rebuilt, "COPYPOOL") and old_ones(rebuilt) == 5
+    assert rebuilt.restore() == KEPT
+
+
+def test_an_audit_does_not_give_up_a_file_whose_old_copy_is_good(rebuilt: Depot) -> None:
+    row = rebuilt.placed("TAPEPOOL")[0]
+    damage(row)
+    run(rebuilt, lambda p: audit_volume(rebuilt.storage, p, row.volume_name, fix=True))
+    assert rebuilt.restore() == KEPT
+
+
 def test_discarding_a_copy_volume_with_old_records_keeps_the_files(rebuilt: Depot) -> None:
     for volume in rebuilt.volumes("COPYPOOL"):
         process = run(rebuilt, lambda p, v=volume: delete_volume(rebuilt.storage, p, v.name, discard=True))  # type: ignore[misc]
@@ -572,7 +598,9 @@ def test_killed_at_any_step_nothing_is_lost_and_the_next_run_ends_it(
 # --- whatever happens ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [*range(3), *(pytest.param(n, marks=pytest.mark.soak) for n in range(3, 120))]
+)
 def test_whatever_is_done_what_was_once_copied_restores_from_copies_alone(
     make_depot: MakeDepot, seed: int
 ) -> None:
