@@ -222,7 +222,8 @@ def test_another_class_takes_all_versions_along(years: Years) -> None:
         years.clock.advance(HOUR)
     rules = years.tree.parent / "rules"
     rules.write_text(f"include {years.tree}/a LONGER\n")
-    assert years.backup(f"-inclexcl={rules}")["rebound"] == 1
+    counts = years.backup(f"-inclexcl={rules}")
+    assert (counts["rebound"], counts["updated"]) == (1, 0), "one file, whatever the number of its versions"
     assert years.versions("a") == [("LONGER", "I"), ("LONGER", "A")]
 
 
@@ -267,6 +268,42 @@ def test_a_class_that_is_not_there_is_said_once_for_a_list_and_refused_on_the_co
     outcome = years.client.run("archive", f"{years.tree}/a", "-archmc=nowhere")
     assert outcome.code == 12 and "ANS9816E" in outcome.errors
     assert years.client.run("query", "archive", f"{years.tree}/*").code == 8, "nothing was archived"
+
+
+def test_where_the_default_class_takes_no_backups_other_classes_do(years: Years) -> None:
+    """Files bound to it are counted as failed, the others go on: stored, rebound, gone, expired by command."""
+    years.write("plain", "one")
+    for name in ("log/kept", "log/gone", "log/given up"):
+        years.write(name, "one")
+    years.backup()
+    years.add_class("logs")
+    years.policy("define mgmtclass standard standard none", "assign defmgmtclass standard standard none")
+    rules = years.tree.parent / "rules"
+    rules.write_text(f"include {years.tree}/log/* LOGS\n")
+    years.clock.advance(HOUR)
+    years.write("log/kept", "two!")
+    (years.tree / "log/gone").unlink()
+    outcome = years.client.run("incremental", f"{years.tree}/", "-subdir=yes", f"-inclexcl={rules}")
+    assert outcome.code == 8 and outcome.errors.count("ANS9803E") == 1
+    figures = [outcome.count(word) for word in ("backed up", "rebound", "expired", "failed")]
+    assert figures[:1] == [1] and figures[2:] == [1, 1]
+    assert years.versions("log/kept") == [("LOGS", "I"), ("LOGS", "A")]
+    assert years.versions("plain") == [("STANDARD", "A")], "what cannot be stored anew stays as it is"
+    assert years.client.succeed("expire", f"{years.tree}/log/given up", "-noprompt").count("expired") == 1
+    for command in ("selective", "preview backup"):
+        ran = years.client.run(*command.split(), f"{years.tree}/log/kept", f"-inclexcl={rules}", "-console")
+        assert "ANS9802E" not in ran.errors
+
+
+def test_where_no_class_takes_backups_nothing_is_begun(years: Years) -> None:
+    years.write("a", "one")
+    years.backup()
+    years.policy("delete copygroup standard standard standard type=backup")
+    (years.tree / "a").unlink()
+    outcome = years.client.run("incremental", f"{years.tree}/", "-subdir=yes")
+    assert outcome.code == 12 and "ANS9802E" in outcome.errors
+    assert years.versions("a") == [("STANDARD", "A")]
+    assert years.client.run("expire", f"{years.tree}/a", "-noprompt").code == 12
 
 
 def test_archmc_chooses_the_class_of_an_archive(years: Years) -> None:
@@ -420,7 +457,10 @@ def test_what_is_held_stays_and_is_named(years: Years) -> None:
 
 def test_query_mgmtclass_shows_the_active_set(years: Years) -> None:
     years.add_class("longer", "verexists=7 retextra=nolimit serialization=dynamic frequency=2")
+    years.server.admin("copy policyset standard standard autumn")
+    years.server.admin("activate policyset standard autumn")
     shown = years.client.succeed("query", "mgmtclass").output
+    assert "Activated Policy Set Name : AUTUMN" in shown, "its own name, not that of the copy"
     assert "Default Mgmt Class Name   : STANDARD" in shown and "MgmtClass Name            : LONGER" in shown
     detail = years.client.succeed("query", "mgmtclass", "-detail").output
     for line in (
