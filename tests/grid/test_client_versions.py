@@ -321,6 +321,40 @@ def test_archmc_chooses_the_class_of_an_archive(years: Years) -> None:
     assert "KEEP" in shown
 
 
+def test_query_archive_says_when_each_copy_goes(years: Years) -> None:
+    """The day after which expiration takes it, as policy says today: by its class, the default class, or the grace."""
+    name = "copygroup standard standard"
+    years.policy(
+        "define mgmtclass standard standard forever",
+        f"define {name} forever type=archive destination=archivepool retver=nolimit",
+        "define mgmtclass standard standard event",
+        f"define {name} event type=archive destination=archivepool retver=5 retinit=event",
+        "define mgmtclass standard standard passing",
+        f"define {name} passing type=archive destination=archivepool retver=3",
+        f"update {name} standard type=archive retver=10",
+    )
+    years.write("a", "a")
+    for each in ("standard", "forever", "event", "passing"):
+        years.client.succeed("archive", f"{years.tree}/a", f"-archmc={each}", f"-description={each}")
+
+    def shown() -> dict[str, str]:
+        lines = years.client.succeed("query", "archive", f"{years.tree}/a").output.splitlines()
+        return {line.split()[-1]: line.split()[-2] for line in lines if f"{years.tree}/a " in line}
+
+    def day(days: int) -> str:
+        return time.strftime("%m/%d/%Y", time.localtime(START + days * DAY))
+
+    expected = {"standard": day(10), "forever": "Never", "event": "Event", "passing": day(3)}
+    assert shown() == expected
+    years.policy("delete mgmtclass standard standard passing")
+    assert shown() == {**expected, "passing": day(10)}
+    years.policy(f"delete {name} standard type=archive")
+    assert shown() == {**expected, "standard": day(365), "passing": day(365)}
+    years.server.admin("define domain empty")
+    years.server.admin("update node ann domain=empty")
+    assert set(shown().values()) == {"Never"}
+
+
 # --- what the copy group says ----------------------------------------------------------------------------------------
 
 
