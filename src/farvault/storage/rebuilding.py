@@ -14,7 +14,7 @@ from itertools import islice
 from blake3 import blake3
 
 from farvault.base.disk import crash_point
-from farvault.base.errors import MediaFailed, RecordDamaged
+from farvault.base.errors import Cancelled, MediaFailed, RecordDamaged
 from farvault.base.units import MIB
 from farvault.catalog import extents, placements, superseded
 from farvault.catalog.placements import AggregateRow
@@ -110,6 +110,9 @@ class _Rebuilding:
                 self._rebuild(left)
                 self._store(left)
                 return
+            except Cancelled:
+                self._store(left)  # what is written is worth keeping
+                raise
             except MediaFailed:
                 self._forget()
                 if attempt == TRIES - 1:

@@ -34,6 +34,7 @@ from farvault.processes.reclaim import (
 from farvault.processes.restore_pool import restore_pool, restore_volumes
 from farvault.seal.compress import decompress
 from farvault.seal.pack import parse
+from farvault.storage.copying import copy_aggregates
 from farvault.storage.reading import ObjectReader
 
 FILES = some_files(24, 900_000)
@@ -47,6 +48,10 @@ def depot(make_depot: MakeDepot) -> Depot:
     depot.send(FILES)
     assert len(depot.volumes()) == 3
     depot.change_volume(depot.volumes()[-1], status="FULL")
+    with depot.catalog.write() as tx:
+        for name, variant in (("OTHERPOOL", "SEQUENTIAL"), ("OTHERCOPY", "COPY")):
+            pool = StoragePool(name=name, device_class="COPYCLASS", variant=variant, max_scratch=9)
+            nouns.insert(tx, pool)
     return depot
 
 
@@ -154,9 +159,6 @@ def test_a_defined_volume_is_empty_again(make_depot: MakeDepot) -> None:
 
 
 def test_data_goes_to_the_reclaim_pool(depot: Depot) -> None:
-    with depot.catalog.write() as tx:
-        other = StoragePool(name="OTHERPOOL", device_class="COPYCLASS", variant="SEQUENTIAL", max_scratch=9)
-        nouns.insert(tx, other)
     depot.change_pool("TAPEPOOL", reclaim_pool="OTHERPOOL")
     delete(depot, parts_of_packs())
     reclaim(depot)
@@ -410,6 +412,63 @@ def test_copies_move_as_they_are_where_the_primary_is_gone(depot: Depot) -> None
         assert reclaim(depot, "COPYPOOL").state is State.SUCCESS
         assert digests(depot, "COPYPOOL") == before
         assert depot.restore() == KEPT
+
+
+# --- an older record in another primary pool ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cached(depot: Depot) -> Depot:
+    """Every record also lies on a disk volume, as the cache of migrated data does; then the tapes were reclaimed."""
+    depot.storage.life.define(depot.pool("BACKUPPOOL"), "disk.dsm", capacity_bytes=32 * MIB)
+    copy_aggregates(depot.storage, depot.placed("TAPEPOOL"), depot.pool("BACKUPPOOL"))
+    delete(depot, parts_of_packs())
+    reclaim(depot)
+    assert old_ones(depot) == len(depot.placed("BACKUPPOOL")) == 6
+    return depot
+
+
+def test_an_old_record_in_another_pool_is_not_backed_up_and_still_serves(cached: Depot) -> None:
+    assert bring_up(cached).objects == 6
+    run(cached, lambda p: backup_pool(cached.storage, p, "BACKUPPOOL", "COPYPOOL"))
+    assert digests(cached, "COPYPOOL") == digests(cached)
+    for volume in (*cached.volumes(), *cached.volumes("COPYPOOL")):
+        cached.change_volume(volume, access=UNAVAILABLE)
+    assert cached.restore() == KEPT
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_an_old_record_is_not_moved_where_its_replacement_is_at_hand(cached: Depot, killed: bool) -> None:
+    disk = cached.volumes("BACKUPPOOL")[0].name
+
+    def work(process: Process) -> None:
+        move_data(cached.storage, process, disk, to_pool="TAPEPOOL")
+
+    if killed:
+        killed_at(cached, "emptying.drop.before_catalog", work)
+        assert cached.restore() == KEPT
+    before = cached.placed("TAPEPOOL")
+    assert run(cached, work).state is State.SUCCESS
+    assert cached.placed("TAPEPOOL") == before and cached.placed("BACKUPPOOL") == []
+    assert old_ones(cached) == 0 and cached.restore() == KEPT
+
+
+def test_what_is_copied_while_it_is_made_anew_goes_again(depot: Depot) -> None:
+    """A slow BACKUP STGPOOL brings an old record to the pool after its replacement came."""
+    delete(depot, parts_of_packs())
+    copy_aggregates(depot.storage, depot.placed("TAPEPOOL"), depot.pool("OTHERCOPY"))
+    rows = depot.placed("TAPEPOOL")
+
+    def meanwhile(label: str) -> None:
+        if label == "copy.window.before_catalog":
+            observe_crash_points(None)
+            reclaim(depot)
+            bring_up(depot)
+
+    observe_crash_points(meanwhile)
+    copy_aggregates(depot.storage, rows, depot.pool("COPYPOOL"))
+    assert digests(depot, "COPYPOOL") == digests(depot)
+    assert old_ones(depot) == 6, "the other copy pool has not got them yet"
 
 
 # --- errors and limits -----------------------------------------------------------------------------------------------------
