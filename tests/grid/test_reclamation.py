@@ -186,7 +186,7 @@ def test_it_starts_by_itself_after_a_big_deletion(delhi: GridServer) -> None:
     ids = store_files(delhi, *range(20))
     delhi.admin("update stgpool tapepool reclaim=40")
     delete(delhi, ids[::2])
-    delhi.server.storage.deleted_bytes(1 << 30)  # as if it had been a gigabyte
+    delhi.server.storage.tell_deleted(1 << 30)  # as if it had been a gigabyte
     delhi.lines.wait_for("ANR4726I")
     assert is_intact(delhi, dict(zip(ids[1::2], range(1, 20, 2), strict=True)))
 
