@@ -51,6 +51,16 @@ def test_items_without_bytes_are_told_without_bytes(bench: Bench) -> None:
     assert bench.said()[-1] == "ANR0987I"
 
 
+def test_the_time_it_took_and_its_rate_are_told_where_bytes_moved(bench: Bench) -> None:
+    def work(process: Process) -> None:
+        process.advance(3, 30 << 20)
+        bench.clock.advance(4)
+
+    bench.processes.start("X", work, wait=True)
+    assert bench.said() == ["ANR0984I", "ANR0986I", "ANR2970I"]
+    assert "Process 1 took 4.00 seconds: 7.50 MB/s." in str(bench.lines[-1])
+
+
 def test_an_error_of_the_work_is_said_and_the_process_fails(bench: Bench) -> None:
     def work(process: Process) -> None:
         process.advance(1, 10)
