@@ -95,7 +95,7 @@ class Filled:
             lengths = min(PER_AGGREGATE, count - start)
             inside = [(os.urandom(32), 4096) for _ in range(lengths)]
             new = NewAggregate(
-                os.urandom(16), os.urandom(32), 65536, 90_000, 1, 1, self.node, self.pool, inside
+                os.urandom(16), os.urandom(32), 65536, 90_000, 1, 1, self.node, self.space, self.pool, inside
             )
             aggregate_id, ids = extents.add_aggregate(tx, new, NOW)
             placements.add(tx, aggregate_id, self.volume, self._offset)

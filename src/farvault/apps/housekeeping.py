@@ -1,8 +1,9 @@
-"""What a server does now and then by itself, every hour: things whose time is over go.
+"""What a server does now and then by itself: pieces of work, each with a period of its own.
 
 At the target: deleted virtual volumes after their grace, what unfinished transfers left after a day. Volumes that wait
 for reuse (PENDING). Old lines of the activity log. Each is a short piece of work that can be repeated at any time; what
-fails is said once an hour and tried again. And every EXPINTERVAL hours expiration is started, as a process of its own.
+fails is said once a period and tried again. Long work (expiration every EXPINTERVAL hours) is started as a process of its
+own. Who knows that something has become due before its time pokes the piece.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from farvault.base.clock import Clock
 from farvault.base.errors import FarvaultError
@@ -23,26 +26,34 @@ from farvault.processes.process import Processes
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import collect_deleted, collect_unfinished
 
-PERIOD_SECONDS = 3600.0
-UNFINISHED_KEPT_SECONDS = 24 * 3600
+HOUR_SECONDS: Final = 3600.0
+UNFINISHED_KEPT_SECONDS: Final = 24 * 3600
 """A source that lost its link comes back within this time and only names what it had sent."""
-ACTIVITY_LOG_DAYS = 30
+ACTIVITY_LOG_DAYS: Final = 30
 """Where ACTLOGRETENTION is not set."""
-EXPIRE_HOURS = 24
+EXPIRE_HOURS: Final = 24
 """Where EXPINTERVAL is not set."""
-_DAY_SECONDS = 86_400
+_DAY_SECONDS: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """`work` is done every `period_seconds`, first one period after the start, and soon after a poke by `name`."""
+
+    name: str
+    work: Callable[[], object]
+    period_seconds: float = HOUR_SECONDS
 
 
 class Housekeeping:
-    """A thread from `start` to `stop`."""
+    """A thread from `start` to `stop`; the pieces are done in their order, one at a time."""
 
-    def __init__(
-        self, catalog: Catalog, storage: Storage, processes: Processes, log: Log, clock: Clock
-    ) -> None:
-        self._catalog, self._storage, self._processes = catalog, storage, processes
-        self._expire_from = clock.monotonic_seconds()
+    def __init__(self, pieces: Sequence[Piece], log: Log, clock: Clock) -> None:
+        self._pieces = tuple(pieces)
         self._log, self._clock = log, clock
-        self._stopping = threading.Event()
+        self._due = {piece.name: clock.monotonic_seconds() + piece.period_seconds for piece in pieces}
+        self._lock = threading.Lock()
+        self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
     def start(self) -> None:
@@ -51,49 +62,85 @@ class Housekeeping:
     def stop(self) -> None:
         """Returns when the piece of work under way has ended."""
         self._stopping.set()
+        self._wake.set()
         self._thread.join()
 
+    def poke(self, name: str) -> None:
+        """It is due now. Returns at once; any thread may call it, also inside a transaction's `after_commit`."""
+        with self._lock:
+            self._due[name] = self._clock.monotonic_seconds()
+        self._wake.set()
+
     def do_everything(self) -> None:
-        """Every piece once; an error of one does not keep the others from being done."""
-        pieces: tuple[Callable[[], object], ...] = (
-            lambda: collect_deleted(self._storage),
-            lambda: collect_unfinished(self._storage, UNFINISHED_KEPT_SECONDS),
-            self._storage.tidy,
-            self._prune_activity_log,
-            self._expire_when_due,
-        )
+        """Every piece once, in the caller's thread; an error of one does not keep the others from being done."""
+        self._do(self._pieces)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._clock.wait(self._wake, self._seconds_until_due())
+            self._wake.clear()
+            self._do(self._take_due())
+
+    def _seconds_until_due(self) -> float:
+        with self._lock:
+            return max(0.0, min(self._due.values()) - self._clock.monotonic_seconds())
+
+    def _take_due(self) -> list[Piece]:
+        now = self._clock.monotonic_seconds()
+        with self._lock:
+            due = [piece for piece in self._pieces if self._due[piece.name] <= now]
+            self._due.update((piece.name, now + piece.period_seconds) for piece in due)
+        return due
+
+    def _do(self, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
             if self._stopping.is_set():
                 return
             try:
-                piece()
+                piece.work()
             except FarvaultError as error:
                 self._log.repeat(error.message)
             except Exception as error:  # noqa: BLE001 - a defect here must not end the server
                 traceback.print_exc(file=sys.stderr)
-                self._log.say("ANR9999D", place="housekeeping", error=repr(error))
+                self._log.say("ANR9999D", place=f"housekeeping, {piece.name}", error=repr(error))
 
-    def _run(self) -> None:
-        while not self._clock.wait(self._stopping, PERIOD_SECONDS):
-            self.do_everything()
 
-    def _expire_when_due(self) -> None:
-        """First an hour after the start, so that a server that comes back has other things behind it."""
+def pieces(catalog: Catalog, storage: Storage, processes: Processes, clock: Clock) -> list[Piece]:
+    """What every server does by itself."""
+    return [
+        Piece("collect deleted volumes", lambda: collect_deleted(storage)),
+        Piece("collect unfinished volumes", lambda: collect_unfinished(storage, UNFINISHED_KEPT_SECONDS)),
+        Piece("tidy storage", storage.tidy),
+        Piece("prune activity log", lambda: prune_activity_log(catalog, clock)),
+        Piece("expire inventory", ExpireWhenDue(catalog, storage, processes, clock)),
+    ]
+
+
+def prune_activity_log(catalog: Catalog, clock: Clock) -> None:
+    """Lines older than ACTLOGRETENTION go, in short transactions."""
+    with catalog.read() as r:
+        days = int(get_setting(r, "ACTLOGRETENTION") or ACTIVITY_LOG_DAYS)
+    before = clock.now_seconds() - days * _DAY_SECONDS
+    pruned = 1
+    while pruned:
+        with catalog.write() as tx:
+            pruned = activity.prune(tx, before)
+
+
+class ExpireWhenDue:
+    """EXPINTERVAL. First an hour after the start, so that a server that comes back has other things behind it."""
+
+    def __init__(self, catalog: Catalog, storage: Storage, processes: Processes, clock: Clock) -> None:
+        self._catalog, self._storage, self._processes, self._clock = catalog, storage, processes, clock
+        self._from = clock.monotonic_seconds()
+
+    def __call__(self) -> None:
         with self._catalog.read() as r:
             hours = int(get_setting(r, "EXPINTERVAL") or EXPIRE_HOURS)
         now = self._clock.monotonic_seconds()
-        if not hours or now < self._expire_from:
+        if not hours or now < self._from:
             return
-        self._expire_from = now + hours * 3600.0
+        self._from = now + hours * HOUR_SECONDS
         storage, processes = self._storage, self._processes
         refuse_second(processes)
         processes.start(DESCRIPTION, lambda process: expire_inventory(storage, process, processes, Options()))
-
-    def _prune_activity_log(self) -> None:
-        with self._catalog.read() as r:
-            days = int(get_setting(r, "ACTLOGRETENTION") or ACTIVITY_LOG_DAYS)
-        before = self._clock.now_seconds() - days * _DAY_SECONDS
-        pruned = 1
-        while pruned and not self._stopping.is_set():
-            with self._catalog.write() as tx:
-                pruned = activity.prune(tx, before)

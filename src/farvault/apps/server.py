@@ -17,7 +17,7 @@ from farvault import __version__
 from farvault.admin.instance import Instance
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
-from farvault.apps.housekeeping import Housekeeping
+from farvault.apps.housekeeping import Housekeeping, pieces
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
 from farvault.base.clock import Clock, SystemClock
@@ -138,7 +138,8 @@ class Server:
         self.storage.recover()
         give_up_unclosed(self.storage)
         self.processes = Processes(self.log, self.clock)
-        self.housekeeping = Housekeeping(self.catalog, self.storage, self.processes, self.log, self.clock)
+        work = pieces(self.catalog, self.storage, self.processes, self.clock)
+        self.housekeeping = Housekeeping(work, self.log, self.clock)
         self.housekeeping.start()
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)
         undo.callback(self.housekeeping.stop)

@@ -24,6 +24,7 @@ class NewAggregate(NamedTuple):
     codec: int
     key_id: int
     node_id: int
+    file_space_id: int
     domain_pool_id: int
     extents: Sequence[tuple[bytes, int]]
     """(digest, length) of each."""
@@ -89,6 +90,7 @@ def add_aggregate(tx: Transaction, new: NewAggregate, now: int) -> tuple[int, li
         new.codec,
         new.key_id,
         new.node_id,
+        new.file_space_id,
         new.domain_pool_id,
         first,
         len(lengths),
@@ -97,7 +99,7 @@ def add_aggregate(tx: Transaction, new: NewAggregate, now: int) -> tuple[int, li
         now,
     )
     tx.run(
-        "INSERT INTO aggregates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO aggregates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*values, tx.digester.of("aggregates", values)),
     )
     rows = [

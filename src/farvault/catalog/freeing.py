@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from farvault.catalog import extent_index, object_rows
+from farvault.catalog import extent_index, object_rows, placements
 from farvault.catalog.object_rows import ObjectColumns
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.stored_object import ObjectKind, ObjectState, ObjectType
@@ -143,18 +143,13 @@ def _lower(tx: Transaction, lowered: dict[int, int]) -> tuple[list[int], dict[in
     gone: list[int] = []
     domains: dict[int, int] = {}
     changed = []
-    for row in tx.each(
-        "SELECT id, record_id, digest, stored_bytes, plain_bytes, codec, key_id, node_id, domain_pool_id,"
-        " first_extent_id, extents, extent_bytes, live_bytes, created_time FROM aggregates WHERE id = ?",
-        [(aggregate_id,) for aggregate_id in lowered],
-    ):
-        aggregate_id, live_bytes = row[0], row[12] - lowered[row[0]]
-        domains[aggregate_id] = row[8]
-        if live_bytes == 0:
-            gone.append(aggregate_id)
+    for row in placements.aggregates(tx, list(lowered)):
+        row = row._replace(live_bytes=row.live_bytes - lowered[row.id])
+        domains[row.id] = row.domain_pool_id
+        if row.live_bytes == 0:
+            gone.append(row.id)
         else:
-            digest = tx.digester.of("aggregates", (*row[:12], live_bytes, row[13]))
-            changed.append((live_bytes, digest, aggregate_id))
+            changed.append((row.live_bytes, tx.digester.of("aggregates", row), row.id))
     tx.run_many("UPDATE aggregates SET live_bytes = ?, row_digest = ? WHERE id = ?", changed)
     return gone, domains
 

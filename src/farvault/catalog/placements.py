@@ -48,6 +48,7 @@ class AggregateRow(NamedTuple):
     codec: int
     key_id: int
     node_id: int
+    file_space_id: int
     domain_pool_id: int
     first_extent_id: int
     extents: int

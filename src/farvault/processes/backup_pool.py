@@ -6,18 +6,15 @@ copy in the copy pool. A damaged copy is replaced: it goes in the transaction th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from farvault.base.errors import BadInput
 from farvault.base.units import show_size
 from farvault.catalog import nouns, placements
-from farvault.catalog.freeing import Freed, FreedSpan
 from farvault.catalog.placements import PlacementRow
-from farvault.catalog.transaction import Snapshot, Transaction
+from farvault.catalog.transaction import Snapshot
 from farvault.model.storage_pool import StoragePool
-from farvault.model.volume import DESTROYED, READONLY, READWRITE, Volume
+from farvault.model.volume import READONLY, READWRITE, Volume
 from farvault.processes.process import Process
-from farvault.processes.volume_copies import Place, copy_volumes, survey, volumes_with_work
+from farvault.processes.volume_copies import Place, copy_volumes, is_lost, leaving, survey, volumes_with_work
 from farvault.storage.storage import Storage
 
 NO, YES, VOLUMES_ONLY = "NO", "YES", "VOLUMESONLY"
@@ -41,14 +38,6 @@ def backup_pool(
     def page(r: Snapshot, place: Place, limit: int) -> list[PlacementRow]:
         return placements.missing_in_copy(r, primary.id, copy.id, place, limit)
 
-    def replace_damaged(tx: Transaction, aggregate_ids: Sequence[int]) -> None:
-        remove_placements(
-            storage,
-            tx,
-            aggregate_ids,
-            lambda row: row.pool_id == copy.id and (row.damaged or row.volume_access == DESTROYED),
-        )
-
     names = {"primary": primary.name, "copy": copy.name}
     if preview != NO:
         work = survey(storage, page)
@@ -66,7 +55,7 @@ def backup_pool(
         page,
         copy,
         allowed=lambda row: row.pool_id == primary.id,
-        on_store=replace_damaged,
+        on_store=leaving(storage, lambda row: row.pool_id == copy.id and is_lost(row)),
         max_processes=max_processes,
     )
     process.note = ""
@@ -89,19 +78,6 @@ def pools_of(storage: Storage, primary_name: str, copy_name: str) -> tuple[Stora
     if not copy.is_copy:
         raise BadInput("ANR2255E", pool=copy.name, needed="a copy storage pool")
     return primary, copy
-
-
-def remove_placements(
-    storage: Storage, tx: Transaction, aggregate_ids: Sequence[int], goes: Callable[[PlacementRow], bool]
-) -> None:
-    """These aggregates lie there no more; once that is durable, space and empty volumes come back."""
-    spans = []
-    for rows in placements.of_aggregates(tx, aggregate_ids).values():
-        for row in rows:
-            if goes(row):
-                placements.remove(tx, row.aggregate_id, row.volume_id)
-                spans.append(FreedSpan(row.volume_id, row.offset_bytes, row.stored_bytes))
-    storage.freed(tx, Freed(0, 0, 0, 0, spans, []))
 
 
 def _say_left_out(storage: Storage, process: Process, primary: StoragePool) -> None:

@@ -14,12 +14,19 @@ from farvault.base.errors import BadInput
 from farvault.base.units import show_size
 from farvault.catalog import nouns, placements
 from farvault.catalog.placements import PlacementRow
-from farvault.catalog.transaction import Snapshot, Transaction
+from farvault.catalog.transaction import Snapshot
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import DESTROYED, EMPTY, Volume
-from farvault.processes.backup_pool import remove_placements
 from farvault.processes.process import Process
-from farvault.processes.volume_copies import Page, Place, copy_volumes, survey, volumes_with_work
+from farvault.processes.volume_copies import (
+    Page,
+    Place,
+    copy_volumes,
+    is_lost,
+    leaving,
+    survey,
+    volumes_with_work,
+)
 from farvault.storage.copying import Copied
 from farvault.storage.storage import Storage
 
@@ -107,14 +114,6 @@ def _restore(
 ) -> Copied:
     destination, only = _destination(storage, pool, new_pool), _copy_pool_id(storage, copy_pool)
 
-    def leave_old_place(tx: Transaction, aggregate_ids: Sequence[int]) -> None:
-        remove_placements(
-            storage,
-            tx,
-            aggregate_ids,
-            lambda row: row.pool_id == pool.id and (row.damaged or row.volume_access == DESTROYED),
-        )
-
     try:
         return copy_volumes(
             storage,
@@ -123,7 +122,7 @@ def _restore(
             page,
             destination,
             allowed=lambda row: row.is_copy and only in (0, row.pool_id),
-            on_store=leave_old_place,
+            on_store=leaving(storage, lambda row: row.pool_id == pool.id and is_lost(row)),
             max_processes=max_processes,
             exclude=destroyed,
         )

@@ -7,16 +7,17 @@ wait for each other.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from farvault.base.errors import PeerUnreachable
 from farvault.base.units import show_size
-from farvault.catalog import nouns
+from farvault.catalog import nouns, placements
 from farvault.catalog.placements import PlacementRow
-from farvault.catalog.transaction import Snapshot
+from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
+from farvault.model.volume import DESTROYED
 from farvault.processes.process import Process, run_side_by_side
 from farvault.storage.copying import Copied, Stored, copy_aggregates
 from farvault.storage.storage import Storage
@@ -120,6 +121,24 @@ def copy_volumes(
         process.count_failed()
         process.repeat(lost.reason)
     return total
+
+
+def leaving(storage: Storage, goes: Callable[[PlacementRow], bool]) -> Stored:
+    """What makes a copy a move: in the transaction that gives an aggregate its new place, the places that `goes` names go.
+
+    Once that is durable, space and empty volumes come back.
+    """
+
+    def leave(tx: Transaction, aggregate_ids: Sequence[int]) -> None:
+        rows = placements.of_aggregates(tx, aggregate_ids).values()
+        storage.drop_placements(tx, [row for places in rows for row in places if goes(row)])
+
+    return leave
+
+
+def is_lost(row: PlacementRow) -> bool:
+    """What lies there will not be read again: it is damaged, or its volume is gone."""
+    return row.damaged or row.volume_access == DESTROYED
 
 
 def _most_writers(storage: Storage, pool: StoragePool) -> int:

@@ -268,6 +268,7 @@ class Intake:
                 codec=header.codec,
                 key_id=header.key_id,
                 node_id=self._node.id,
+                file_space_id=self._file_space.id,
                 domain_pool_id=self._domain.id,
                 extents=inside,
             )

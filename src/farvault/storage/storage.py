@@ -121,7 +121,8 @@ class Storage:
         for row in rows:
             placements.remove(tx, row.aggregate_id, row.volume_id)
         spans = [FreedSpan(row.volume_id, row.offset_bytes, row.stored_bytes) for row in rows]
-        tx.after_commit.append(lambda: self.volumes.empty_if_free(self.spaces.give_back(spans)))
+        if spans:
+            tx.after_commit.append(lambda: self.volumes.empty_if_free(self.spaces.give_back(spans)))
 
     def delete_objects(
         self, ids: Iterable[int], raise_if_cancelled: Callable[[], None] = lambda: None

@@ -115,10 +115,11 @@ class Segment:
         )
         self._asked_to_flush = True
         with self._storage.catalog.write() as tx:
+            self._file_space_id = _file_space(tx, vault.node_id)
             self.object_id = rows.open_segment(
                 tx,
                 vault.node_id,
-                _file_space(tx, vault.node_id),
+                self._file_space_id,
                 volume,
                 offset_bytes,
                 self._storage.clock.now_seconds(),
@@ -322,6 +323,7 @@ class Segment:
             codec=wrapped.codec,
             key_id=wrapped.key_id,
             node_id=self._vault.node_id,
+            file_space_id=self._file_space_id,
             domain_pool_id=self._vault.destination.id,
             extents=[(record.digest, record.stored_bytes)],
         )

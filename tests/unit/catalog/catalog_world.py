@@ -70,6 +70,7 @@ class World:
             codec=1,
             key_id=1,
             node_id=node or self.node,
+            file_space_id=self.space,
             domain_pool_id=pool or self.pool,
             extents=[(digest(content), len(content)) for content in contents],
         )

@@ -46,7 +46,7 @@ def test_digests_with_the_same_prefix_are_told_apart(world: World) -> None:
     first, second = b"\xff" * 8 + b"a" * 24, b"\xff" * 8 + b"b" * 24
     with world.catalog.write() as tx:
         new = extents.NewAggregate(
-            b"", b"", BLOCK, 10, 0, 0, world.node, world.pool, [(first, 5), (second, 6)]
+            b"", b"", BLOCK, 10, 0, 0, world.node, world.space, world.pool, [(first, 5), (second, 6)]
         )
         aggregate_id, ids = extents.add_aggregate(tx, new, 1)
         placements.add(tx, aggregate_id, world.volume, 0)
@@ -82,7 +82,7 @@ def test_an_extent_that_cannot_be_read_is_unknown_until_it_is_stored_anew(world:
 
 @pytest.mark.parametrize("bad", [[], [(b"d" * 32, 0)]])
 def test_an_aggregate_that_nothing_would_free_is_refused(world: World, bad: list[tuple[bytes, int]]) -> None:
-    new = extents.NewAggregate(b"", b"", BLOCK, 10, 0, 0, world.node, world.pool, bad)
+    new = extents.NewAggregate(b"", b"", BLOCK, 10, 0, 0, world.node, world.space, world.pool, bad)
     with pytest.raises(ValueError, match="at least one"), world.catalog.write() as tx:
         extents.add_aggregate(tx, new, 1)
 

@@ -377,6 +377,8 @@ CREATE TABLE aggregates (
     codec INTEGER NOT NULL,                      -- 0 raw, 1 zstd
     key_id INTEGER NOT NULL,                     -- master key it is sealed with; 0 = not sealed by this server
     node_id INTEGER NOT NULL,                    -- node that sent it first: may be told that it is known
+    file_space_id INTEGER NOT NULL,              -- file space it was first sent for: what collocation goes by. A number that
+                                                 -- is gone stays
     domain_pool_id INTEGER NOT NULL,             -- primary pool it was first sent to: domain of deduplication
     first_extent_id INTEGER NOT NULL,            -- its extents are numbered from here
     extents INTEGER NOT NULL,                    -- how many it was made with

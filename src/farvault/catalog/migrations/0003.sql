@@ -1,0 +1,1 @@
+-- The storage hierarchy: migration, reclamation, collocation groups, audits.

@@ -1,0 +1,1 @@
+-- Trust between a source and its target: approvals, receipts at the source, deletions still to be told, challenges.

@@ -1,0 +1,1 @@
+-- Protection of the server itself: volume history, database backups, recovery plans, drills.
