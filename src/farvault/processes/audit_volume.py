@@ -28,7 +28,7 @@ from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Transaction
 from farvault.media.interface import Device, Span
 from farvault.model.storage_pool import StoragePool
-from farvault.model.volume import DESTROYED, OFFSITE, READONLY, READWRITE, UNAVAILABLE, Volume
+from farvault.model.volume import DESTROYED, OFFLINE, OFFSITE, READONLY, READWRITE, UNAVAILABLE, Volume
 from farvault.processes.process import Process
 from farvault.seal import label
 from farvault.storage.free_space import LABEL_BYTES
@@ -70,6 +70,8 @@ def audit_volume(
     for access in (volume.access, pool.access):
         if access not in (READWRITE, READONLY):
             raise NotAvailable("ANR2314E", volume=volume.name, access=access)
+    if volume.status == OFFLINE:
+        raise NotAvailable("ANR2314E", volume=volume.name, access=volume.status)
     process.say("ANR2312I" if fix else "ANR2313I", volume=volume.name, number=process.number)
     process.note = f"Volume {volume.name}"
     audit = _Audit(storage, process, volume, pool, fix=fix, quiet=quiet)

@@ -10,7 +10,8 @@ from farvault.base.log import Log
 from farvault.base.units import show_size
 from farvault.catalog import freeing, holds, nouns, placements
 from farvault.catalog.catalog import Catalog
-from farvault.catalog.freeing import Freed, FreedSpan
+from farvault.catalog.freed_span import FreedSpan
+from farvault.catalog.freeing import Freed
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.storage_pool import StoragePool
@@ -19,17 +20,20 @@ from farvault.policy.destination import PoolState, Refusal, choose_pool, follow_
 from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
 from farvault.storage.buffers import Buffers
+from farvault.storage.cache import Cache
 from farvault.storage.devices import Devices
 from farvault.storage.free_space import FreeSpaces
 from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES
 from farvault.storage.volume_life import VolumeLife
 from farvault.storage.volumes import MOUNT_WAIT_SECONDS, Volumes
+from farvault.storage.watch import PoolWatch
 from farvault.storage.writing import PoolWriter
 
 
 class Storage:
     """One per server. `recover` once before the first session; `close` at the end.
 
+    `cache`: what migration left in random pools. `watch`: who wants to know that a pool has changed.
     `life`: define, empty, delete volumes (what commands call). `volumes`: who may use which. Deleting goes through
     `freed` or `delete_objects`, so that space and empty volumes come back.
     """
@@ -50,7 +54,11 @@ class Storage:
         self.buffers = Buffers()
         self.spaces = FreeSpaces()
         self.life = VolumeLife(catalog, devices, self.spaces, log, clock)
-        self.volumes = Volumes(catalog, devices, self.life, self.spaces, clock, mount_wait_seconds)
+        self.cache = Cache(catalog, self.spaces, clock)
+        self.volumes = Volumes(
+            catalog, devices, self.life, self.spaces, self.cache, clock, mount_wait_seconds
+        )
+        self.watch = PoolWatch()
         with catalog.read() as r:
             self.spaces.load(r)
 
@@ -107,7 +115,8 @@ class Storage:
                 raise MediaFull("ANR0522W", pool=full.name)
             return self.choose_pool(full.next_pool, size_bytes)
 
-        return PoolWriter(self.volumes, self.life, self.clock, pool, successor if down else None, exclude)
+        next_pool = successor if down else None
+        return PoolWriter(self.volumes, self.life, self.watch, self.clock, pool, next_pool, exclude)
 
     # --- deleting --------------------------------------------------------------------------------------------------
 

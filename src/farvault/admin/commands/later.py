@@ -125,16 +125,6 @@ COMMANDS = (
     ),
     # moving data
     _later(
-        "MIGrate STGpool",
-        "Move a pool's data to its next pool.",
-        _POOL,
-        keyword("LOwmig", Integer(0, 99), "stop at this occupancy"),
-        _DURATION,
-        keyword("REClaim", YesNo(), "reclaim first", default=False),
-        WAIT,
-        rule=STORAGE,
-    ),
-    _later(
         "RECLaim STGpool",
         "Free volumes that hold little data that is still needed.",
         _POOL,
@@ -164,20 +154,6 @@ COMMANDS = (
         keyword("MAXPRocess", Integer(1, 999), "parallel processes", default=1),
         WAIT,
         rule=STORAGE,
-    ),
-    _later(
-        "VARy ONline",
-        "Make a random-access volume usable.",
-        positional("volume", Text(1024), "volume"),
-        WAIT,
-        rule=Rule(("OPERATOR",)),
-    ),
-    _later(
-        "VARy OFfline",
-        "Take a random-access volume out of use.",
-        positional("volume", Text(1024), "volume"),
-        WAIT,
-        rule=Rule(("OPERATOR",)),
     ),
     # reconciliation
     _later(
