@@ -7,6 +7,7 @@ lost never counts one. Only reading looks here, and whoever gives out or takes b
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 from farvault.catalog.freed_span import FreedSpan
 from farvault.catalog.placements import PlacementRow
@@ -65,12 +66,16 @@ def volume_bytes(r: Snapshot, volume_id: int) -> int:
     return int(row[0]) if row else 0
 
 
-def take_oldest(tx: Transaction, volume_id: int, limit: int) -> list[FreedSpan]:
-    """The cached copies that migrated longest ago are no more; returns their spans, to be given back after the commit."""
+def take_oldest(tx: Transaction, volume_id: int, limit: int, enough_bytes: int) -> list[FreedSpan]:
+    """The cached copies that migrated longest ago are no more; returns their spans, to be given back after the commit.
+
+    At most `limit` of them, and no more than make `enough_bytes`.
+    """
     rows = tx.all(
         f"{_SPANS} WHERE c.volume_id = ? ORDER BY c.cached_time, c.offset_bytes LIMIT ?", (volume_id, limit)
     )
-    return _remove(tx, rows)
+    before = accumulate((row[2] for row in rows), initial=0)
+    return _remove(tx, [row for row, size in zip(rows, before, strict=False) if size < enough_bytes])
 
 
 def take_of_aggregates(tx: Transaction, aggregate_ids: Iterable[int]) -> list[FreedSpan]:

@@ -17,10 +17,11 @@ from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Transaction
 from farvault.storage.free_space import FreeSpaces
 
-GIVEN_UP_AT_ONCE = 64
-"""Cached copies that go in one transaction when room is needed."""
-DROPPED_AT_ONCE = 2000
-"""The same where all of a volume's go."""
+GIVEN_UP_AT_ONCE = 2000
+"""Cached copies that go in one transaction."""
+RECORDS_OF_ROOM = 4
+"""When a record needs room, it is made for a few of its size: others are behind it."""
+_EVERYTHING = 1 << 62
 
 
 class Cache:
@@ -44,7 +45,7 @@ class Cache:
         """Give cached copies of a volume up until a record of this size fits; False where that is not to be had."""
         free = self._spaces.find_by_id(volume_id)
         while free is not None and free.largest_bytes < size_bytes:
-            if not self._give_up(volume_id, GIVEN_UP_AT_ONCE):
+            if not self._give_up(volume_id, RECORDS_OF_ROOM * size_bytes):
                 return False
         return free is not None
 
@@ -52,7 +53,7 @@ class Cache:
         """All cached copies of these volumes go; returns how many it were."""
         gone = 0
         for volume_id in volume_ids:
-            while number := self._give_up(volume_id, DROPPED_AT_ONCE):
+            while number := self._give_up(volume_id, _EVERYTHING):
                 gone += number
         return gone
 
@@ -63,10 +64,10 @@ class Cache:
             tx.after_commit.append(lambda: self._back(spans))
         return bool(spans)
 
-    def _give_up(self, volume_id: int, limit: int) -> int:
+    def _give_up(self, volume_id: int, enough_bytes: int) -> int:
         crash_point("cache.give_up.before_catalog")
         with self._catalog.write() as tx:
-            spans = cached.take_oldest(tx, volume_id, limit)
+            spans = cached.take_oldest(tx, volume_id, GIVEN_UP_AT_ONCE, enough_bytes)
             tx.after_commit.append(lambda: self._back(spans))
         crash_point("cache.give_up.after_catalog")
         return len(spans)

@@ -88,18 +88,23 @@ class Storage:
             raise NotFound("ANR0520W", pool=name)
         return pool
 
-    def choose_pool(self, name: str, size_bytes: int) -> StoragePool:
-        """The first pool from `name` down its hierarchy that takes this size (TSM reference, storage 3.1)."""
+    def choose_pool(self, name: str, size_bytes: int, largest_file_bytes: int = 0) -> StoragePool:
+        """The first pool from `name` down its hierarchy that has room for this size (TSM reference, storage 3.1).
+
+        MAXSIZE is compared with the largest file, where that is known, else with the size as a whole.
+        """
         with self.catalog.read() as r:
             pools = {pool.name: pool for pool in nouns.select(r, StoragePool)}
             chain = follow_chain(name, {pool.name: pool.next_pool for pool in pools.values()})
-            choice = choose_pool([self._state(r, pools[one]) for one in chain], size_bytes)
+            choice = choose_pool(
+                [self._state(r, pools[one]) for one in chain], size_bytes, largest_file_bytes or size_bytes
+            )
         if choice.refusal is None:
             return pools[choice.name]
         if choice.refusal is Refusal.UNDEFINED:
             raise NotFound("ANR0520W", pool=name)
         if choice.refusal is Refusal.TOO_LARGE:
-            raise MediaFull("ANR0521W", pool=name, size=show_size(size_bytes))
+            raise MediaFull("ANR0521W", pool=name, size=show_size(largest_file_bytes or size_bytes))
         if all(pools[one].access != READWRITE for one in chain):
             raise NotAvailable("ANR0525W", pool=name, access=pools[name].access)
         raise MediaFull("ANR0522W", pool=name)
@@ -107,13 +112,23 @@ class Storage:
     def _state(self, r: Snapshot, pool: StoragePool) -> PoolState:
         return PoolState(pool.name, pool.access, pool.max_size_bytes, self.volumes.free_bytes(r, pool))
 
-    def writer(self, pool: StoragePool, *, down: bool = True, exclude: Iterable[int] = ()) -> PoolWriter:
-        """Writes into the pool; with `down`, what it cannot take goes to its successors. `exclude`: volumes not to use."""
+    def writer(
+        self,
+        pool: StoragePool,
+        *,
+        down: bool = True,
+        exclude: Iterable[int] = (),
+        largest_file_bytes: int = 0,
+    ) -> PoolWriter:
+        """Writes into the pool; with `down`, what it cannot take goes to its successors. `exclude`: volumes not to use.
+
+        `largest_file_bytes`: what the successors' MAXSIZE is compared with; 0: with each record's own size.
+        """
 
         def successor(full: StoragePool, size_bytes: int) -> StoragePool:
             if not full.next_pool:
                 raise MediaFull("ANR0522W", pool=full.name)
-            return self.choose_pool(full.next_pool, size_bytes)
+            return self.choose_pool(full.next_pool, size_bytes, largest_file_bytes)
 
         next_pool = successor if down else None
         return PoolWriter(self.volumes, self.life, self.watch, self.clock, pool, next_pool, exclude)

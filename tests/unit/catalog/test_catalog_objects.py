@@ -209,7 +209,7 @@ def test_deleting_frees_exactly_what_nobody_uses(world: World) -> None:
             placements.aggregate(tx, second)
     check(world)
     with world.catalog.write() as tx:
-        assert objects.delete_objects(tx, [two, one]).spans == [(world.volume, 0, BLOCK)]
+        assert objects.delete_objects(tx, [two, one]).spans == [FreedSpan(world.volume, 0, BLOCK)]
     check(world)
     for table in ("objects", "object_extents", "extents", "extent_index", "aggregates", "placements"):
         assert world.count(table) == 0, table

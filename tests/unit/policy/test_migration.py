@@ -172,9 +172,7 @@ def test_portions_hold_every_byte_once_and_are_ordered_by_size(
     assert sum(p.stored_bytes for p in ordered) == sum(row[2] for row in owners)
     sizes = [p.stored_bytes for p in ordered]
     assert sizes == sorted(sizes, reverse=True)
-    owned = [
-        [p for p in ordered if row[0] in p.nodes and p.file_space in (0, row[1])] for row in owners
-    ]
+    owned = [[p for p in ordered if row[0] in p.nodes and p.file_space in (0, row[1])] for row in owners]
     assert all(len(found) == 1 for found in owned), "every owner is in exactly one portion"
 
 
