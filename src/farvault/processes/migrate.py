@@ -130,8 +130,10 @@ class _Run:
         except _TimeOver:
             return End.TIME_OVER
         with self._storage.catalog.read() as r:
-            left = pool_use(self._storage, r, pool).used
-        delayed = pool.migration_delay_days and not pool.migration_continue and left
+            left = pool_use(self._storage, r, pool)
+        if left.used and is_low(left, self._low):
+            return End.LOW_REACHED
+        delayed = pool.migration_delay_days and not pool.migration_continue and left.used
         return End.DELAYED if delayed else End.NOTHING_LEFT
 
     def say_what_stays(self) -> None:
