@@ -149,6 +149,7 @@ REFUSED = [
 def test_what_cannot_be_done_is_refused_and_says_why(delhi: GridServer) -> None:
     for command, said in REFUSED:
         answer = delhi.admin(command, allow=(3, 4, 11, 14))
+        assert said in answer.text, f"{command}: {answer.text}"
 
 
 def test_settings_of_migration_take_effect_without_a_warning(delhi: GridServer) -> None:

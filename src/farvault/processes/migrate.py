@@ -8,7 +8,7 @@ where it is low enough, they stop.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from farvault.base.disk import crash_point
@@ -32,7 +32,7 @@ from farvault.policy.migration import (
     takes_file,
 )
 from farvault.processes.process import Process, run_side_by_side
-from farvault.storage.copying import copy_aggregates
+from farvault.storage.copying import Stored, copy_aggregates
 from farvault.storage.pool_use import pool_use
 from farvault.storage.storage import Storage
 
@@ -218,7 +218,7 @@ class _Run:
                 else:
                     chosen = rows
             for row in chosen:
-                self._process.note = f"Volume {row.volume_name}"
+                self._process.note = f"Storage pool {self._pool.name}, volume {row.volume_name}"
                 yield row
             if len(rows) < PAGE:
                 return
@@ -252,18 +252,23 @@ class _Run:
         if self._deadline is not None and self._storage.clock.monotonic_seconds() >= self._deadline:
             raise _TimeOver("ANR0943I", number=self._process.number)
 
-    def _leaving(self) -> Callable[[Transaction, Sequence[int]], None]:
-        """In the transaction that gives an aggregate its new place: the old one goes, or stays as a cached copy."""
+    def _leaving(self) -> Stored:
+        """In the transaction that gives an aggregate its new place: the old one goes, or stays as a cached copy.
 
-        def leave(tx: Transaction, aggregate_ids: Sequence[int]) -> None:
+        What has no old place any more was moved by somebody else, and stays where that one has put it.
+        """
+
+        def leave(tx: Transaction, aggregate_ids: Sequence[int]) -> set[int]:
             crash_point("migrate.leave.before")
             found = placements.of_aggregates(tx, aggregate_ids).values()
             rows = [row for places in found for row in places if row.pool_id == self._pool.id]
+            moved_meanwhile = set(aggregate_ids).difference(row.aggregate_id for row in rows)
             caches = self._pool.is_random and nouns.by_id(tx, StoragePool, self._pool.id).cache
             if caches:
                 self._storage.cache.keep(tx, [row for row in rows if not row.damaged])
                 rows = [row for row in rows if row.damaged]
             self._storage.drop_placements(tx, rows)
             crash_point("migrate.leave.after")
+            return moved_meanwhile
 
         return leave

@@ -20,7 +20,7 @@ def pool_use(storage: Storage, r: Snapshot, pool: StoragePool) -> Use:
     volumes = nouns.select(r, Volume, pool_id=pool.id)
     if pool.is_random:
         spaces = [free for one in volumes if (free := storage.spaces.find(one)) is not None]
-        return Use(sum(free.placed_bytes for free in spaces), sum(free.total_bytes for free in spaces))
+        return Use(sum(free.placed_bytes for free in spaces), sum(one.capacity_bytes for one in volumes))
     scratch = sum(1 for one in volumes if one.scratch)
     still_to_make = max(pool.max_scratch - scratch, 0)
     if storage.devices.device(pool.device_class).capabilities.remote:

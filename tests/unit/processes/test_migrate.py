@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from tests.unit.processes.depot_work import damage, killed_at, run, said, volume_of
 from tests.unit.processes.migrating import add_pool, migrate, use, with_disk
@@ -16,6 +18,8 @@ from farvault.model.node import Node
 from farvault.model.volume import FILLING, OFFLINE, UNAVAILABLE
 from farvault.processes.migrate import migratable, migrate_pool
 from farvault.processes.process import Process, Processes, State
+from farvault.processes.volume_copies import leaving
+from farvault.storage.copying import copy_aggregates
 
 ALICES = some_files(24, 900_000)
 BOBS = some_files(4, 900_000, start=100)
@@ -69,7 +73,8 @@ def test_down_to_zero_everything_moves_and_the_space_is_free(depot: Depot) -> No
     ended(migrate(depot, low_percent=0))
     assert depot.placed("BACKUPPOOL") == []
     assert use(depot).percent == 0.0
-    assert use(depot).whole == depot.storage.spaces.find_by_id(depot.volumes("BACKUPPOOL")[0].id).free_bytes  # type: ignore[union-attr]
+    free = depot.storage.spaces.of(depot.volumes("BACKUPPOOL")[0])
+    assert free.free_bytes == free.total_bytes
     assert all_restore(depot)
 
 
@@ -272,6 +277,60 @@ def test_pools_that_cannot_migrate_say_why(
     with depot.catalog.read() as r, pytest.raises(error, match=pool) as raised:
         migratable(r, pool)
     assert raised.value.message.id == message  # type: ignore[attr-defined]
+
+
+# --- others at work -------------------------------------------------------------------------------------------------------
+
+
+def test_what_somebody_else_has_moved_meanwhile_stays_where_it_is_now(depot: Depot) -> None:
+    add_pool(depot, "SLOW")
+    row = depot.placed("BACKUPPOOL")[0]
+
+    def move_one(label: str) -> None:
+        if label == "copy.window.before_catalog":
+            observe_crash_points(None)
+            copy_aggregates(
+                depot.storage,
+                [row],
+                depot.pool("SLOW"),
+                on_store=leaving(depot.storage, lambda old: old.pool_id == row.pool_id),
+            )
+
+    observe_crash_points(move_one)
+    ended(migrate(depot, low_percent=0))
+    assert [one.aggregate_id for one in depot.placed("SLOW")] == [row.aggregate_id]
+    assert row.aggregate_id not in [one.aggregate_id for one in depot.placed("TAPEPOOL")]
+    assert all_restore(depot)
+
+
+def test_what_expires_meanwhile_is_left_out(depot: Depot) -> None:
+    doomed = list(depot.inventory("BOB").values())
+
+    def delete(label: str) -> None:
+        if label == "copy.window.before_catalog":
+            observe_crash_points(None)
+            depot.storage.delete_objects(doomed)
+
+    observe_crash_points(delete)
+    ended(migrate(depot, low_percent=0))
+    assert owners(depot, "TAPEPOOL") == {"ALICE"} and depot.restore("ALICE") == ALICES
+
+
+def test_clients_store_and_restore_while_a_pool_migrates(depot: Depot) -> None:
+    depot.change_pool("BACKUPPOOL", cache=True)
+    more = some_files(30, 300_000, start=500)
+
+    def store() -> None:
+        for name, content in more.items():
+            depot.send({name: content}, "BOB", "BACKUPPOOL")
+
+    with ThreadPoolExecutor(1) as pool:
+        storing = pool.submit(store)
+        while not storing.done():
+            ended(migrate(depot, low_percent=0))
+            assert depot.restore("ALICE") == ALICES
+        storing.result()
+    assert depot.restore("BOB") == BOBS | more
 
 
 # --- being stopped --------------------------------------------------------------------------------------------------------------
