@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 
 import click
 
+from bench.results import write_part
 from farvault.base.clock import SystemClock
 from farvault.base.disk import aligned_buffer
 from farvault.base.log import Log
@@ -166,8 +167,11 @@ def _no_server(definition: DeviceClass) -> Device:
 @click.command()
 @click.option("--mib", default=1024, help="How much data.")
 @click.option("--record-kib", default=4080, help="Size of one record; small ones show the cost of each.")
+@click.option(
+    "--write", default=None, help="Also write the table to this file, for example bench/RESULTS.md."
+)
 @click.option("--folder", default=None, help="Where; on the disk to be measured.")
-def main(mib: int, record_kib: int, folder: str | None) -> None:
+def main(mib: int, record_kib: int, write: str | None, folder: str | None) -> None:
     """Fill DISK; migrate it to FAST; back FAST up to COPIES; migrate it to SLOW."""
     with tempfile.TemporaryDirectory(dir=folder, prefix="farvault-bench-") as root:
         pools = Pools(root, mib)
@@ -183,8 +187,10 @@ def main(mib: int, record_kib: int, folder: str | None) -> None:
                 ("backup stgpool FILE -> FILE", lambda p: backup_pool(pools.storage, p, "FAST", "COPIES")),
                 ("migrate FILE -> FILE", lambda p: migrate_pool(pools.storage, p, "FAST", low_percent=0)),
             ]
-            click.echo("| step | MiB | seconds | MiB/s | plain copy MiB/s | ratio | peak MiB |")
-            click.echo("|---|---:|---:|---:|---:|---:|---:|")
+            lines = [
+                "| step | MiB | seconds | MiB/s | plain copy MiB/s | ratio | peak MiB |",
+                "|---|---:|---:|---:|---:|---:|---:|",
+            ]
             for name, work in steps:
                 before = plain_copy(source, f"{root}/copy")
                 with peak_memory() as peak:
@@ -193,10 +199,14 @@ def main(mib: int, record_kib: int, folder: str | None) -> None:
                     seconds = time.perf_counter() - began
                 plain = 2 * mib / (before + plain_copy(source, f"{root}/copy"))
                 speed = moved / seconds
-                click.echo(
+                lines.append(
                     f"| {name} | {moved:,.0f} | {seconds:.1f} | {speed:,.0f} | {plain:,.0f} | {speed / plain:.2f}"
                     f" | {peak[0]:,.0f} |"
                 )
+        click.echo("\n".join(lines))
+        if write:
+            made = f"Made with `python -m bench.hierarchy --mib {mib} --record-kib {record_kib} --write {write}`."
+            write_part(write, "The storage hierarchy on one disk", "\n".join([made, "", *lines]))
 
 
 if __name__ == "__main__":

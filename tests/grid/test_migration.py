@@ -107,6 +107,33 @@ def test_by_hand_to_the_other_server_with_a_cache_at_home(delhi: GridServer, tok
     assert float(columns(delhi, "diskpool")["Pct Util"]) == 0.0
 
 
+def test_a_pool_of_virtual_volumes_counts_volumes_and_can_be_emptied(
+    delhi: GridServer,
+) -> None:
+    """TARGETPOOL gives its data back to files at home."""
+    delhi.admin("update stgpool diskpool nextstgpool=targetpool lowmig=0")
+    ids = store(delhi, range(19))
+    delhi.lines.wait_for("ANR1001I")
+    assert columns(delhi, "targetpool")["Pct Migr"] == "3.0", "three volumes of 8 MB, of a hundred"
+    delhi.admin("define stgpool homepool tapeclass maxscratch=100")
+    delhi.admin("update stgpool targetpool nextstgpool=homepool highmig=3 lowmig=1")
+    delhi.lines.wait_for("ANR1001I", 2)
+    assert columns(delhi, "targetpool")["Pct Migr"] == "1.0"
+    delhi.admin("migrate stgpool targetpool lowmig=0 wait=yes")
+    assert used_by(delhi, "TARGETPOOL") == set() and is_whole(delhi, ids)
+
+
+def test_a_target_migrates_what_it_keeps_for_others(delhi: GridServer, tokyo: GridServer) -> None:
+    delhi.admin("update stgpool diskpool nextstgpool=targetpool lowmig=0")
+    ids = store(delhi, range(19))
+    delhi.lines.wait_for("ANR1001I")
+    tokyo.admin("define stgpool deeppool vaultclass maxscratch=100")
+    tokyo.admin("update stgpool vaultpool nextstgpool=deeppool highmig=100 lowmig=0")
+    tokyo.admin("migrate stgpool vaultpool lowmig=0 wait=yes")
+    assert columns(tokyo, "vaultpool")["Pct Migr"] == "0.0"
+    assert is_whole(delhi, ids), "DELHI does not notice"
+
+
 def test_what_is_shown_of_migration_adds_up(delhi: GridServer) -> None:
     delhi.admin("update stgpool diskpool highmig=100")
     before = columns(delhi, "diskpool")

@@ -87,7 +87,7 @@ def audit_volume(
 def audit_volumes(
     storage: Storage, process: Process, names: Sequence[str], *, fix: bool = False, quiet: bool = False
 ) -> None:
-    """One after the other. One that cannot be audited is said and counted as failed, unless it is just OFFSITE."""
+    """One after the other. One that cannot be audited is said and counted as failed, unless it is just OFFSITE or offline."""
     for name in names:
         process.raise_if_cancelled()
         with storage.catalog.read() as r:
@@ -100,7 +100,7 @@ def audit_volumes(
             raise
         except FarvaultError as error:
             process.repeat(error.message)
-            if volume.access != OFFSITE:
+            if volume.access != OFFSITE and volume.status != OFFLINE:
                 process.count_failed()
 
 
