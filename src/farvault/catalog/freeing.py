@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from farvault.catalog import extent_index, object_rows, placements
+from farvault.catalog import extent_index, object_rows, owners, placements
 from farvault.catalog.object_rows import ObjectColumns
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.stored_object import ObjectKind, ObjectState, ObjectType
@@ -156,11 +156,14 @@ def _lower(tx: Transaction, lowered: dict[int, int]) -> tuple[list[int], dict[in
 
 def _remove_aggregates(tx: Transaction, aggregate_ids: list[int]) -> list[FreedSpan]:
     many = [(aggregate_id,) for aggregate_id in aggregate_ids]
-    spans = tx.each(
-        "SELECT p.volume_id, p.offset_bytes, a.stored_bytes FROM placements p"
-        " JOIN aggregates a ON a.id = p.aggregate_id WHERE p.aggregate_id = ?",
-        many,
+    rows = list(
+        tx.each(
+            "SELECT p.volume_id, p.offset_bytes, a.stored_bytes, a.id FROM placements p"
+            " JOIN aggregates a ON a.id = p.aggregate_id WHERE p.aggregate_id = ?",
+            many,
+        )
     )
+    owners.removed(tx, [(row[3], row[0]) for row in rows])
     tx.run_many("DELETE FROM placements WHERE aggregate_id = ?", many)
     tx.run_many("DELETE FROM aggregates WHERE id = ?", many)
-    return sorted(map(FreedSpan._make, spans))
+    return sorted(FreedSpan(*row[:3]) for row in rows)

@@ -21,9 +21,10 @@ from farvault.seal.keyring import Keyring
 from farvault.storage.buffers import Buffers
 from farvault.storage.devices import Devices
 from farvault.storage.free_space import FreeSpaces
+from farvault.storage.mount_points import MOUNT_WAIT_SECONDS, Worker
 from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES
 from farvault.storage.volume_life import VolumeLife
-from farvault.storage.volumes import MOUNT_WAIT_SECONDS, Volumes
+from farvault.storage.volumes import Volumes
 from farvault.storage.writing import PoolWriter
 
 
@@ -99,15 +100,27 @@ class Storage:
     def _state(self, r: Snapshot, pool: StoragePool) -> PoolState:
         return PoolState(pool.name, pool.access, pool.max_size_bytes, self.volumes.free_bytes(r, pool))
 
-    def writer(self, pool: StoragePool, *, down: bool = True, exclude: Iterable[int] = ()) -> PoolWriter:
-        """Writes into the pool; with `down`, what it cannot take goes to its successors. `exclude`: volumes not to use."""
+    def writer(
+        self,
+        pool: StoragePool,
+        *,
+        down: bool = True,
+        exclude: Iterable[int] = (),
+        worker: Worker | None = None,
+    ) -> PoolWriter:
+        """Writes into the pool; with `down`, what it cannot take goes to its successors.
+
+        `exclude`: volumes not to use. `worker`: who holds the mount points.
+        """
 
         def successor(full: StoragePool, size_bytes: int) -> StoragePool:
             if not full.next_pool:
                 raise MediaFull("ANR0522W", pool=full.name)
             return self.choose_pool(full.next_pool, size_bytes)
 
-        return PoolWriter(self.volumes, self.life, self.clock, pool, successor if down else None, exclude)
+        return PoolWriter(
+            self.volumes, self.life, self.clock, pool, successor if down else None, exclude, worker
+        )
 
     # --- deleting --------------------------------------------------------------------------------------------------
 
