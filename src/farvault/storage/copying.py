@@ -132,6 +132,7 @@ class _Copy:
         self._are_in: dict[int, set[int]] = {}
         self._placed: list[int] = []
         self._takes_turns = False
+        self._reader: AggregateReader | None = None
 
     def window(self, window: list[PlacementRow]) -> None:
         """Write and store one window, what is kept together at a time.
@@ -192,7 +193,8 @@ class _Copy:
             return
         self._worker.rest()
         needed = self._copies.classes + Counter([self._writer.pool.device_class])
-        needed.update(way.wants)
+        if self._reader is not None and self._reader.device_class:
+            needed[self._reader.device_class] += 1
         if mounts.is_over_limit(needed, self._worker):
             self._takes_turns = True
             size = show_size(TURN_RECORDS * STORED_MAX_BYTES)
@@ -279,9 +281,8 @@ class _Copy:
 
     def _read_into(self, ring: list[memoryview], wanted: list[int]) -> Iterator[Found | Lost]:
         turn = 0
-        with contextlib.closing(
-            AggregateReader(self._storage, self._allowed, self._worker).read(wanted)
-        ) as records:
+        self._reader = AggregateReader(self._storage, self._allowed, self._worker)
+        with contextlib.closing(self._reader.read(wanted)) as records:
             for one in records:
                 if isinstance(one, Found):
                     kept = ring[turn][: one.record.nbytes]

@@ -128,6 +128,7 @@ class MountPoints:
             request = Request(worker.number, worker.priority, wants)
             self._table.ask(request)
             self._asked[request] = (worker.who, self._clock.monotonic_seconds())
+            self.changed.notify_all()  # who holds a point and waits for another one looks whether it is wanted
             try:
                 yield Asked(self, worker, request, device_class)
             finally:
@@ -165,6 +166,7 @@ class MountPoints:
             request = Request(worker.number, worker.priority, everything)
             self._table.ask(request)
             self._asked[request] = (worker.who, self._clock.monotonic_seconds())
+            self.changed.notify_all()  # who holds a point and waits for another one looks whether it is wanted
             try:
                 while not self._may_take(worker, request):
                     self._wait(worker, request, deadline)
@@ -281,6 +283,7 @@ class MountPoints:
             waited = PROCESS_WAIT_SECONDS if worker.gives_way else self.wait_seconds
             raise NotAvailable("ANR0535W", device_class=_shown(request.wants), seconds=int(waited))
         self.changed.wait(min(left, LOOK_AGAIN_SECONDS))
+        self._table.limits.update(self._limits(request.wants))
 
     def _deadline(self, worker: Worker) -> float:
         seconds = max(self.wait_seconds, PROCESS_WAIT_SECONDS) if worker.gives_way else self.wait_seconds
@@ -296,9 +299,12 @@ class MountPoints:
         return {**classes, worker.node: counted} if counted else dict(classes)
 
     def _know_limits(self, wants: Points) -> None:
-        limits = {one: self._limit_of(one) for one in wants if not one.startswith("node ")}
+        limits = self._limits(wants)
         with self.changed:
             self._table.limits.update(limits)
+
+    def _limits(self, wants: Points) -> dict[str, int]:
+        return {one: self._limit_of(one) for one in wants if not one.startswith("node ")}
 
 
 class Asked:

@@ -86,6 +86,8 @@ class AggregateReader:
         self._storage = storage
         self._allowed = allowed
         self._worker = worker or storage.volumes.mounts.worker(Priority.RESTORE)
+        self.device_class = ""
+        """Class of the volume that is, or is about to be, open; '' before the first."""
         self._pools: dict[int, StoragePool] = {}
         self._gone_volumes: set[int] = set()
 
@@ -174,6 +176,7 @@ class AggregateReader:
 
     def _records(self, run: Sequence[PlacementRow]) -> Generator[memoryview | None, None, None]:
         class_name = self._pools[run[0].pool_id].device_class
+        self.device_class = class_name
         with self._storage.volumes.open_reader(class_name, run[0].volume_name, self._worker) as reader:
             yield from reader.read_many(Span(row.offset_bytes, row.stored_bytes) for row in run)
 

@@ -59,6 +59,7 @@ class Volumes:
         self._examined: Counter[int] = Counter()
         self._open_now: Counter[OpenVolume] = Counter()
         self._making: Counter[int] = Counter()
+        self._set_aside: set[int] = set()
         self._to_empty: set[int] = set()
 
     # --- writing -----------------------------------------------------------------------------------------------
@@ -128,9 +129,10 @@ class Volumes:
             return sorted(self._open_now)
 
     def unmount(self, output: Output) -> None:
-        """It is full and closed: another volume of its class may be opened, but nobody else gets this one yet."""
+        """It is closed: another volume of its class may be opened, but nobody else gets this one yet."""
         with self._changed:
             self._note(_written(output), -1)
+            self._set_aside.add(output.volume.id)
         self._unmount(output.worker, output.pool)
 
     @property
@@ -160,6 +162,7 @@ class Volumes:
         """`worker`: who still has a mount point for it."""
         with self._changed:
             self._writers[volume_id] -= 1
+            self._set_aside.discard(volume_id)
             self._changed.notify_all()
         self._unmount(worker, pool)
 
@@ -192,7 +195,7 @@ class Volumes:
                             asked.take()
                             self._writers[number] += 1
                             return usable[number]
-                    if not usable and not self._making[pool.id]:
+                    if not usable and not self._more_may_come(pool, exclude):
                         raise MediaFull("ANR1405W", pool=pool.name)
                 asked.wait(for_volume=has_point)
 
@@ -243,6 +246,16 @@ class Volumes:
             *filling,
             *nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=EMPTY, scratch=False),
         ]
+
+    def _more_may_come(self, pool: StoragePool, exclude: Container[int]) -> bool:
+        """Are there scratch volumes that somebody writes for the first time? They can be had when that is stored."""
+        if self._making[pool.id]:
+            return True
+        with self._catalog.read() as r:
+            new = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=EMPTY, scratch=True)
+        return any(
+            self._writers[one.id] and one.id not in self._set_aside and one.id not in exclude for one in new
+        )
 
     def _mount_limit(self, class_name: str) -> int:
         return self._devices.device_class(class_name).mount_limit
@@ -395,9 +408,7 @@ class Volumes:
         if nouns.count(r, Volume, pool_id=pool.id, scratch=True) < pool.max_scratch:
             return None
         volumes = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE)
-        usable = (
-            one for one in volumes if one.status == FILLING or (one.status == EMPTY and not one.scratch)
-        )
+        usable = (one for one in volumes if one.status in (FILLING, EMPTY))
         return sum(max(one.capacity_bytes - one.written_bytes, 0) for one in usable)
 
     def _try_hold(self, volume_id: int) -> bool:

@@ -22,7 +22,7 @@ from farvault.admin.output import (
     percent_column,
     row_of,
 )
-from farvault.base.errors import BadInput, NotAvailable, StillReferenced
+from farvault.base.errors import BadInput, StillReferenced
 from farvault.base.messages import Message, message
 from farvault.base.units import show_size
 from farvault.catalog import nouns
@@ -54,8 +54,6 @@ _LATER = {
     "reclaim_processes": "reclamation",
     "reclaim_pool": "reclamation",
     "offsite_reclaim_limit": "reclamation",
-    "collocate": "collocation",
-    "auto_copy": "simultaneous write",
 }
 """Attributes that are kept and shown, but do nothing before the function they belong to is there."""
 
@@ -64,7 +62,7 @@ def _define(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.write() as tx:
         variant = _variant(nouns.get(tx, DeviceClass, call["device_class"]), call)
         pool = StoragePool(**defined(StoragePool, call, variant), variant=variant)
-        _check(tx, call, pool)
+        _check(tx, pool)
         nouns.insert(tx, pool)
     yield message("ANR2200I", pool=pool.name, device_class=pool.device_class)
     yield from _later(call, pool)
@@ -78,7 +76,7 @@ def _variant(device_class: DeviceClass, call: Call) -> str:
     return RANDOM if device_class.random_access else SEQUENTIAL
 
 
-def _check(r: Snapshot, call: Call, pool: StoragePool) -> None:
+def _check(r: Snapshot, pool: StoragePool) -> None:
     """What a pool's attributes must agree with: each other, and other pools."""
     if pool.low_migration_percent > pool.high_migration_percent:
         raise BadInput("ANR2254E", low=pool.low_migration_percent, high=pool.high_migration_percent)
@@ -88,14 +86,16 @@ def _check(r: Snapshot, call: Call, pool: StoragePool) -> None:
         target = nouns.get(r, StoragePool, pool.reclaim_pool)
         if target.variant != SEQUENTIAL:
             raise BadInput("ANR2255E", pool=target.name, needed="a sequential primary storage pool")
-    if pool.copy_pools:
-        raise NotAvailable(
-            "ANR2991E",
-            command=call.command.name,
-            parameter="COPYSTGPOOLS",
-            value=",".join(pool.copy_pools),
-            only="an empty list (use BACKUP STGPOOL)",
-        )
+    _check_copies(r, pool)
+
+
+def _check_copies(r: Snapshot, pool: StoragePool) -> None:
+    """Pools written at the same time: copy pools, each once."""
+    for name in pool.copy_pools:
+        if not nouns.get(r, StoragePool, name).is_copy:
+            raise BadInput("ANR2255E", pool=name, needed="a copy storage pool")
+        if pool.copy_pools.count(name) > 1:
+            raise BadInput("ANR4779E", pool=pool.name, copy=name)
 
 
 def _check_next(r: Snapshot, pool: StoragePool) -> None:
@@ -127,7 +127,7 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.write() as tx:
         found = nouns.get(tx, StoragePool, call["name"])
         pool = replace(found, **changed(StoragePool, call, found.variant))
-        _check(tx, call, pool)
+        _check(tx, pool)
         nouns.update(tx, pool)
     yield message("ANR2202I", pool=pool.name)
     yield from _later(call, pool)

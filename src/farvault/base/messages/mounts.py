@@ -60,6 +60,7 @@ ROWS: dict[str, Row] = {
         "COPYCONTINUE=NO: without all of its copies nothing is stored.",
         "Remove the cause, or use UPDATE STGPOOL COPYCONTINUE=YES.",
     ),
+    "ANR4779E": Row("Copy pool {copy} is named twice for storage pool {pool}.", "", "Name it once."),
     # query mount
     "ANR4776I": Row("{who} waits for {points}, since {seconds} seconds."),
     "ANR4777I": Row("Device class {device_class}: {number} mount point(s) kept by {who}, status: IDLE."),
