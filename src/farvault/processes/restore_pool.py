@@ -17,6 +17,7 @@ from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import DESTROYED, EMPTY, Volume
+from farvault.policy.mount_points import Priority
 from farvault.processes.process import Process
 from farvault.processes.volume_copies import (
     Page,
@@ -125,6 +126,7 @@ def _restore(
             on_store=leaving(storage, lambda row: row.pool_id == pool.id and is_lost(row)),
             max_processes=max_processes,
             exclude=destroyed,
+            priority=Priority.RESTORE_POOL,
         )
     finally:
         process.note = ""

@@ -18,6 +18,7 @@ from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import DESTROYED
+from farvault.policy.mount_points import Priority
 from farvault.processes.process import Process, run_side_by_side
 from farvault.storage.copying import Copied, Stored, copy_aggregates
 from farvault.storage.storage import Storage
@@ -79,8 +80,12 @@ def copy_volumes(
     on_store: Stored,
     max_processes: int,
     exclude: Iterable[int] = (),
+    priority: Priority = Priority.COPY,
 ) -> Copied:
-    """Copy the rows of all these volumes into the pool; what could not be read is counted as failed."""
+    """Copy the rows of all these volumes into the pool; what could not be read is counted as failed.
+
+    `priority`: where it stands among those that wait for mount points.
+    """
     waiting = list(volume_ids)[::-1]
     total = Copied()
     lock = threading.Lock()
@@ -105,6 +110,8 @@ def copy_volumes(
                 raise_if_cancelled=process.raise_if_cancelled,
                 on_store=on_store,
                 exclude=excluded,
+                priority=priority,
+                who=f"process {process.number} ({process.description})",
             )
         except PeerUnreachable:
             process.raise_if_cancelled()  # it was not tried again because of that
