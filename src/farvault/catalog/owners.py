@@ -38,9 +38,10 @@ def removed(tx: Transaction, rows: Sequence[tuple[int, int]]) -> None:
     _change(tx, rows, -1)
 
 
-def groups(r: Snapshot) -> dict[int, int]:
-    """Node -> its collocation group, for the nodes that have one."""
-    return dict(r.all("SELECT node_id, group_id FROM collocation_members"))
+def group_of(r: Snapshot, node_id: int) -> int | None:
+    """The collocation group of a node."""
+    row = r.one("SELECT group_id FROM collocation_members WHERE node_id = ?", (node_id,))
+    return row[0] if row else None
 
 
 def volumes_of(r: Snapshot, pool_id: int, key: Key) -> set[int]:

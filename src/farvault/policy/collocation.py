@@ -5,7 +5,7 @@ Pure: the storage layer tells which volumes there are and whose data lies on the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 NO, GROUP, NODE, FILE_SPACE = "NO", "GROUP", "NODE", "FILESPACE"
@@ -47,14 +47,14 @@ class Candidate(NamedTuple):
         return self.capacity_bytes - self.written_bytes
 
 
-def key_of(collocate: str, owner: Owner | None, groups: Mapping[int, int]) -> Key | None:
-    """None where the pool does not keep anybody apart. `groups`: node -> its collocation group; others go by node."""
+def key_of(collocate: str, owner: Owner | None, group_id: int | None) -> Key | None:
+    """None where the pool does not keep anybody apart. `group_id`: the node's collocation group; without one it is the node."""
     if owner is None or collocate == NO:
         return None
     if collocate == FILE_SPACE:
         return Key(FILE_SPACE, owner.file_space_id, owner.node_id)
-    if collocate == GROUP and owner.node_id in groups:
-        return Key(GROUP, groups[owner.node_id])
+    if collocate == GROUP and group_id is not None:
+        return Key(GROUP, group_id)
     return Key(NODE, owner.node_id)
 
 

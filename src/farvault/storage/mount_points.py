@@ -123,7 +123,6 @@ class MountPoints:
     def asking(self, worker: Worker, device_class: str) -> Iterator[Asked]:
         """Ask for a point of a class. Inside the block the lock is held: `may_take`, `take`, or `wait` and look again."""
         wants = self._wants(worker, {device_class: 1})
-        self._know_limits(wants)
         with self.changed:
             request = Request(worker.number, worker.priority, wants)
             self._table.ask(request)
@@ -157,7 +156,6 @@ class MountPoints:
     def claim(self, worker: Worker, wants: Points) -> None:
         """See `Worker.claim`."""
         everything = self._wants(worker, wants)
-        self._know_limits(everything)
         deadline = self._deadline(worker)
         with self.changed:
             everything = {one: number for one, number in everything.items() if self._table.limits.get(one)}
@@ -215,7 +213,6 @@ class MountPoints:
     def is_over_limit(self, wants: Points, worker: Worker) -> bool:
         """Can these never be had together?"""
         everything = self._wants(worker, wants)
-        self._know_limits(everything)
         with self.changed:
             return not self._table.can_ever_fit(worker.number, everything)
 
@@ -292,16 +289,12 @@ class MountPoints:
     # --- before the lock -----------------------------------------------------------------------------------------
 
     def _wants(self, worker: Worker, classes: Points) -> dict[str, int]:
-        """With the points of its node, which count wherever a class has a limit."""
-        if not worker.node:
-            return dict(classes)
-        counted = sum(number for one, number in classes.items() if self._limit_of(one))
-        return {**classes, worker.node: counted} if counted else dict(classes)
-
-    def _know_limits(self, wants: Points) -> None:
-        limits = self._limits(wants)
+        """With the points of its node, which count wherever a class has a limit. The table knows the limits then."""
+        limits = self._limits(classes)
         with self.changed:
             self._table.limits.update(limits)
+        counted = sum(number for one, number in classes.items() if limits[one])
+        return {**classes, worker.node: counted} if worker.node and counted else dict(classes)
 
     def _limits(self, wants: Points) -> dict[str, int]:
         return {one: self._limit_of(one) for one in wants if not one.startswith("node ")}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import NamedTuple
 
 from farvault.base.clock import Clock
@@ -71,18 +71,17 @@ class Volumes:
         exclude: Container[int] = (),
         *,
         worker: Worker | None = None,
-        owner: Owner | None = None,
+        key: Key | None = None,
         continuing: bool = False,
     ) -> Output:
         """A volume of the pool that is ready to take a record of this size.
 
-        `exclude`: numbers of volumes the caller has filled or found broken. `worker`: who holds the mount point. `owner`:
-        whose records it gets, for collocation. `continuing`: the caller has just filled another. `MediaFull` where the
+        `exclude`: numbers of volumes the caller has filled or found broken. `worker`: who holds the mount point. `key`:
+        what is kept together on it (`key_of`). `continuing`: the caller has just filled another. `MediaFull` where the
         pool has no room, `NotAvailable` where everything stayed in use for too long, `PeerUnreachable` where its server
         is away.
         """
         worker = worker or self.mounts.worker(Priority.STORE)
-        key = self.key_of(pool, owner)
         broken: set[int] = set()
         while True:
             volume = self._reserve(pool, size_bytes, exclude, broken, worker, key, continuing)
@@ -104,11 +103,11 @@ class Volumes:
         """What is kept together in this pool; None where it keeps nobody apart."""
         if owner is None or pool.is_random:
             return None
-        groups: dict[int, int] = {}
+        group_id: int | None = None
         if pool.collocate == GROUP:
             with self._catalog.read() as r:
-                groups = owners.groups(r)
-        return key_of(pool.collocate, owner, groups)
+                group_id = owners.group_of(r, owner.node_id)
+        return key_of(pool.collocate, owner, group_id)
 
     def _noted(self, output: Output, worker: Worker) -> Output:
         output.worker = worker
@@ -209,16 +208,19 @@ class Volumes:
         continuing: bool,
     ) -> tuple[dict[int, Volume], list[int]]:
         """What may be written, and in which order; a new scratch volume stands in it only where one may be made."""
+
+        def may_be_used(volume: Volume) -> bool:
+            return volume.id not in exclude and volume.id not in broken and volume.id not in self._held
+
         with self._catalog.read() as r:
-            usable = {
-                volume.id: volume
-                for volume in self._candidates(r, pool, size_bytes)
-                if volume.id not in exclude and volume.id not in broken and volume.id not in self._held
-            }
+            own = owners.volumes_of(r, pool.id, key) if key else set()
+            found = None if continuing else self._free_one_of(r, own, may_be_used)
+            if found is not None:
+                return {found.id: found}, [found.id]
+            usable = {one.id: one for one in self._candidates(r, pool, size_bytes) if may_be_used(one)}
             if pool.is_random:
                 return usable, list(usable)
             scratch = nouns.count(r, Volume, pool_id=pool.id, scratch=True)
-            own = owners.volumes_of(r, pool.id, key) if key else set()
             of_node = owners.volumes_of_node(r, pool.id, key.node_id) if key and key.node_id else set()
         candidates = [
             Candidate(
@@ -235,6 +237,14 @@ class Volumes:
         if scratch + self._making[pool.id] >= pool.max_scratch:
             order.remove(NEW_SCRATCH)
         return usable, order
+
+    def _free_one_of(
+        self, r: Snapshot, own: set[int], may_be_used: Callable[[Volume], bool]
+    ) -> Volume | None:
+        """First in every order of choice: the fullest that holds data of the same owner. A pool may have thousands of others."""
+        volumes = (nouns.by_id(r, Volume, number) for number in own if not self._writers[number])
+        free = [one for one in volumes if one.access == READWRITE and may_be_used(one)]
+        return max(free, key=lambda one: (one.written_bytes, -one.id), default=None)
 
     def _candidates(self, r: Snapshot, pool: StoragePool, size_bytes: int) -> list[Volume]:
         if pool.is_random:

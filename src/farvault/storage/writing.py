@@ -190,7 +190,7 @@ class PoolWriter:
                     size_bytes,
                     self._exclude | {output.volume.id for output in self._finished},
                     worker=self._worker,
-                    owner=self._owner,
+                    key=self._key,
                     continuing=self._continuing,
                 )
                 self._continuing = False

@@ -20,7 +20,6 @@ from farvault.policy.collocation import (
 )
 
 ANN = Owner(node_id=1, file_space_id=11)
-GROUPS = {1: 7}
 OWN_GROUP, OWN_NODE = Key(GROUP, 7), Key(NODE, 1)
 OWN_SPACE = Key(FILE_SPACE, 11, node_id=1)
 
@@ -35,18 +34,20 @@ NEW = NEW_SCRATCH
 
 
 @pytest.mark.parametrize(
-    ("collocate", "owner", "key"),
+    ("collocate", "owner", "group", "key"),
     [
-        (NO, ANN, None),
-        (GROUP, None, None),
-        (GROUP, ANN, OWN_GROUP),
-        (GROUP, Owner(2, 21), Key(NODE, 2)),
-        (NODE, ANN, OWN_NODE),
-        (FILE_SPACE, ANN, OWN_SPACE),
+        (NO, ANN, 7, None),
+        (GROUP, None, None, None),
+        (GROUP, ANN, 7, OWN_GROUP),
+        (GROUP, ANN, None, OWN_NODE),
+        (NODE, ANN, 7, OWN_NODE),
+        (FILE_SPACE, ANN, 7, OWN_SPACE),
     ],
 )
-def test_what_is_kept_together(collocate: str, owner: Owner | None, key: Key | None) -> None:
-    assert key_of(collocate, owner, GROUPS) == key
+def test_what_is_kept_together(
+    collocate: str, owner: Owner | None, group: int | None, key: Key | None
+) -> None:
+    assert key_of(collocate, owner, group) == key
 
 
 @pytest.mark.parametrize(

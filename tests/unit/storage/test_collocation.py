@@ -98,9 +98,8 @@ def test_file_spaces_are_kept_apart_and_share_with_their_own_node_when_scratch_r
     for name in ("/srv", "/opt"):
         with depot.catalog.read() as r:
             space = nouns.get(r, FileSpace, alice.id, name)
-        output = depot.storage.volumes.acquire_output(
-            depot.pool("TAPEPOOL"), 4096, owner=Owner(alice.id, space.id)
-        )
+        volumes, pool = depot.storage.volumes, depot.pool("TAPEPOOL")
+        output = volumes.acquire_output(pool, 4096, key=volumes.key_of(pool, Owner(alice.id, space.id)))
         assert output.volume.id == depot.volumes()[0].id, "hers, although Bob's is fuller"
         output.abandon()
         depot.storage.volumes.release(output)
