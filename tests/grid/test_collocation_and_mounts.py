@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from tests.grid.node_client import NodeClient, some_files
 from tests.grid.vaults import file_bytes, make_source, make_target, restored, store_files
 
 from farvault.base.errors import FarvaultError
-from farvault.catalog import audit, nouns, owners
+from farvault.catalog import audit, nouns, owners, placements
 from farvault.model.node import Node
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
@@ -121,6 +122,27 @@ def test_groups_are_defined_shown_and_deleted(delhi: GridServer) -> None:
     assert "empty now" in delhi.admin("query collocgroup").text
     delhi.admin("delete collocgroup family")
     assert "ANR4764E" in delhi.admin("define collocmember family ann", allow=(11,)).text
+
+
+def test_query_nodedata_tells_where_the_data_of_nodes_lies(delhi: GridServer) -> None:
+    delhi.admin("define collocgroup family")
+    delhi.admin("define collocmember family ann,carol")
+    for node in ("ANN", "BOB", "CAROL"):
+        back_up(delhi, node)
+    delhi.admin("backup stgpool tapepool targetcopypool wait=yes")
+    rows = json.loads(delhi.admin("query nodedata", style="JSON").text)
+    assert len(rows) == 6 and {row["collocation_group"] for row in rows} == {"FAMILY", ""}
+    with delhi.server.catalog.read() as r:
+        for pool in nouns.select(r, StoragePool):
+            stored = sum(
+                row.stored_bytes
+                for volume in nouns.select(r, Volume, pool_id=pool.id)
+                for row in placements.on_volume(r, volume.id)
+            )
+            assert stored == sum(row["stored_bytes"] for row in rows if row["pool"] == pool.name)
+    text = delhi.admin("query nodedata collocgroup=family stgpool=tapepool").text
+    assert "ANN" in text and "CAROL" in text and "BOB" not in text and "TARGET" not in text
+    assert "ANR2034E" in delhi.admin("query nodedata ann volume=nosuch", allow=(11,)).text
 
 
 # --- simultaneous write ----------------------------------------------------------------------------------------------

@@ -127,6 +127,7 @@ def _restore(
             max_processes=max_processes,
             exclude=destroyed,
             priority=Priority.RESTORE_POOL,
+            reads=_read_pools(storage, only),
         )
     finally:
         process.note = ""
@@ -165,6 +166,11 @@ def _copy_pool_id(storage: Storage, name: str) -> int:
     if not pool.is_copy:
         raise BadInput("ANR2255E", pool=pool.name, needed="a copy storage pool")
     return pool.id
+
+
+def _read_pools(storage: Storage, only: int) -> list[StoragePool]:
+    with storage.catalog.read() as r:
+        return [pool for pool in nouns.select(r, StoragePool) if pool.is_copy and only in (0, pool.id)]
 
 
 def _destroy(storage: Storage, volume: Volume) -> None:

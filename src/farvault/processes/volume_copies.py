@@ -17,7 +17,7 @@ from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
-from farvault.model.volume import DESTROYED
+from farvault.model.volume import DESTROYED, Volume
 from farvault.policy.mount_points import Priority
 from farvault.processes.process import Process, run_side_by_side
 from farvault.storage.copying import Copied, Stored, copy_aggregates
@@ -81,10 +81,12 @@ def copy_volumes(
     max_processes: int,
     exclude: Iterable[int] = (),
     priority: Priority = Priority.COPY,
+    reads: Iterable[StoragePool] = (),
 ) -> Copied:
     """Copy the rows of all these volumes into the pool; what could not be read is counted as failed.
 
-    `priority`: where it stands among those that wait for mount points.
+    `priority`: where it stands among those that wait for mount points. `reads`: pools that are read, where these are not
+    the pools of the volumes.
     """
     waiting = list(volume_ids)[::-1]
     total = Copied()
@@ -122,7 +124,8 @@ def copy_volumes(
             total.referred += copied.referred
             total.lost += copied.lost
 
-    workers = max(1, min(max_processes, len(waiting), _most_writers(storage, pool)))
+    most = _most_writers(storage, pool, waiting, {one.device_class for one in reads})
+    workers = max(1, min(max_processes, len(waiting), most))
     run_side_by_side([work] * workers, process.cancel_event)
     for lost in total.lost:
         process.count_failed()
@@ -148,11 +151,16 @@ def is_lost(row: PlacementRow) -> bool:
     return row.damaged or row.volume_access == DESTROYED
 
 
-def _most_writers(storage: Storage, pool: StoragePool) -> int:
-    """A worker more than the class has mount points would only wait until it gives up."""
+def _most_writers(
+    storage: Storage, pool: StoragePool, volume_ids: Iterable[int], read_classes: set[str]
+) -> int:
+    """A worker more than the class has mount points would only wait until it gives up. Who also reads there needs two."""
     with storage.catalog.read() as r:
         limit = nouns.get(r, DeviceClass, pool.device_class).mount_limit
-    return limit or _BEHIND_EVERYTHING
+        wanted = set(volume_ids)
+        pools = {volume.pool_id for volume in nouns.select(r, Volume) if volume.id in wanted}
+        classes = read_classes or {nouns.by_id(r, StoragePool, number).device_class for number in pools}
+    return (limit // 2 if pool.device_class in classes else limit) if limit else _BEHIND_EVERYTHING
 
 
 def _rows_of_volume(storage: Storage, page: Page, volume_id: int, process: Process) -> Iterator[PlacementRow]:
