@@ -505,6 +505,7 @@ def test_a_volume_in_use_is_neither_deleted_nor_audited(delhi: GridServer) -> No
     store_files(delhi, 1)
     (volume,) = volumes_of(delhi, "TAPEPOOL")
     storage = delhi.server.storage
+    storage.volumes.mounts.wait_seconds = 0
     with storage.volumes.hold(volume):
         for work in (
             lambda p: delete_volume(storage, p, volume.name, discard=True),

@@ -14,7 +14,7 @@ from enum import IntEnum
 
 
 class Priority(IntEnum):
-    """A larger number goes first. Work below RESTORE_POOL gives its points back when a larger one waits for them."""
+    """A larger number goes first. Processes give their points back when a larger one waits for them."""
 
     COPY = 1
     """BACKUP STGPOOL, audits: what can be done at any time."""

@@ -29,7 +29,7 @@ from farvault.model.volume import DESTROYED
 from farvault.policy.collocation import Key, Owner
 from farvault.policy.mount_points import Priority
 from farvault.seal.record import STORED_MAX_BYTES
-from farvault.storage.mount_points import GiveWay, Worker
+from farvault.storage.mount_points import PROCESS_WAIT_SECONDS, GiveWay, Worker
 from farvault.storage.reading import AggregateReader, Found, Lost
 from farvault.storage.simultaneous import CopyPools
 from farvault.storage.storage import Storage
@@ -132,6 +132,7 @@ class _Copy:
         self._are_in: dict[int, set[int]] = {}
         self._placed: list[int] = []
         self._takes_turns = False
+        self._waits_since: float | None = None
         self._reader: AggregateReader | None = None
 
     def window(self, window: list[PlacementRow]) -> None:
@@ -169,8 +170,9 @@ class _Copy:
             except GiveWay as way:
                 self._store(left)
                 self._give_way(way)
-            except Cancelled:
+            except (Cancelled, NotAvailable):
                 self._store(left)  # what is written is worth keeping
+                self._raise_if_cancelled()  # then nothing was waited for any longer
                 raise
             except MediaFailed:
                 failures += 1
@@ -188,8 +190,7 @@ class _Copy:
         self._writer.close()
         self._copies.close()
         if way.for_volume:
-            mounts.wait_for_change(self._worker)
-            self._raise_if_cancelled()
+            self._wait_for_volume()
             return
         self._worker.rest()
         needed = self._copies.classes + Counter([self._writer.pool.device_class])
@@ -205,6 +206,16 @@ class _Copy:
         except NotAvailable:
             self._raise_if_cancelled()  # it was not waited any longer because of that
             raise
+
+    def _wait_for_volume(self) -> None:
+        """There are mount points, but others write every volume that could be used: a moment, and not for ever."""
+        now = self._storage.clock.monotonic_seconds()
+        self._waits_since = now if self._waits_since is None else self._waits_since
+        if now - self._waits_since > PROCESS_WAIT_SECONDS:
+            name = self._writer.pool.device_class
+            raise NotAvailable("ANR0535W", device_class=name, seconds=int(PROCESS_WAIT_SECONDS))
+        self._storage.volumes.mounts.wait_for_change(self._worker)
+        self._raise_if_cancelled()
 
     def _take_turns(self, left: dict[int, PlacementRow]) -> None:
         """There is one mount point for reading and writing: a few records are read, then written and stored."""
@@ -315,6 +326,7 @@ class _Copy:
             self._copied.records += 1
             self._copied.stored_bytes += row.stored_bytes
         self._placed.clear()
+        self._waits_since = None
 
     def _in_the_pool_by_now(self, tx: Transaction, aggregate_ids: Sequence[int]) -> set[int]:
         pool_id = self._writer.pool.id

@@ -249,6 +249,7 @@ class Intake:
                     must_all=not self._domain.copy_continue,
                 )
                 self._copies.claim(pool.device_class)
+                self._session.tell_next_pool(self._domain, pool)
             except BaseException:
                 self._session.end()
                 raise

@@ -172,6 +172,7 @@ class StoreSession:
         self.given_up: set[str] = set()
         """Copy pools that failed: they are left out until the session ends."""
         self._storage, self._who = storage, who
+        self._told: set[str] = set()
         self._worker: Worker | None = None
         self._keeps = False
 
@@ -185,6 +186,12 @@ class StoreSession:
         mounts.idle(self._worker, False)
         self._worker.keeps = self._keeps
         return self._worker
+
+    def tell_next_pool(self, asked: StoragePool, pool: StoragePool) -> None:
+        """Said once for each pool: data goes further down, its copies go where they would have gone."""
+        if pool.name not in (asked.name, *self._told):
+            self._told.add(pool.name)
+            self._storage.log.say("ANR1013I", pool=asked.name, next_pool=pool.name)
 
     def end(self) -> None:
         """The transaction is over. With KEEPMP=YES its mount points stay, unless something more urgent waits for them."""

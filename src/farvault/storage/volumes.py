@@ -327,8 +327,10 @@ class Volumes:
                 reader.close()
 
     @contextlib.contextmanager
-    def examine(self, volume: Volume, class_name: str) -> Iterator[Device]:
+    def examine(self, volume: Volume, class_name: str, worker: Worker | None = None) -> Iterator[Device]:
         """The device to verify this volume on, counted as a mount. Others may write it meanwhile, nobody may delete it.
+
+        `worker`: who holds the mount point; a long examination leaves the block when that is wanted, and goes on later.
 
         `InUse` where somebody holds it for longer than a mount is waited for.
         """
@@ -340,7 +342,7 @@ class Volumes:
                 self._changed.wait(1.0)
             self._examined[volume.id] += 1
         try:
-            with self._mount(class_name, volume.name) as device:
+            with self._mount(class_name, volume.name, worker) as device:
                 yield device
         finally:
             with self._changed:

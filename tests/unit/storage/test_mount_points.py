@@ -18,7 +18,7 @@ from farvault.media.interface import VolumeReader
 from farvault.policy.mount_points import Priority
 from farvault.storage.copying import Copied, copy_aggregates
 from farvault.storage.intake import Intake
-from farvault.storage.mount_points import GiveWay, MountPoints
+from farvault.storage.mount_points import PROCESS_WAIT_SECONDS, GiveWay, MountPoints, Worker
 from farvault.storage.simultaneous import StoreSession
 
 SECONDS = 60
@@ -196,6 +196,36 @@ def test_a_copy_that_waits_can_be_cancelled(patient: Depot) -> None:
     thread.join(SECONDS)
     assert isinstance(errors[0], NotAvailable)
     holder.rest()
+
+
+def test_a_copy_waits_for_a_volume_that_somebody_else_fills_but_not_for_ever(
+    patient: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that writes along holds its mount points when it finds the only volume taken."""
+    send_many(patient, 2)
+    patient.change_pool("TARGETPOOL", device_class="TAPECLASS", max_scratch=1)
+    volumes, rows = patient.storage.volumes, patient.placed("TAPEPOOL")
+    busy = volumes.acquire_output(patient.pool("TARGETPOOL"), 4096)
+    waits: list[bool] = []
+
+    def half_an_hour(worker: Worker) -> None:
+        worker.rest()
+        waits.append(volumes.mounts.holds(worker))
+        patient.clock.advance(PROCESS_WAIT_SECONDS / 2)
+
+    def move() -> Copied:
+        return copy_aggregates(
+            patient.storage, rows, patient.pool("TARGETPOOL"), beside=[patient.pool("COPYPOOL")]
+        )
+
+    with monkeypatch.context() as context:
+        context.setattr(volumes.mounts, "wait_for_change", half_an_hour)
+        with pytest.raises(NotAvailable, match="ANR0535W"):
+            move()
+    assert waits == [False, False, False], "nothing is held meanwhile"
+    busy.abandon()
+    volumes.release(busy)
+    assert move().records == 2 == len(patient.placed("COPYPOOL"))
 
 
 # --- workers -------------------------------------------------------------------------------------------------------

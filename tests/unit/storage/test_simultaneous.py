@@ -93,6 +93,7 @@ def test_a_next_pool_inherits_the_copy_pools_of_the_destination(depot: Depot) ->
     depot.send(FILES, pool="BACKUPPOOL")  # it has no volumes
     assert missing(depot, "COPYPOOL") == 0
     assert depot.placed("SECONDPOOL") == []
+    assert depot.messages().count("ANR1013I") == 1
 
 
 def test_a_transaction_given_up_leaves_no_copies(depot: Depot) -> None:

@@ -50,6 +50,9 @@ ROWS: dict[str, Row] = {
     "ANR4772I": Row("Node {node} is now a member of collocation group {group}."),
     "ANR4773I": Row("Node {node} is no longer a member of collocation group {group}."),
     # simultaneous write
+    "ANR1013I": Row(
+        "Data for storage pool {pool} goes to its next pool {next_pool}, and to the copy pools of {pool} as before."
+    ),
     "ANR4774W": Row(
         "Copy pool {copy} is left out of the simultaneous write into storage pool {pool}: {reason}",
         "COPYCONTINUE=YES: data goes into the primary pool and the other copy pools. The next session or process tries it again.",
