@@ -145,7 +145,8 @@ class MountPoints:
     def give(self, worker: Worker, device_class: str) -> None:
         """The volume is closed: the point goes back, or stays with a worker that keeps them."""
         with self.changed:
-            if worker.keeps:
+            held = self._table.held.get(worker.number, Counter[str]())[device_class]
+            if worker.keeps and held > worker.spare[device_class]:
                 worker.spare[device_class] += 1
             else:
                 self._give(worker, device_class)

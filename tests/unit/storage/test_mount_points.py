@@ -13,6 +13,7 @@ from tests.unit.storage.depot import Depot, packs, send_pack, some_files
 
 from farvault.base.cancel import cancelled_by
 from farvault.base.errors import FarvaultError, NotAvailable
+from farvault.base.units import MIB
 from farvault.catalog.placements import PlacementRow
 from farvault.media.interface import VolumeReader
 from farvault.policy.mount_points import Priority
@@ -344,6 +345,20 @@ def test_keepmp_keeps_a_point_between_transactions_until_the_session_ends(depot:
     session.close()
     assert mounts.kept == {}
     depot.send(some_files(1, start=50), "BOB")
+
+
+def test_nothing_is_kept_of_a_class_without_limit(depot: Depot) -> None:
+    depot.storage.life.define(depot.pool("BACKUPPOOL"), "one.dsk", capacity_bytes=8 * MIB)
+    session = StoreSession(depot.storage, "session 1")
+    alice = msgspec.structs.replace(depot.node(), keep_mount_point=True, max_mount_points=0)
+    intake = Intake(
+        depot.storage, alice, depot.file_space(alice), 1, "BACKUPPOOL", "STANDARD", session=session
+    )
+    send_in(intake)
+    intake.commit()
+    assert depot.storage.volumes.mounts.kept == {}
+    assert len(depot.placed("BACKUPPOOL")) == 1, "and MAXNUMMP does not count it"
+    session.close()
 
 
 def test_a_point_that_is_only_kept_goes_to_a_restore(depot: Depot) -> None:
