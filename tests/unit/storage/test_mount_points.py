@@ -203,7 +203,7 @@ def test_a_copy_waits_for_a_volume_that_somebody_else_fills_but_not_for_ever(
     patient: Depot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A copy that writes along holds its mount points when it finds the only volume taken."""
-    send_many(patient, 2)
+    send_many(patient, 9)  # more than are read ahead: it is still reading when it wants to write
     patient.change_pool("TARGETPOOL", device_class="TAPECLASS", max_scratch=1)
     volumes, rows = patient.storage.volumes, patient.placed("TAPEPOOL")
     busy = volumes.acquire_output(patient.pool("TARGETPOOL"), 4096)
@@ -226,7 +226,7 @@ def test_a_copy_waits_for_a_volume_that_somebody_else_fills_but_not_for_ever(
     assert waits == [False, False, False], "nothing is held meanwhile"
     busy.abandon()
     volumes.release(busy)
-    assert move().records == 2 == len(patient.placed("COPYPOOL"))
+    assert move().records == 9 == len(patient.placed("COPYPOOL"))
 
 
 # --- workers -------------------------------------------------------------------------------------------------------
