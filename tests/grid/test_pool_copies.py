@@ -331,6 +331,8 @@ def test_restore_stgpool_brings_back_damaged_records_and_destroyed_volumes(delhi
     assert intact(delhi, ids), "read from TOKYO, and the damage is marked"
     process = run(delhi, lambda process: restore_pool(delhi.server.storage, process, "TAPEPOOL"))
     assert (process.state, process.objects) == (State.SUCCESS, expected)
+    reported = [line.message.text for line in delhi.lines.all if line.message.id == "ANR1258W"]
+    assert len(reported) == 2 and lost.name in reported[0] and hurt.name in reported[1]
     assert all(volume.access == READWRITE for volume in volumes_of(delhi, "TAPEPOOL"))
     for volume in volumes_of(delhi, "TARGETCOPYPOOL"):
         set_volume(delhi, volume.name, access=UNAVAILABLE)

@@ -90,13 +90,14 @@ def restore_pool(
     def page(r: Snapshot, place: Place, limit: int) -> list[PlacementRow]:
         return placements.to_restore(r, pool_id=pool.id, after=place, limit=limit)
 
+    work = survey(storage, page)
+    if not preview:
+        process.say("ANR1230I", pool=pool.name, number=process.number)
+    for name in work.volumes.values():
+        process.say("ANR1258W", volume=name)
     if preview:
-        work = survey(storage, page)
-        for name in work.volumes.values():
-            process.say("ANR1228I", volume=name)
         process.say("ANR1239I", pool=pool.name, **work.figures)
         return
-    process.say("ANR1230I", pool=pool.name, number=process.number)
     copied = _restore(storage, process, pool, page, destroyed, copy_pool, new_pool, max_processes)
     process.say("ANR1238I", pool=pool.name, **_figures(copied))
     if copied.lost:
