@@ -222,7 +222,10 @@ class _Copy:
         with self._storage.buffers.ring(TURN_RECORDS) as ring:
             while left:
                 self._raise_if_cancelled()
-                for one in list(self._read_into(ring, list(islice(left, TURN_RECORDS)))):
+                turn = list(self._read_into(ring, list(islice(left, TURN_RECORDS))))
+                if self._copies:
+                    self._copies.claim(self._writer.pool.device_class)
+                for one in turn:
                     self._take(one, left)
                 self._store(left)
                 self._writer.close()

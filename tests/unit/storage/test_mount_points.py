@@ -74,6 +74,20 @@ def test_with_one_point_for_both_reading_and_writing_take_turns(patient: Depot) 
     assert patient.restore() == files
 
 
+def test_a_move_that_takes_turns_writes_its_copies_along(patient: Depot) -> None:
+    send_many(patient, 15)
+    patient.change_pool("TARGETPOOL", device_class="TAPECLASS")
+    patient.change_class("TAPECLASS", mount_limit=1)
+    done = copy_aggregates(
+        patient.storage,
+        patient.placed("TAPEPOOL"),
+        patient.pool("TARGETPOOL"),
+        beside=[patient.pool("COPYPOOL")],
+    )
+    assert done.records == 15 == len(patient.placed("TARGETPOOL")) == len(patient.placed("COPYPOOL"))
+    assert "ANR4760I" in patient.messages() and patient.storage.volumes.mounts.kept == {}
+
+
 def test_two_copies_in_opposite_directions_do_not_wait_for_each_other(
     patient: Depot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
