@@ -17,10 +17,11 @@ from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
-from farvault.model.volume import DESTROYED, Volume
+from farvault.model.volume import Volume
 from farvault.policy.mount_points import Priority
 from farvault.processes.process import Process, run_side_by_side
 from farvault.storage.copying import Copied, Stored, copy_aggregates
+from farvault.storage.rebuilding import Rebuilt
 from farvault.storage.storage import Storage
 
 PAGE = 1000
@@ -82,11 +83,12 @@ def copy_volumes(
     exclude: Iterable[int] = (),
     priority: Priority = Priority.COPY,
     reads: Iterable[StoragePool] = (),
+    otherwise: Callable[[Sequence[int]], Rebuilt] | None = None,
 ) -> Copied:
     """Copy the rows of all these volumes into the pool; what could not be read is counted as failed.
 
     `priority`: where it stands among those that wait for mount points. `reads`: pools that are read, where these are not
-    the pools of the volumes.
+    the pools of the volumes. `otherwise`: gets the aggregates that failed first, and may bring them in by another way.
     """
     waiting = list(volume_ids)[::-1]
     total = Copied()
@@ -127,6 +129,11 @@ def copy_volumes(
     most = _most_writers(storage, pool, waiting, {one.device_class for one in reads})
     workers = max(1, min(max_processes, len(waiting), most))
     run_side_by_side([work] * workers, process.cancel_event)
+    if otherwise is not None and total.lost:
+        done = otherwise([lost.aggregate_id for lost in total.lost])
+        total.records += done.records
+        total.stored_bytes += done.after_bytes
+        total.lost = [lost for lost in total.lost if lost.aggregate_id in done.failed]
     for lost in total.lost:
         process.count_failed()
         process.repeat(lost.reason)
@@ -148,7 +155,7 @@ def leaving(storage: Storage, goes: Callable[[PlacementRow], bool]) -> Stored:
 
 def is_lost(row: PlacementRow) -> bool:
     """What lies there will not be read again: it is damaged, or its volume is gone."""
-    return row.damaged or row.volume_access == DESTROYED
+    return row.is_lost
 
 
 def _most_writers(

@@ -21,7 +21,7 @@ from farvault.base.disk import crash_point
 from farvault.base.errors import Cancelled, MediaFailed, NotAvailable
 from farvault.base.pipeline import run_ahead
 from farvault.base.units import MIB, show_size
-from farvault.catalog import placements
+from farvault.catalog import placements, superseded
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Transaction
 from farvault.model.storage_pool import StoragePool
@@ -74,24 +74,27 @@ def copy_aggregates(
     priority: Priority = Priority.COPY,
     who: str = "a copy of records",
     beside: Sequence[StoragePool] = (),
+    nearest: bool = False,
 ) -> Copied:
     """Put a copy of each row's aggregate into the pool. `rows` in the order in which they should be read.
 
     `allowed`: which placements may be read (only copy pools, only one pool). `progress(records, bytes)` after each that
     is written. `exclude`: volumes that must not receive anything. `down`: go on in the pool's successors when it is full.
-    `beside`: copy pools that get what they do not have yet at the same time (migration with AUTOCOPY, see
-    `simultaneous.copy_pools_for`); one that fails is left out. `priority` and `who`: where it stands among those that wait for mount points, and how QUERY MOUNT names it.
+    `nearest`: read what lies on this machine before what another server keeps. `beside`: copy pools that get what they
+    do not have yet at the same time (migration with AUTOCOPY, see `simultaneous.copy_pools_for`); one that fails is left
+    out. `priority` and `who`: where it stands among those that wait for mount points, and how QUERY MOUNT names it.
     An aggregate that is freed meanwhile is left out. Raises what ended the work; what was stored before stays.
     """
     copied = Copied()
     source = iter(rows)
     worker = storage.volumes.mounts.worker(priority, who, gives_way=True)
+    reader = AggregateReader(storage, allowed, nearest=nearest, worker=worker)
     try:
         with contextlib.closing(storage.writer(pool, down=down, exclude=exclude, worker=worker)) as writer:
             copies = CopyPools(storage, pool, beside, worker, set(), must_all=False)
             with contextlib.closing(copies):
                 copy = _Copy(
-                    storage, writer, copies, worker, allowed, progress, raise_if_cancelled, on_store, copied
+                    storage, writer, copies, worker, reader, progress, raise_if_cancelled, on_store, copied
                 )
                 while window := _next_window(source):
                     copy.window(window)
@@ -120,20 +123,19 @@ class _Copy:
         writer: PoolWriter,
         copies: CopyPools,
         worker: Worker,
-        allowed: Callable[[PlacementRow], bool] | None,
+        reader: AggregateReader,
         progress: Callable[[int, int], None],
         raise_if_cancelled: Callable[[], None],
         on_store: Stored,
         copied: Copied,
     ) -> None:
-        self._storage, self._writer, self._worker, self._allowed = storage, writer, worker, allowed
+        self._storage, self._writer, self._worker, self._reader = storage, writer, worker, reader
         self._progress, self._raise_if_cancelled, self._on_store = progress, raise_if_cancelled, on_store
         self._copies, self._copied = copies, copied
         self._are_in: dict[int, set[int]] = {}
         self._placed: list[int] = []
         self._takes_turns = False
         self._waits_since: float | None = None
-        self._reader: AggregateReader | None = None
 
     def window(self, window: list[PlacementRow]) -> None:
         """Write and store one window, what is kept together at a time.
@@ -194,7 +196,7 @@ class _Copy:
             return
         self._worker.rest()
         needed = self._copies.classes + Counter([self._writer.pool.device_class])
-        if self._reader is not None and self._reader.device_class:
+        if self._reader.device_class:
             needed[self._reader.device_class] += 1
         if mounts.is_over_limit(needed, self._worker):
             self._takes_turns = True
@@ -252,7 +254,8 @@ class _Copy:
 
     def _take(self, one: Found | Lost, left: dict[int, PlacementRow]) -> None:
         if isinstance(one, Lost):
-            self._copied.lost.append(one)
+            if self._is_needed(one.aggregate_id):
+                self._copied.lost.append(one)
             left.pop(one.aggregate_id)
             return
         self._writer.append(one.record, one.header.digest, left[one.aggregate_id].owner)
@@ -264,6 +267,12 @@ class _Copy:
                 one.record, one.header.digest, owner, one.aggregate_id, lambda pool: pool.id in have
             )
         self._progress(1, one.record.nbytes)
+
+    def _is_needed(self, aggregate_id: int) -> bool:
+        """Neither freed nor rebuilt since it was listed."""
+        with self._storage.catalog.read() as r:
+            exists = bool(placements.aggregates(r, (aggregate_id,)))
+            return exists and not superseded.replacements(r, (aggregate_id,))
 
     def _refer(self, left: dict[int, PlacementRow]) -> list[int]:
         """Put what the target holds already by name; returns the aggregates whose bytes must travel."""
@@ -295,7 +304,6 @@ class _Copy:
 
     def _read_into(self, ring: list[memoryview], wanted: list[int]) -> Iterator[Found | Lost]:
         turn = 0
-        self._reader = AggregateReader(self._storage, self._allowed, self._worker)
         with contextlib.closing(self._reader.read(wanted)) as records:
             for one in records:
                 if isinstance(one, Found):
@@ -323,6 +331,7 @@ class _Copy:
                 self._copies.store(
                     tx, lambda one, pool: one if one in alive and pool.id not in now_in[one] else None
                 )
+            self._storage.drop_replaced(tx, {*kept, *superseded.replacements(tx, kept).values()})
         crash_point("copy.window.after_catalog")
         for one in self._placed:
             row = left.pop(one)

@@ -50,10 +50,6 @@ _LATER = {
     "migration_delay_days": "migration",
     "migration_continue": "migration",
     "cache": "migration",
-    "reclaim_percent": "reclamation",
-    "reclaim_processes": "reclamation",
-    "reclaim_pool": "reclamation",
-    "offsite_reclaim_limit": "reclamation",
 }
 """Attributes that are kept and shown, but do nothing before the function they belong to is there."""
 

@@ -16,6 +16,7 @@ _SUBJECTS = (
     "admin",
     "client",
     "mounts",
+    "moving",
     "nodes",
     "policy",
     "processes",
