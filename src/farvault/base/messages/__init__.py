@@ -16,6 +16,7 @@ _SUBJECTS = (
     "admin",
     "client",
     "migration",
+    "mounts",
     "moving",
     "nodes",
     "policy",
