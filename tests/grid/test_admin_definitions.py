@@ -286,11 +286,6 @@ class TestDeviceClassesAndPools:
         delhi.admin('update stgpool backuppool nextstgpool=""')
         assert {r["name"]: r for r in rows(delhi, "q stg")}["BACKUPPOOL"]["next_pool"] == ""
 
-    def test_what_has_no_effect_yet_is_said(self, delhi: GridServer) -> None:
-        text = delhi.admin("update stgpool filepool reclaim=70 collocate=node autocopy=all migdelay=3").text
-        assert "MIGDELAY of" in text
-        assert not any(word in text for word in ("RECLAIM", "COLLOCATE", "AUTOCOPY"))
-
     def test_deleting_a_pool_tells_which_policy_still_names_it(self, delhi: GridServer) -> None:
         assert "ANR2259W" in delhi.admin("delete stgpool archivepool").text
 
