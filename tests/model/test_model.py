@@ -1,0 +1,34 @@
+"""Runs the state machine: bounded and the same each time in `make test`, at random for long in `make soak`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from tests.model.machine import Hierarchy
+from tests.model.world import World, make_volumes_small
+
+COMMON = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True, database=None)
+
+
+@pytest.fixture
+def hierarchy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Hierarchy]:
+    make_volumes_small(monkeypatch.setattr)
+    World.set_up(tmp_path / "work", tmp_path / "template")
+
+    class Machine(Hierarchy):
+        pass
+
+    Machine.make_world = staticmethod(lambda: World.from_template(tmp_path / "template", tmp_path / "work"))
+    return Machine
+
+
+@pytest.mark.slow
+def test_the_model_holds(hierarchy: type[Hierarchy]) -> None:
+    runs, steps = int(os.environ.get("MODEL_RUNS", "6")), int(os.environ.get("MODEL_STEPS", "40"))
+    phases = (Phase.generate, Phase.shrink) if os.environ.get("MODEL_SHRINK") else (Phase.generate,)
+    chosen = settings(COMMON, derandomize=True, max_examples=runs, stateful_step_count=steps, phases=phases)
+    run_state_machine_as_test(hierarchy, settings=chosen)
