@@ -7,6 +7,7 @@ takes plain numbers, so that a failing history can be written down as a few call
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -46,7 +47,29 @@ NAMES = st.integers(0, 5)
 SEEDS = st.integers(0, 11)
 FILES = st.lists(st.tuples(NAMES, SEEDS), min_size=1, max_size=5, unique_by=lambda one: one[0])
 NODE = st.sampled_from(NODES)
-INDEX = st.integers(0, 30)
+INDEX = st.integers(0, 99)
+SETTINGS = (
+    "diskpool cache=yes",
+    "diskpool cache=no",
+    "diskpool highmig=5 lowmig=0",
+    "diskpool highmig=100 lowmig=99",
+    "diskpool maxsize=50k",
+    "diskpool maxsize=nolimit",
+    f"diskpool copystgpools={COPY_POOL} copycontinue=yes",
+    'diskpool copystgpools=""',
+    "tapepool highmig=1 lowmig=0",
+    "tapepool highmig=100 lowmig=99",
+    "tapepool collocate=node",
+    "tapepool collocate=filespace",
+    "tapepool reusedelay=1",
+    "tapepool reusedelay=0",
+    "tapepool reclaim=10",
+    "targetpool reclaim=10",
+    "targetpool collocate=no",
+    f"{COPY_POOL} reclaim=10",
+    f"{COPY_POOL} reusedelay=1",
+    f"{COPY_POOL} collocate=node",
+)
 
 
 class Hierarchy(RuleBasedStateMachine):
@@ -79,14 +102,20 @@ class Hierarchy(RuleBasedStateMachine):
 
     # --- nodes -------------------------------------------------------------------------------------------------------
 
-    @initialize(files=FILES)
-    def begin(self, files: Sequence[tuple[int, int]]) -> None:
-        self.back_up(NODES[0], files)
+    @initialize(first=FILES, second=FILES)
+    def begin(self, first: Sequence[tuple[int, int]], second: Sequence[tuple[int, int]]) -> None:
+        for node, files in zip(NODES, (first, second), strict=True):
+            self.back_up(node, files)
 
     @rule(node=NODE, files=FILES)
     def back_up(self, node: str, files: Sequence[tuple[int, int]]) -> None:
         """New versions, some of contents that somebody has stored already."""
         self._store(node, files, ObjectKind.BACKUP)
+
+    @rule(node=NODE, seeds=st.lists(SEEDS, min_size=3, max_size=6))
+    def back_up_again(self, node: str, seeds: Sequence[int]) -> None:
+        """The same as `back_up`, with more files: so that it comes by more often."""
+        self._store(node, list(enumerate(seeds)), ObjectKind.BACKUP)
 
     @rule(node=NODE, files=FILES)
     def archive(self, node: str, files: Sequence[tuple[int, int]]) -> None:
@@ -132,6 +161,7 @@ class Hierarchy(RuleBasedStateMachine):
             self.may_go = chosen
 
     @rule(node=NODE)
+    @precondition(lambda self: len(self.model.contents) > 15)
     def delete_file_space(self, node: str) -> None:
         numbers = set(self.model.numbers_of(node))
         self.may_go = numbers
@@ -168,6 +198,12 @@ class Hierarchy(RuleBasedStateMachine):
         """Deleted virtual volumes go when their grace is over."""
         self._run(lambda: self.world.housekeeping(self.tokyo))
 
+    @rule(reclaims=st.booleans())
+    def work_at_the_target(self, reclaims: bool) -> None:
+        """TOKYO reclaims the pool in which it keeps volumes for others, or audits it."""
+        command = "reclaim stgpool vaultpool threshold=1" if reclaims else "audit volume stgpool=vaultpool fix=yes"
+        self._run(lambda: self.tokyo.admin(f"{command} wait=yes", allow=ANY_CODE))
+
     # --- moving ------------------------------------------------------------------------------------------------------
 
     @rule(pool=st.sampled_from(("DISKPOOL", "TAPEPOOL")), low=st.sampled_from((0, 0, 20, 50)))
@@ -179,12 +215,10 @@ class Hierarchy(RuleBasedStateMachine):
     def reclaim(self, pool: str, threshold: int) -> None:
         self._must_work(self._command(f"reclaim stgpool {pool} threshold={threshold} wait=yes"))
 
-    @rule(pool=st.sampled_from(POOLS), which=INDEX, to=st.sampled_from(("", *PRIMARY_POOLS)))
-    def move_data(self, pool: str, which: int, to: str) -> None:
-        name = self._volume(pool, which)
-        if name is None:
-            return
-        target = f" stgpool={to}" if to and pool != COPY_POOL and to != pool else ""
+    @rule(which=INDEX, to=st.sampled_from(("", *PRIMARY_POOLS)))
+    def move_data(self, which: int, to: str) -> None:
+        name = self._volume(POOLS, which)
+        target = f" stgpool={to}" if to and name not in self._names((COPY_POOL,)) else ""
         self._command(f"move data {name}{target} wait=yes")
 
     @rule(node=NODE, source=st.sampled_from(("TAPEPOOL", "TARGETPOOL")), to=st.sampled_from(PRIMARY_POOLS[1:]))
@@ -217,21 +251,13 @@ class Hierarchy(RuleBasedStateMachine):
                 if before[number].copy & reachable:
                     assert after[number].primary, f"object {number} was not brought back"
 
-    @rule(pool=st.sampled_from(PRIMARY_POOLS), which=INDEX)
-    def restore_volume(self, pool: str, which: int) -> None:
+    @rule(which=INDEX)
+    def restore_volume(self, which: int) -> None:
         """Also of a volume that is fine: it is given up, and what has no copy stays on it, DESTROYED."""
-        name = self._volume(pool, which)
-        if name is None:
-            return
+        name = self._volume(PRIMARY_POOLS, which)
         self.thrown_away = {name}
         self.model.access[name] = "DESTROYED"
         self._command(f"restore volume {name} wait=yes")
-
-    @rule(copies=st.booleans())
-    def write_copies_along(self, copies: bool) -> None:
-        """COPYSTGPOOLS: what is stored from now on is copied at once."""
-        value = COPY_POOL if copies else '""'
-        self._command(f"update stgpool diskpool copystgpools={value} copycontinue=yes", plain=True)
 
     # --- finding and mending -----------------------------------------------------------------------------------------
 
@@ -241,31 +267,29 @@ class Hierarchy(RuleBasedStateMachine):
             self.may_go = self.model.without_home()
         self._command(f"audit volume stgpool={pool} fix={'yes' if fix else 'no'} wait=yes")
 
-    @rule(pool=st.sampled_from(POOLS), which=INDEX)
-    def delete_volume(self, pool: str, which: int) -> None:
+    @rule(which=INDEX)
+    def delete_volume(self, which: int) -> None:
         """DISCARDDATA=YES: of a primary volume the objects go with it, of a copy volume the copies."""
-        name = self._volume(pool, which)
-        if name is None:
-            return
-        if pool != COPY_POOL:
+        name = self._volume(POOLS, which)
+        if name not in self._names((COPY_POOL,)):
             self.may_go = self._objects_on(name)
         self.thrown_away = {name}
         self._command(f"delete volume {name} discarddata=yes wait=yes")
 
     # --- bad luck ----------------------------------------------------------------------------------------------------
 
-    @rule(pool=st.sampled_from(("DISKPOOL", "TAPEPOOL")), which=INDEX, byte=st.sampled_from((5, 40, 100, 300)))
-    def a_record_is_damaged(self, pool: str, which: int, byte: int) -> None:
-        rows = [row for row in self.world.placed(pool) if row.volume_name not in self.model.broken]
+    @rule(which=INDEX, byte=st.sampled_from((5, 40, 100, 300)))
+    def a_record_is_damaged(self, which: int, byte: int) -> None:
+        rows = [*self.world.placed("DISKPOOL"), *self.world.placed("TAPEPOOL")]
+        rows = [row for row in rows if row.volume_name not in self.model.broken]
         if rows:
             row = rows[which % len(rows)]
             flip_a_byte(row.volume_name, row.offset_bytes + byte)
             self._broke_something()
 
-    @rule(pool=st.sampled_from(("DISKPOOL", "TAPEPOOL")), which=INDEX)
-    def a_volume_is_lost(self, pool: str, which: int) -> None:
-        names = [one.name for one in self.world.volumes(pool) if one.name not in self.model.broken]
-        names = [name for name in names if one_exists(name)]
+    @rule(which=INDEX)
+    def a_volume_is_lost(self, which: int) -> None:
+        names = [name for name in self._names(("TAPEPOOL", "DISKPOOL")) if os.path.exists(name)]
         if names:
             name = names[which % len(names)]
             lose(name)
@@ -274,7 +298,7 @@ class Hierarchy(RuleBasedStateMachine):
 
     @rule(which=INDEX, byte=st.sampled_from((5, 100, 300)))
     def a_record_is_damaged_at_the_target(self, which: int, byte: int) -> None:
-        rows = [row for row in self.world.placed("VAULTPOOL", self.tokyo) if one_exists(row.volume_name)]
+        rows = [row for row in self.world.placed("VAULTPOOL", self.tokyo) if os.path.exists(row.volume_name)]
         if rows:
             row = rows[which % len(rows)]
             flip_a_byte(row.volume_name, row.offset_bytes + byte)
@@ -282,16 +306,16 @@ class Hierarchy(RuleBasedStateMachine):
 
     @rule(which=INDEX)
     def a_volume_is_lost_at_the_target(self, which: int) -> None:
-        names = [one.name for one in self.world.volumes("VAULTPOOL", self.tokyo) if one_exists(one.name)]
+        names = [one.name for one in self.world.volumes("VAULTPOOL", self.tokyo) if os.path.exists(one.name)]
         if names:
             lose(names[which % len(names)])
             self._broke_something()
 
-    @rule(of_target=st.booleans(), at=st.integers(1, 40))
+    @rule(of_target=st.booleans(), at=st.integers(1, 16))
     @precondition(lambda self: self.armed is None)
     def arm_kill(self, of_target: bool, at: int) -> None:
         """The next work will be cut short by the death of one of the servers."""
-        self.armed = (of_target, at)
+        self.armed = self.armed or (of_target, at)
 
     @rule(of_target=st.booleans())
     def restart(self, of_target: bool) -> None:
@@ -308,15 +332,17 @@ class Hierarchy(RuleBasedStateMachine):
 
     # --- settings ----------------------------------------------------------------------------------------------------
 
+    @rule(setting=st.sampled_from(SETTINGS))
+    def set(self, setting: str) -> None:
+        self._command(f"update stgpool {setting}", plain=True)
+        self.world.settle()
+
     @rule(
-        pool=st.sampled_from(POOLS),
         which=INDEX,
-        access=st.sampled_from(("READWRITE", "READWRITE", "READONLY", "UNAVAILABLE", "DESTROYED")),
+        access=st.sampled_from(("READWRITE", "READONLY", "READONLY", "UNAVAILABLE", "UNAVAILABLE", "DESTROYED")),
     )
-    def set_access(self, pool: str, which: int, access: str) -> None:
-        name = self._volume(pool, which)
-        if name is None:
-            return
+    def set_access(self, which: int, access: str) -> None:
+        name = self._volume(POOLS, which)
         if self._command(f"update volume {name} access={access}", plain=True) == 0:
             self.model.access.pop(name, None)
             if access != "READWRITE":
@@ -324,32 +350,12 @@ class Hierarchy(RuleBasedStateMachine):
             self._broke_something()
 
     @rule()
+    @precondition(lambda self: self.model.access or not self.world.link.is_up)
     def everything_is_given_back(self) -> None:
         """All volumes READWRITE, the line up."""
         self.world.link.mend()
         self._command("update volume * access=readwrite", plain=True)
         self.model.access.clear()
-
-    @rule(cache=st.booleans())
-    def cache(self, cache: bool) -> None:
-        self._command(f"update stgpool diskpool cache={'yes' if cache else 'no'}", plain=True)
-        self.world.settle()
-
-    @rule(pool=st.sampled_from(POOLS[1:]), value=st.sampled_from((100, 60, 10)))
-    def reclaim_threshold(self, pool: str, value: int) -> None:
-        self._command(f"update stgpool {pool} reclaim={value}", plain=True)
-
-    @rule(pool=st.sampled_from(("DISKPOOL", "TAPEPOOL")), high=st.sampled_from((100, 30, 5)))
-    def migration_threshold(self, pool: str, high: int) -> None:
-        self._command(f"update stgpool {pool} highmig={high} lowmig=0", plain=True)
-
-    @rule(pool=st.sampled_from(POOLS[1:]), value=st.sampled_from(("no", "node", "filespace")))
-    def collocate(self, pool: str, value: str) -> None:
-        self._command(f"update stgpool {pool} collocate={value}", plain=True)
-
-    @rule(pool=st.sampled_from(POOLS[1:]), days=st.sampled_from((0, 1)))
-    def reuse_delay(self, pool: str, days: int) -> None:
-        self._command(f"update stgpool {pool} reusedelay={days}", plain=True)
 
     # --- checking ----------------------------------------------------------------------------------------------------
 
@@ -371,12 +377,11 @@ class Hierarchy(RuleBasedStateMachine):
         listed = {node: self._listed(node) for node in NODES}
         here = {number for backups, archives in listed.values() for number, *_ in (*backups, *archives)}
         self.model.deleted((set(self.model.contents) - here) & self.may_go)
+        for file in sorted(self.may_have_left):
+            if (self.model.versions[file][0].number, file[1], True) not in listed[file[0]][0]:
+                self.model.gone(file, self.now)
         for node in NODES:
             backups, archives = listed[node]
-            for file in sorted(self.may_have_left):
-                if (self.model.versions[file][0].number, file[1], False) in backups:
-                    self.model.gone(file, self.now)
-            self.may_have_left = set()
             assert backups == self.model.inventory(node), f"versions of {node}"
             assert archives == self.model.archives(node), f"archive copies of {node}"
 
@@ -457,11 +462,11 @@ class Hierarchy(RuleBasedStateMachine):
         def work() -> None:
             client = self.client(node)
             before = {row.id for row in self._rows(node, kind)}
-            known = client.known(content(seed) for _, seed in files) if False else b""
             client.begin(kind=kind)
-            client.send_pack([(name_of(name), content(seed)) for name, seed in files], kind=kind)
+            contents = [content(seed) for _, seed in files]
+            known = [one for one, is_known in zip(contents, client.known(contents), strict=True) if is_known]
+            client.send_pack([(name_of(name), content(seed)) for name, seed in files], kind=kind, known=known)
             client.commit()
-            del known
             numbers.update({row.name: row.id for row in self._rows(node, kind) if row.id not in before})
 
         if self._run(work):
@@ -516,9 +521,12 @@ class Hierarchy(RuleBasedStateMachine):
                 client.close()
         self.clients.clear()
 
-    def _volume(self, pool: str, which: int) -> str | None:
-        names = sorted(one.name for one in self.world.volumes(pool))
-        return names[which % len(names)] if names else None
+    def _names(self, pools: Sequence[str]) -> list[str]:
+        return [name for pool in pools for name in sorted(one.name for one in self.world.volumes(pool))]
+
+    def _volume(self, pools: Sequence[str], which: int) -> str:
+        names = self._names(pools)
+        return names[which % len(names)] if names else "NONE"
 
     def _objects_on(self, volume: str) -> set[int]:
         with self.delhi.server.catalog.read() as r:
@@ -541,8 +549,3 @@ class Hierarchy(RuleBasedStateMachine):
 def name_of(number: int) -> bytes:
     return b"file%d" % number
 
-
-def one_exists(path: str) -> bool:
-    import os
-
-    return os.path.exists(path)

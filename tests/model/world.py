@@ -258,7 +258,7 @@ class World:
             return read_digest(row.volume_name, row.offset_bytes, row.stored_bytes) == row.digest
         with self.tokyo.server.catalog.read() as r:
             node = nouns.get(r, Node, "DELHI")
-            (found,) = vault.spans(r, node.id, row.volume_name, [(row.offset_bytes, row.stored_bytes)])
+            (found,) = vault.spans(r, node.id, f"ADSM.{row.volume_name}", [(row.offset_bytes, row.stored_bytes)])
             if found is None or found[0] != row.digest:
                 return False
             return any(
