@@ -25,8 +25,10 @@ class Homes:
 
     primary: frozenset[str] = frozenset()
     copy: frozenset[str] = frozenset()
-    is_doubtful: bool = False
-    """Its catalogued records include one that is damaged without anybody having noticed."""
+    is_unnoticed: bool = False
+    """The catalog counts on a record of it that is damaged."""
+    is_trusted: bool = False
+    """Its target says that it holds a record of it, and does not know that this one is damaged."""
 
     @property
     def all(self) -> frozenset[str]:
@@ -138,9 +140,9 @@ class ReferenceModel:
         wrong = []
         for number in self.contents:
             before, now = self.homes.get(number, Homes()), homes.get(number, Homes())
-            if before.primary - set(thrown_away) and not now.primary and not now.is_doubtful:
+            if before.primary - set(thrown_away) and not now.primary and not now.is_trusted:
                 wrong.append(f"object {number} lay on {sorted(before.primary)}: on no primary volume now")
-            if before.copy - set(thrown_away) and not now.copy and not now.is_doubtful:
+            if before.copy - set(thrown_away) and not now.copy and not now.is_trusted:
                 wrong.append(f"object {number} lay on {sorted(before.copy)}: on no copy volume now")
         return wrong
 
@@ -159,7 +161,7 @@ class ReferenceModel:
 
     @property
     def _any_doubt(self) -> bool:
-        return any(homes.is_doubtful or not homes.primary for homes in self.homes.values())
+        return any(homes.is_unnoticed or homes.is_trusted or not homes.primary for homes in self.homes.values())
 
     def wrong_access(self, access: Mapping[str, str], allowed: Mapping[str, str]) -> list[str]:
         """Volumes that a server has set to an access for which there is no reason."""

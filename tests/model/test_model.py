@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests.model.machine import Hierarchy
 from tests.model.walk import as_text, replay, shortened, steps_of
-from tests.model.world import World, make_volumes_small
 
 COMMON = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True, database=None)
-
-
-@pytest.fixture
-def hierarchy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Hierarchy]:
-    make_volumes_small(monkeypatch.setattr)
-    World.set_up(tmp_path / "work", tmp_path / "template")
-
-    class Machine(Hierarchy):
-        pass
-
-    Machine.make_world = staticmethod(lambda: World.from_template(tmp_path / "template", tmp_path / "work"))
-    return Machine
 
 
 @pytest.mark.slow

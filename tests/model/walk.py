@@ -30,12 +30,12 @@ def _index(chance: _Chance) -> int:
 
 
 RULES: dict[str, tuple[int, Callable[[_Chance], dict[str, Any]]]] = {
-    "back_up": (16, lambda c: {"node": _node(c), "files": _files(c)}),
-    "archive": (8, lambda c: {"node": _node(c), "files": _files(c)}),
+    "back_up": (24, lambda c: {"node": _node(c), "files": _files(c)}),
+    "archive": (10, lambda c: {"node": _node(c), "files": _files(c)}),
     "files_are_gone": (4, lambda c: {"node": _node(c), "names": c.sample(range(6), 2)}),
     "node_deletes": (4, lambda c: {"node": _node(c), "which": [_index(c), _index(c)]}),
     "delete_file_space": (1, lambda c: {"node": _node(c)}),
-    "days_pass": (5, lambda c: {"days": c.randint(1, 5)}),
+    "days_pass": (4, lambda c: {"days": c.randint(1, 5)}),
     "expire_inventory": (5, lambda c: {}),
     "housekeeping": (5, lambda c: {}),
     "housekeeping_at_the_target": (3, lambda c: {}),
@@ -47,27 +47,27 @@ RULES: dict[str, tuple[int, Callable[[_Chance], dict[str, Any]]]] = {
         2,
         lambda c: {"node": _node(c), "source": c.choice(POOLS[1:3]), "to": c.choice(POOLS[1:3])},
     ),
-    "back_up_pool": (10, lambda c: {"pool": c.choice(PRIMARY_POOLS)}),
-    "restore_pool": (4, lambda c: {"pool": c.choice(PRIMARY_POOLS)}),
+    "back_up_pool": (14, lambda c: {"pool": c.choice(PRIMARY_POOLS)}),
+    "restore_pool": (6, lambda c: {"pool": c.choice(PRIMARY_POOLS)}),
     "restore_volume": (2, lambda c: {"which": _index(c)}),
     "audit_pool": (4, lambda c: {"pool": c.choice(POOLS), "fix": c.random() < 0.5}),
     "delete_volume": (1, lambda c: {"which": _index(c)}),
-    "a_record_is_damaged": (3, lambda c: {"which": _index(c), "byte": c.choice((5, 40, 100, 300))}),
-    "a_volume_is_lost": (2, lambda c: {"which": _index(c)}),
+    "a_record_is_damaged": (2, lambda c: {"which": _index(c), "byte": c.choice((5, 40, 100, 300))}),
+    "a_volume_is_lost": (1, lambda c: {"which": _index(c)}),
     "a_record_is_damaged_at_the_target": (2, lambda c: {"which": _index(c), "byte": c.choice((5, 100))}),
     "a_volume_is_lost_at_the_target": (1, lambda c: {"which": _index(c)}),
-    "arm_kill": (8, lambda c: {"of_target": c.random() < 0.35, "at": c.randint(1, 16)}),
+    "arm_kill": (8, lambda c: {"of_target": c.random() < 0.35, "at": c.choice((1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 14))}),
     "restart": (1, lambda c: {"of_target": c.random() < 0.5}),
     "link": (3, lambda c: {"up": c.random() < 0.7}),
     "set": (6, lambda c: {"setting": c.choice(SETTINGS)}),
     "set_access": (
-        3,
+        2,
         lambda c: {
             "which": _index(c),
             "access": c.choice(("READWRITE", "READONLY", "UNAVAILABLE", "UNAVAILABLE", "DESTROYED")),
         },
     ),
-    "everything_is_given_back": (4, lambda c: {}),
+    "everything_is_given_back": (6, lambda c: {}),
 }
 assert COPY_POOL in POOLS
 

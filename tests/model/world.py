@@ -235,37 +235,43 @@ class World:
             )
             places = superseded.places_of_data(r, {aggregate for _, aggregate in uses})
             pools = {pool.id: pool.name for pool in nouns.select(r, StoragePool)}
-        good = {
-            row: self.is_intact(row, self.is_remote(pools[row.pool_id]))
-            for rows in places.values()
-            for row in rows
-        }
+        rows = {row for several in places.values() for row in several}
+        good = {row for row in rows if self.is_intact(row, self.is_remote(pools[row.pool_id]))}
+        trusted = {row for row in rows - good if self.is_remote(pools[row.pool_id]) and self._is_trusted(row)}
         found = {}
         for number, aggregate in uses:
-            homes = [row for row in places[aggregate] if good[row] and row.volume_access != "DESTROYED"]
+            several = [row for row in places[aggregate] if row.volume_access != "DESTROYED"]
             found[number] = Homes(
-                frozenset(row.volume_name for row in homes if not row.is_copy),
-                frozenset(row.volume_name for row in homes if row.is_copy),
-                any(
-                    not good[row] and not row.damaged and row.volume_access != "DESTROYED"
-                    for row in places[aggregate]
-                ),
+                frozenset(row.volume_name for row in several if row in good and not row.is_copy),
+                frozenset(row.volume_name for row in several if row in good and row.is_copy),
+                any(row not in good and row.is_readable for row in several),
+                any(row in trusted for row in several),
             )
         return found
 
     def is_intact(self, row: PlacementRow, is_remote: bool) -> bool:
         if not is_remote:
-            return read_digest(row.volume_name, row.offset_bytes, row.stored_bytes) == row.digest
+            return _is_whole(row)
+        return any(
+            _is_whole(one) and one.volume_access in ("READWRITE", "READONLY") for one in self.at_target(row)
+        )
+
+    def _is_trusted(self, row: PlacementRow) -> bool:
+        return any(one.is_readable for one in self.at_target(row))
+
+    def at_target(self, row: PlacementRow) -> list[PlacementRow]:
+        """Where TOKYO keeps the record of a virtual volume."""
         with self.tokyo.server.catalog.read() as r:
             node = nouns.get(r, Node, "DELHI")
-            (found,) = vault.spans(r, node.id, f"ADSM.{row.volume_name}", [(row.offset_bytes, row.stored_bytes)])
+            where = [(row.offset_bytes, row.stored_bytes)]
+            (found,) = vault.spans(r, node.id, f"ADSM.{row.volume_name}", where)
             if found is None or found[0] != row.digest:
-                return False
-            return any(
-                read_digest(one.volume_name, one.offset_bytes, one.stored_bytes) == one.digest
-                for one in placements.of_aggregates(r, [found[1]])[found[1]]
-                if one.volume_access in ("READWRITE", "READONLY")
-            )
+                return []
+            return placements.of_aggregates(r, [found[1]])[found[1]]
+
+
+def _is_whole(row: PlacementRow) -> bool:
+    return read_digest(row.volume_name, row.offset_bytes, row.stored_bytes) == row.digest
 
 
 def read_digest(path: str, offset: int, size: int) -> bytes | None:
