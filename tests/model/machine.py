@@ -256,8 +256,9 @@ class Hierarchy(RuleBasedStateMachine):
         """Also of a volume that is fine: it is given up, and what has no copy stays on it, DESTROYED."""
         name = self._volume(PRIMARY_POOLS, which)
         self.thrown_away = {name}
-        self.model.access[name] = "DESTROYED"
         self._command(f"restore volume {name} wait=yes")
+        if self.world.access().get(name) == "DESTROYED":
+            self.model.access[name] = "DESTROYED"
 
     # --- finding and mending -----------------------------------------------------------------------------------------
 
@@ -412,7 +413,7 @@ class Hierarchy(RuleBasedStateMachine):
                 return rows
 
     def _volumes_stand_as_set(self) -> None:
-        now = {one.name: one.access for pool in POOLS for one in self.world.volumes(pool)}
+        now = self.world.access()
         allowed = dict.fromkeys(self.model.broken, "UNAVAILABLE")
         assert self.model.wrong_access(now, allowed) == []
         self.model.access = {name: access for name, access in self.model.access.items() if name in now}

@@ -210,6 +210,9 @@ class World:
             several = nouns.select(r, Volume, pool_id=nouns.get(r, StoragePool, pool).id)
             return [row for one in several for row in placements.on_volume(r, one.id, limit=99_999)]
 
+    def access(self) -> dict[str, str]:
+        return {one.name: one.access for pool in POOLS for one in self.volumes(pool)}
+
     def reachable(self) -> set[str]:
         """Names of volumes that may be read now."""
         with self.delhi.server.catalog.read() as r:
