@@ -23,6 +23,7 @@ from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import get_setting
 from farvault.processes.expire_inventory import DESCRIPTION, Options, expire_inventory, refuse_second
 from farvault.processes.process import Processes
+from farvault.storage.history_volumes import delete_left_behind
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import collect_deleted, collect_unfinished
 
@@ -111,6 +112,7 @@ def pieces(catalog: Catalog, storage: Storage, processes: Processes, clock: Cloc
         Piece("collect deleted volumes", lambda: collect_deleted(storage)),
         Piece("collect unfinished volumes", lambda: collect_unfinished(storage, UNFINISHED_KEPT_SECONDS)),
         Piece("tidy storage", storage.tidy),
+        Piece("delete volumes left behind", lambda: delete_left_behind(storage, remote=True)),
         Piece("prune activity log", lambda: prune_activity_log(catalog, clock)),
         Piece("expire inventory", ExpireWhenDue(catalog, storage, processes, clock)),
     ]

@@ -36,6 +36,7 @@ from farvault.sessions.accounts import Accounts
 from farvault.sessions.dispatch import Dispatcher
 from farvault.sessions.last_access import LastAccess
 from farvault.storage.devices import Devices
+from farvault.storage.history_volumes import delete_left_behind
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import give_up_unclosed
 from farvault.transport.connection import Connection
@@ -137,6 +138,7 @@ class Server:
         undo.callback(self.storage.close)
         self.storage.recover()
         give_up_unclosed(self.storage)
+        delete_left_behind(self.storage, remote=False)
         self.processes = Processes(self.log, self.clock)
         work = pieces(self.catalog, self.storage, self.processes, self.clock)
         self.housekeeping = Housekeeping(work, self.log, self.clock)

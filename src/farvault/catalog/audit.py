@@ -19,6 +19,7 @@ from farvault.model.policy import CopyGroup, Domain, ManagementClass, PolicySet
 from farvault.model.server import Server
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
+from farvault.model.volume_history import HistoryVolume
 
 NOUNS: tuple[type[Noun], ...] = (
     Server,
@@ -34,6 +35,7 @@ NOUNS: tuple[type[Noun], ...] = (
     FileSpace,
     Hold,
     HoldRule,
+    HistoryVolume,
 )
 _BATCH = 1000
 _PLAIN_TABLES = {

@@ -94,12 +94,14 @@ class Catalog:
             self._give_reader(connection)
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self, *, uses_reserve: bool = False) -> Iterator[Transaction]:
         """The one write transaction: committed and durable on a clean exit, undone on any exception.
 
+        `uses_reserve`: also while the recovery log is full. Only for what makes room in it: database backups.
         Keep it short and do nothing slow inside. Entering it twice in one thread is an error. `MediaFull` and
         `MediaFailed` mean that nothing of it happened.
         """
+        del uses_reserve
         self._take_writer()
         transaction = Transaction(self._writer, self._digester)
         try:

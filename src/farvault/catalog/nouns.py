@@ -35,6 +35,7 @@ NOT_FOUND = {
     "file_spaces": "ANR0852E",
     "holds": "ANR4420E",
     "hold_rules": "ANR4422E",
+    "volume_history": "ANR4900E",
 }
 ALREADY_EXISTS = {
     "servers": "ANR1656E",
@@ -50,6 +51,7 @@ ALREADY_EXISTS = {
     "file_spaces": "ANR0853E",
     "holds": "ANR4421E",
     "hold_rules": "ANR4421E",
+    "volume_history": "ANR4900E",
 }
 
 

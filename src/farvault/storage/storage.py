@@ -51,6 +51,8 @@ class Storage:
         self.spaces = FreeSpaces()
         self.life = VolumeLife(catalog, devices, self.spaces, log, clock)
         self.volumes = Volumes(catalog, devices, self.life, self.spaces, clock, mount_wait_seconds)
+        self.history_in_use: set[int] = set()
+        """Numbers of volume history rows whose volume is being written now (`history_volumes.py`)."""
         with catalog.read() as r:
             self.spaces.load(r)
 

@@ -235,7 +235,7 @@ class Volumes:
     @contextlib.contextmanager
     def open_reader(self, class_name: str, volume_name: str) -> Iterator[VolumeReader]:
         """One volume open for reading, counted as a mount."""
-        with self._mount(class_name, volume_name) as device:
+        with self.mount(class_name, volume_name) as device:
             reader = device.open_reader(volume_name)
             try:
                 yield reader
@@ -256,7 +256,7 @@ class Volumes:
                 self._changed.wait(1.0)
             self._examined[volume.id] += 1
         try:
-            with self._mount(class_name, volume.name) as device:
+            with self.mount(class_name, volume.name) as device:
                 yield device
         finally:
             with self._changed:
@@ -265,7 +265,7 @@ class Volumes:
             self.empty_if_free(())
 
     @contextlib.contextmanager
-    def _mount(self, class_name: str, volume_name: str) -> Iterator[Device]:
+    def mount(self, class_name: str, volume_name: str, *, is_written: bool = False) -> Iterator[Device]:
         """The device, while a volume of it is open; waits for its MOUNTLIMIT."""
         limit = self._devices.device_class(class_name).mount_limit
         deadline = self._clock.monotonic_seconds() + self._wait_seconds
@@ -273,13 +273,13 @@ class Volumes:
             while limit and self._mounted[class_name] >= limit:
                 self._wait(deadline, class_name)
             self._mounted[class_name] += 1
-            self._note(OpenVolume(volume_name, class_name, False), 1)
+            self._note(OpenVolume(volume_name, class_name, is_written), 1)
         try:
             yield self._devices.device(class_name)
         finally:
             with self._changed:
                 self._mounted[class_name] -= 1
-                self._note(OpenVolume(volume_name, class_name, False), -1)
+                self._note(OpenVolume(volume_name, class_name, is_written), -1)
                 self._changed.notify_all()
 
     # --- exclusive use and space -----------------------------------------------------------------------------------

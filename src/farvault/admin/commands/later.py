@@ -110,19 +110,6 @@ COMMANDS = (
     _later("DELete DBBackuptrigger", "Delete the trigger."),
     _later("Query DBBackuptrigger", "Show the trigger.", FORMAT, rule=ANYONE),
     _later("Query DB", "Show the database.", FORMAT, rule=ANYONE),
-    _later(
-        "Query VOLHistory",
-        "Show volumes of database backups, exports and plan files.",
-        keyword("Type", Name(30), "only entries of this type", default="ALL"),
-        rule=ANYONE,
-    ),
-    _later(
-        "DELete VOLHistory",
-        "Delete entries of the volume history.",
-        keyword("TODate", Day(), "until this day", required=True),
-        keyword("TOTime", TimeOfDay(), "time on that day"),
-        keyword("Type", Name(30), "entries of this type", required=True),
-    ),
     # moving data
     _later(
         "MIGrate STGpool",
