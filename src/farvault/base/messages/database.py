@@ -43,4 +43,47 @@ ROWS: dict[str, Row] = {
         "Volumes of different operations were named together, or a volume was written anew.",
         "Name the volumes of one operation.",
     ),
+    # recovery log
+    "ANR0130E": Row(
+        "The recovery log in {folder} is full ({percent} % of its capacity): nothing was changed.",
+        "LOGMODE is ROLLFORWARD: every change since the last database backup is kept. What was acknowledged is safe.",
+        "BACKUP DB makes room and still works. A database backup trigger does it by itself; a larger log_capacity_mib in farvault.toml gives more time.",
+    ),
+    "ANR4910E": Row(
+        "The recovery log in {folder} is damaged in {segment}.",
+        "An entry is not what was written, and others follow it.",
+        "The catalog may still be whole: start with `farvault server run --new-log`, then BACKUP DB TYPE=FULL at once.",
+    ),
+    "ANR4911E": Row(
+        "The recovery log in {folder} cannot be used: {reason}.",
+        "In LOGMODE ROLLFORWARD nothing is acknowledged that is not in the log.",
+        "Correct that and restart the server. If the log's disk is lost: `farvault server run --new-log`.",
+    ),
+    "ANR4912E": Row(
+        "No room for the recovery log on the file system of {folder}: nothing was changed.",
+        "The log reserves its room before it is needed; the disk has none left.",
+        "Free space there, or BACKUP DB, which makes room and still works.",
+    ),
+    "ANR4913E": Row(
+        "The recovery log in {folder} does not continue this catalog.",
+        "One of the two was replaced: an old copy of the catalog, a log of another time or of another server.",
+        "Bring them together with `farvault server restore-db`, or go on with the catalog as it is: `farvault server run --new-log`.",
+    ),
+    "ANR4914E": Row(
+        "LOGMODE is ROLLFORWARD, but there is no recovery log in {folder}.",
+        "Its disk is not mounted, or it was lost.",
+        "Mount it. If it is lost: `farvault server run --new-log`, then BACKUP DB TYPE=FULL at once.",
+    ),
+    "ANR4915I": Row("Recovery log: {entries} changes were brought into the catalog, which lacked them."),
+    "ANR4916I": Row("Recovery log: {pages} pages of a change that was not acknowledged were added to it."),
+    "ANR4917W": Row(
+        "The old recovery log was set aside in {aside}; a new one begins.",
+        "Restoring the database to its most current state is possible again from the next full backup on.",
+        "BACKUP DB TYPE=FULL now.",
+    ),
+    "ANR4918E": Row(
+        "The catalog {path} is half way through bringing in its recovery log: it cannot go on without that log.",
+        "A start was broken off while it wrote into the database file.",
+        "Bring the log folder back and start without --new-log, or use `farvault server restore-db`.",
+    ),
 }
