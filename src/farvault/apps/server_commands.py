@@ -64,13 +64,18 @@ def init(
 
 @server.command()
 @click.argument("folder", type=click.Path(file_okay=False))
-def run(folder: str) -> None:
+@click.option(
+    "--new-log",
+    is_flag=True,
+    help="Begin a new recovery log: the old one is lost, or does not belong to this catalog. It is set aside.",
+)
+def run(folder: str, new_log: bool) -> None:
     """Run the server of FOLDER in the foreground until HALT, SIGTERM or SIGINT."""
     from farvault.apps.activity_log import StandardError
     from farvault.apps.server import Server
     from farvault.transport.notify import tell_service_manager
 
-    running = Server(folder, console=StandardError())
+    running = Server(folder, console=StandardError(), new_log=new_log)
     _stop_on_signals(running)  # before it starts its threads, and before it says that it is ready
     with _errors_told():
         running.start()

@@ -11,6 +11,7 @@ from farvault.catalog.transaction import Row, Snapshot
 from farvault.catalog.vault import SegmentRow
 from farvault.model.administrator import Administrator
 from farvault.model.attribute import Noun
+from farvault.model.database_backup_trigger import DatabaseBackupTrigger
 from farvault.model.device_class import DeviceClass
 from farvault.model.file_space import FileSpace
 from farvault.model.hold import Hold, HoldRule
@@ -36,6 +37,7 @@ NOUNS: tuple[type[Noun], ...] = (
     Hold,
     HoldRule,
     HistoryVolume,
+    DatabaseBackupTrigger,
 )
 _BATCH = 1000
 _PLAIN_TABLES = {

@@ -14,7 +14,7 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import apsw
@@ -26,6 +26,7 @@ from farvault.base.messages import Message, message
 from farvault.base.units import MIB
 from farvault.catalog import log as recovery_log
 from farvault.catalog import roll_forward
+from farvault.catalog.image import Image
 from farvault.catalog.log import LogFigures, Position, RecoveryLog
 from farvault.catalog.migrate import migrate
 from farvault.catalog.roll_forward import Found, Step
@@ -85,8 +86,12 @@ class Catalog:
         self._clock, self._row_key, self._log_place = clock, row_key, log
         self._log: RecoveryLog | None = None
         self._wal = WalFile(path, PAGE_BYTES)
+        self._descriptor = -1
         self._settled = threading.Event()
         self._settled.set()
+        self._log_percent = 0
+        self.log_grown: Callable[[], None] = lambda: None
+        """Called, in the thread of a writer that has finished, when the recovery log has filled by another percent."""
         self.notes: list[Message] = []
         """What opening it found out; for the server to say."""
         try:
@@ -177,6 +182,7 @@ class Catalog:
             self._undo_and_release()
         for follow_up in transaction.after_commit:
             follow_up()
+        self._tell_log_growth()
 
     @property
     def has_failed(self) -> bool:
@@ -194,8 +200,7 @@ class Catalog:
         try:
             self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
         finally:
-            self._writing_thread = 0
-            self._write_lock.release()
+            self._release_writer()
 
     def close(self) -> None:
         """Bring everything into the database file and let go of it. Snapshots still open close when they end.
@@ -218,16 +223,22 @@ class Catalog:
             self._disconnect(self._writer)
             self._wal.close()
             self._close_log()
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
             os.close(self._lock_file)
         finally:
-            self._writing_thread = 0
-            self._write_lock.release()
+            self._release_writer()
 
     # --- the recovery log --------------------------------------------------------------------------------------
 
     @property
     def log_mode(self) -> str:
         return NORMAL if self._log is None else ROLLFORWARD
+
+    @property
+    def log_folder(self) -> str:
+        """Where the recovery log lies, or would."""
+        return "" if self._log_place is None else self._log_place.folder
 
     def log_figures(self) -> LogFigures | None:
         """None while LOGMODE is NORMAL."""
@@ -263,8 +274,7 @@ class Catalog:
             log = self._log
             return log.prune(sequence) if log is not None and log.log_id == log_id else 0
         finally:
-            self._writing_thread = 0
-            self._write_lock.release()
+            self._release_writer()
 
     def figures(self) -> CatalogFigures:
         with self.read() as r:
@@ -278,6 +288,57 @@ class Catalog:
             os.path.getsize(self.path),
             os.path.getsize(wal) if os.path.exists(wal) else 0,
         )
+
+    @contextlib.contextmanager
+    def image(self) -> Iterator[Image]:
+        """The database as it is now, to be copied page by page while others go on; see `image.py`."""
+        connection = self._take_reader()
+        image: Image | None = None
+        try:
+            self._take_writer()
+            try:
+                with _translated(self.path):
+                    connection.execute("BEGIN")
+                    connection.execute("SELECT 1 FROM sequences LIMIT 1").fetchall()
+                    pages = connection.execute("SELECT page_count FROM pragma_page_count()").fetchall()[0][0]
+                    frames = self._frames_now()
+                if self._log is not None:
+                    self._log.switch(self._clock.now_seconds())
+                image = Image(
+                    page_bytes=PAGE_BYTES,
+                    page_count=int(str(pages)),
+                    log_id=self._log.log_id if self._log is not None else "",
+                    log_sequence=self._log.sequence if self._log is not None else 0,
+                    descriptor=self._file(),
+                    wal=self._wal,
+                    salts=self._wal.salts(),
+                    frames=frames,
+                )
+            finally:
+                self._release_writer()
+            crash_point("catalog.image.taken")
+            image.find_frames()
+            yield image
+        finally:
+            self._give_reader(connection)
+
+    def _file(self) -> int:
+        """The database file, to be read beside SQLite. Never closed while a connection is open: that would drop its locks."""
+        if self._descriptor < 0:
+            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        return self._descriptor
+
+    def _release_writer(self) -> None:
+        self._writing_thread = 0
+        self._write_lock.release()
+
+    def _tell_log_growth(self) -> None:
+        log = self._log
+        percent = 0 if log is None else 100 * log.used_bytes // log.capacity_bytes
+        if percent != self._log_percent:
+            grown, self._log_percent = percent > self._log_percent, percent
+            if grown:
+                self.log_grown()
 
     def _bring_together(self, place: LogPlace) -> None:
         """Before anybody else opens the database."""
@@ -339,8 +400,7 @@ class Catalog:
             with _translated(self.path):
                 self._writer.execute("PRAGMA synchronous=NORMAL")
         finally:
-            self._writing_thread = 0
-            self._write_lock.release()
+            self._release_writer()
 
     def _end_log(self, place: LogPlace) -> None:
         self._take_writer()
@@ -352,8 +412,7 @@ class Catalog:
             self._log = None
             recovery_log.remove(place.folder)
         finally:
-            self._writing_thread = 0
-            self._write_lock.release()
+            self._release_writer()
 
     def _close_log(self) -> None:
         if self._log is not None:
@@ -465,8 +524,7 @@ class Catalog:
         except apsw.Error:
             self._stop_writing()
         finally:
-            self._writing_thread = 0
-            self._write_lock.release()
+            self._release_writer()
 
     # --- the write-ahead log -----------------------------------------------------------------------------------
 

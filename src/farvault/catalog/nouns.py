@@ -36,6 +36,7 @@ NOT_FOUND = {
     "holds": "ANR4420E",
     "hold_rules": "ANR4422E",
     "volume_history": "ANR4900E",
+    "database_backup_trigger": "ANR4921E",
 }
 ALREADY_EXISTS = {
     "servers": "ANR1656E",
@@ -52,6 +53,7 @@ ALREADY_EXISTS = {
     "holds": "ANR4421E",
     "hold_rules": "ANR4421E",
     "volume_history": "ANR4900E",
+    "database_backup_trigger": "ANR4922E",
 }
 
 

@@ -38,14 +38,14 @@ def rows(
     to_time: int = 1 << 62,
     complete: bool | None = True,
 ) -> list[HistoryVolume]:
-    """Rows of these types and times: by time, then series, operation, sequence. `complete` None: all."""
+    """Rows of these types and times, in the order in which they came. `complete` None: all."""
     found = [
         row
         for type in types
         for row in nouns.select(r, HistoryVolume, type=type)
         if from_time <= row.time <= to_time and complete in (None, row.complete)
     ]
-    return sorted(found, key=lambda row: (row.time, row.series, row.operation, row.sequence, row.id))
+    return sorted(found, key=lambda row: (row.time, row.id))
 
 
 def incomplete(r: Snapshot) -> list[HistoryVolume]:

@@ -105,7 +105,7 @@ class HistoryWriter:
         with storage.catalog.read() as r:
             self._server = get_setting(r, "SERVERNAME") or ""
             self._instance = get_setting(r, "INSTANCE_ID") or ""
-            self._epoch = volume_history.epoch(r)
+            self.epoch = volume_history.epoch(r)
         identity = storage.identity
         self._sealed_identity = storage.keyring.seal_secret(
             identity.private_pem + identity.certificate_pem, IDENTITY_CONTEXT
@@ -119,16 +119,20 @@ class HistoryWriter:
         if self._rows:
             self._undo()
 
-    def put(self, plain: Buffer) -> None:
-        """Compress (where that was asked for), seal and append one record of at most 4 MiB."""
-        codec, packed = (RAW, plain) if self._compressor is None else self._compressor.compress(plain)
-        self.put_packed(codec, packed, len(plain))
+    def put(self, *parts: Buffer) -> None:
+        """Compress (where that was asked for), seal and append one record: the parts joined, at most 4 MiB and a bit."""
+        size = sum(map(len, parts))
+        if self._compressor is None:
+            self.put_packed(RAW, parts, size)
+            return
+        codec, packed = self._compressor.compress(b"".join(parts))
+        self.put_packed(codec, [packed], size)
 
-    def put_packed(self, codec: int, packed: Buffer, plain_bytes: int) -> None:
+    def put_packed(self, codec: int, parts: Sequence[Buffer], plain_bytes: int) -> None:
         """The same for what was compressed elsewhere."""
         header = seal(
             self._buffer,
-            [packed],
+            parts,
             kind=self._operation.content,
             codec=codec,
             plain_bytes=plain_bytes,
@@ -239,7 +243,7 @@ class HistoryWriter:
                 command=one.command,
                 scratch=scratch,
                 complete=False,
-                epoch=self._epoch,
+                epoch=self.epoch,
             )
             row = msgspec.structs.replace(row, id=nouns.insert(tx, row))
             self._storage.history_in_use.add(row.id)
@@ -260,7 +264,7 @@ class HistoryWriter:
             operation=one.operation,
             sequence=row.sequence,
             time=one.time,
-            epoch=self._epoch,
+            epoch=self.epoch,
             is_last=is_last,
             first=LABEL_BYTES,
             lengths=volume_end.pack_lengths(self._lengths),

@@ -13,6 +13,7 @@ from farvault.base.clock import ManualClock
 from farvault.catalog import audit, expiration, nouns, placements, vault, volume_history
 from farvault.catalog.catalog import Catalog
 from farvault.model.administrator import Administrator
+from farvault.model.database_backup_trigger import DatabaseBackupTrigger
 from farvault.model.device_class import DeviceClass
 from farvault.model.hold import Hold, HoldRule
 from farvault.model.policy import CopyGroup, Domain, ManagementClass, PolicySet
@@ -51,6 +52,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
         expiration.signal(tx, [archived], 8)
         hold_id = nouns.insert(tx, Hold(name="H"))
         nouns.insert(tx, HoldRule(hold_id=hold_id, node_id=world.node, from_time=1))
+        nouns.insert(tx, DatabaseBackupTrigger(device_class="F"))
         volume_history.add_event(tx, "STGNEW", "F", "/v/1", 7)
         segment = vault.open_segment(tx, world.node, world.space, "V", 0, 5)
         vault.append_records(tx, segment, [(one, 3)])

@@ -86,4 +86,93 @@ ROWS: dict[str, Row] = {
         "A start was broken off while it wrote into the database file.",
         "Bring the log folder back and start without --new-log, or use `farvault server restore-db`.",
     ),
+    # database backups
+    "ANR2280I": Row("Full database backup started as process {number}: series {series}."),
+    "ANR2281I": Row(
+        "Incremental database backup started as process {number}: series {series}, operation {operation}."
+    ),
+    "ANR2287I": Row("Snapshot database backup started as process {number}: snapshot {series}."),
+    "ANR4550I": Row(
+        "Full database backup (process {number}) complete, {pages} pages copied, {size} on {volumes}. Series {series}, operation {operation}.",
+    ),
+    "ANR4551I": Row(
+        "Incremental database backup (process {number}) complete, {pages} of {total} pages copied, {size} on {volumes}. Series {series}, operation {operation}.",
+    ),
+    "ANR4558I": Row(
+        "Snapshot database backup (process {number}) complete, {pages} pages copied, {size} on {volumes}. Snapshot {series}.",
+    ),
+    "ANR4554I": Row("Database backup: {done} of {total} pages."),
+    "ANR2361E": Row(
+        "A full database backup is required before an incremental one: {reason}.",
+        "An incremental backup is worth something only behind an unbroken series.",
+        "BACKUP DB TYPE=FULL.",
+    ),
+    "ANR4920E": Row(
+        "Device class {device_class} is random access: a database backup needs a sequential one.",
+        "",
+        "Name a class of DEVTYPE=FILE or DEVTYPE=SERVER.",
+    ),
+    "ANR4923E": Row(
+        "SCRATCH=NO needs VOLUMENAMES.",
+        "There would be no volume to write to.",
+        "Name the volumes, or allow SCRATCH=YES.",
+    ),
+    "ANR4924E": Row(
+        "A database backup ({kind}) is running already.",
+        "Only one runs at a time.",
+        "Wait for it (QUERY PROCESS), or CANCEL PROCESS.",
+    ),
+    # trigger
+    "ANR2282I": Row("Database backup trigger is defined and enabled."),
+    "ANR2283I": Row(
+        "Database backup trigger is defined, but without effect: LOGMODE is NORMAL and there is no MAXAGE.",
+        "In LOGMODE NORMAL there is no recovery log that could fill.",
+        "SET LOGMODE ROLLFORWARD.",
+    ),
+    "ANR2284I": Row("Database backup trigger is updated and enabled."),
+    "ANR2285I": Row(
+        "Database backup trigger is updated, but without effect: LOGMODE is NORMAL and there is no MAXAGE.",
+        "In LOGMODE NORMAL there is no recovery log that could fill.",
+        "SET LOGMODE ROLLFORWARD.",
+    ),
+    "ANR2286I": Row("Database backup trigger is deleted."),
+    "ANR4921E": Row("There is no database backup trigger.", "", "DEFINE DBBACKUPTRIGGER makes one."),
+    "ANR4922E": Row(
+        "There is a database backup trigger already.", "One is enough.", "UPDATE DBBACKUPTRIGGER changes it."
+    ),
+    "ANR4552I": Row("Database backup trigger: a full backup starts to {device_class}, because {reason}."),
+    "ANR4553I": Row(
+        "Database backup trigger: an incremental backup starts to {device_class}, because {reason}."
+    ),
+    "ANR4556W": Row(
+        "The database backup did not bring the recovery log under the trigger: {percent} % are used, the trigger is at {limit} %.",
+        "The changes made meanwhile fill more than the trigger allows.",
+        "Give the log more room (log_capacity_mib) or set LOGFULLPCT higher.",
+    ),
+    "ANR4560I": Row("The triggered database backup did not succeed; tried again in {seconds} seconds."),
+    "ANR4561I": Row("Trying the triggered database backup again, where its reason still stands."),
+    # log mode
+    "ANR2289W": Row(
+        "Every change will be kept in {folder} until a database backup holds it. The next backup must be a full one. Go on?"
+    ),
+    "ANR2290W": Row(
+        "With LOGMODE NORMAL the database can only be restored to its last backup: what came later is lost. Go on?"
+    ),
+    "ANR2294I": Row("LOGMODE is {mode}."),
+    "ANR4925I": Row(
+        "The next BACKUP DB must be TYPE=FULL: the database can be restored to its most current state from then on.",
+    ),
+    "ANR4927E": Row(
+        "Device class {device_class} is the one of the database backup trigger.",
+        "",
+        "UPDATE DBBACKUPTRIGGER first, or delete it.",
+    ),
+    "ANR4928E": Row(
+        "Device class {device_class} has volumes in the volume history.",
+        "Without the class nobody could read or delete them.",
+        "DELETE VOLHISTORY first.",
+    ),
+    "ANR4926E": Row(
+        "LOGMODE is NORMAL: there is no recovery log.", "", "SET LOGMODE ROLLFORWARD begins one."
+    ),
 }

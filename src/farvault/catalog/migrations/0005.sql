@@ -30,3 +30,18 @@ CREATE TABLE volume_history (
 CREATE INDEX volume_history_by_series ON volume_history (type, series, operation, sequence);
 -- Is a name taken?
 CREATE INDEX volume_history_by_volume ON volume_history (volume);
+
+-- When a database backup starts by itself: DEFINE DBBACKUPTRIGGER. One row at most.
+CREATE TABLE database_backup_trigger (
+    id INTEGER PRIMARY KEY,                      -- number
+    device_class TEXT NOT NULL,                  -- of full backups
+    log_full_percent INTEGER NOT NULL,           -- starts when more of the recovery log's capacity is used
+    incremental_device_class TEXT NOT NULL,      -- of incremental backups; empty = the same
+    incrementals INTEGER NOT NULL,               -- how many may follow a full one; 0 = always full
+    minimum_interval_minutes INTEGER NOT NULL,   -- least time since the last backup; 0 = none
+    minimum_log_free_percent INTEGER NOT NULL,   -- starts only where it would free so much of the log; 0 = always
+    maximum_age_hours INTEGER NOT NULL,          -- starts when the last backup is older, in every LOGMODE; 0 = never
+    updated_time INTEGER NOT NULL,               -- when it was defined or updated last
+    updated_by TEXT NOT NULL,                    -- by whom
+    row_digest BLOB NOT NULL                     -- over all columns above
+);
