@@ -17,7 +17,7 @@ from farvault import __version__
 from farvault.admin.instance import Instance
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
-from farvault.apps.housekeeping import Housekeeping, Piece, pieces
+from farvault.apps.housekeeping import RECLAIM, Housekeeping, Piece, pieces
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
 from farvault.apps.protection_files import write_protection_files
@@ -33,6 +33,7 @@ from farvault.model.device_class import DeviceClass
 from farvault.processes.backup_database import DatabaseBackups
 from farvault.processes.database_trigger import PERIOD_SECONDS, DatabaseTrigger
 from farvault.processes.process import Processes
+from farvault.processes.reclaim import AfterDeletions
 from farvault.protocol.throttle import Throttle
 from farvault.seal.identity import Identity, fingerprint
 from farvault.seal.keyring import Keyring
@@ -168,6 +169,7 @@ class Server:
         self.database_backups.poke = lambda: self.housekeeping.poke(DATABASE_TRIGGER)
         self.catalog.log_grown = self.database_backups.poke
         self.housekeeping.start()
+        self.storage.tell_deleted = AfterDeletions(lambda: self.housekeeping.poke(RECLAIM))
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)
         undo.callback(self.housekeeping.stop)
 
