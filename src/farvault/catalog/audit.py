@@ -12,6 +12,7 @@ from farvault.catalog.vault import SegmentRow
 from farvault.model.administrator import Administrator
 from farvault.model.attribute import Noun
 from farvault.model.collocation import CollocationGroup, CollocationMember
+from farvault.model.database_backup_trigger import DatabaseBackupTrigger
 from farvault.model.device_class import DeviceClass
 from farvault.model.file_space import FileSpace
 from farvault.model.hold import Hold, HoldRule
@@ -20,6 +21,7 @@ from farvault.model.policy import CopyGroup, Domain, ManagementClass, PolicySet
 from farvault.model.server import Server
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
+from farvault.model.volume_history import HistoryVolume
 
 NOUNS: tuple[type[Noun], ...] = (
     Server,
@@ -37,6 +39,8 @@ NOUNS: tuple[type[Noun], ...] = (
     HoldRule,
     CollocationGroup,
     CollocationMember,
+    HistoryVolume,
+    DatabaseBackupTrigger,
 )
 _BATCH = 1000
 _PLAIN_TABLES = {
