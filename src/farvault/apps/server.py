@@ -17,7 +17,7 @@ from farvault import __version__
 from farvault.admin.instance import Instance
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
-from farvault.apps.housekeeping import Housekeeping, pieces
+from farvault.apps.housekeeping import RECLAIM, Housekeeping, pieces
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
 from farvault.base.clock import Clock, SystemClock
@@ -29,6 +29,7 @@ from farvault.media.interface import Device
 from farvault.media.server import ServerDevice
 from farvault.model.device_class import DeviceClass
 from farvault.processes.process import Processes
+from farvault.processes.reclaim import AfterDeletions
 from farvault.protocol.throttle import Throttle
 from farvault.seal.identity import Identity, fingerprint
 from farvault.seal.keyring import Keyring
@@ -141,6 +142,7 @@ class Server:
         work = pieces(self.catalog, self.storage, self.processes, self.clock)
         self.housekeeping = Housekeeping(work, self.log, self.clock)
         self.housekeeping.start()
+        self.storage.deleted_bytes = AfterDeletions(lambda: self.housekeeping.poke(RECLAIM))
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)
         undo.callback(self.housekeeping.stop)
 
