@@ -31,6 +31,7 @@ from farvault.processes.expire_inventory import (
 )
 from farvault.processes.process import Processes
 from farvault.processes.reclaim import ReclaimWhenDue
+from farvault.processes.scrub import ScrubWhenDue
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import collect_deleted, collect_unfinished
 
@@ -121,6 +122,7 @@ def pieces(catalog: Catalog, storage: Storage, processes: Processes, clock: Cloc
         Piece("prune activity log", lambda: prune_activity_log(catalog, clock)),
         Piece("expire inventory", ExpireWhenDue(catalog, storage, processes, clock)),
         Piece(RECLAIM, ReclaimWhenDue(storage, processes)),
+        Piece("scrub", ScrubWhenDue(storage, processes)),
     ]
 
 

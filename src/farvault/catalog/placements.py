@@ -256,6 +256,16 @@ def has_placements(r: Snapshot, volume_id: int) -> bool:
     return r.one("SELECT 1 FROM placements WHERE volume_id = ? LIMIT 1", (volume_id,)) is not None
 
 
+def end_of(r: Snapshot, volume_id: int) -> int:
+    """Where the last record on it ends; 0 where it holds nothing."""
+    row = r.one(
+        "SELECT p.offset_bytes + a.stored_bytes FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
+        " WHERE p.volume_id = ? ORDER BY p.offset_bytes DESC LIMIT 1",
+        (volume_id,),
+    )
+    return int(row[0]) if row else 0
+
+
 def emptied_volumes(r: Snapshot) -> list[int]:
     """Sequential volumes that were written and hold nothing any more, and that nobody has emptied yet."""
     sql = (
