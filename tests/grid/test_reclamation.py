@@ -145,6 +145,16 @@ def test_without_a_local_copy_it_is_made_anew_from_the_target(delhi: GridServer,
     assert is_intact(delhi, dict(zip(ids[::4], seeds[::4], strict=True)))
 
 
+def test_with_a_single_mount_point_reading_and_writing_take_turns(delhi: GridServer) -> None:
+    delhi.admin("update devclass targetclass mountlimit=1")
+    seeds = range(48)
+    ids = store_files(delhi, *seeds, files_in_pack=4, pool="TARGETPOOL")
+    delete(delhi, [number for at, number in enumerate(ids) if at % 4])
+    answer = delhi.admin("reclaim stgpool targetpool threshold=40 wait=yes")
+    assert "made anew: 9" in answer.text
+    assert is_intact(delhi, dict(zip(ids[::4], seeds[::4], strict=True)))
+
+
 @pytest.mark.soak
 def test_reclaiming_a_half_dead_virtual_volume_of_one_gibibyte(
     make_server: Callable[[str], GridServer], tokyo: GridServer, link: CountingProxy
@@ -186,7 +196,7 @@ def test_it_starts_by_itself_after_a_big_deletion(delhi: GridServer) -> None:
     ids = store_files(delhi, *range(20))
     delhi.admin("update stgpool tapepool reclaim=40")
     delete(delhi, ids[::2])
-    delhi.server.storage.deleted_bytes(1 << 30)  # as if it had been a gigabyte
+    delhi.server.storage.tell_deleted(1 << 30)  # as if it had been a gigabyte
     delhi.lines.wait_for("ANR4726I")
     assert is_intact(delhi, dict(zip(ids[1::2], range(1, 20, 2), strict=True)))
 

@@ -142,7 +142,7 @@ class Server:
         work = pieces(self.catalog, self.storage, self.processes, self.clock)
         self.housekeeping = Housekeeping(work, self.log, self.clock)
         self.housekeeping.start()
-        self.storage.deleted_bytes = AfterDeletions(lambda: self.housekeeping.poke(RECLAIM))
+        self.storage.tell_deleted = AfterDeletions(lambda: self.housekeeping.poke(RECLAIM))
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)
         undo.callback(self.housekeeping.stop)
 

@@ -34,9 +34,10 @@ def any_superseded(r: Snapshot) -> bool:
     return r.one("SELECT 1 FROM superseded_aggregates LIMIT 1") is not None
 
 
-def replace(tx: Transaction, aggregate_id: int, new: Replacement, now: int) -> int | None:
+def replace(tx: Transaction, aggregate_id: int, new: Replacement) -> int | None:
     """Point the aggregate's extents to a new one; returns its number. Placements follow in the same transaction.
 
+    The data is not younger by that: the new one counts as made when the old one was.
     None where nothing of it lives any more, or somebody else has rebuilt it meanwhile. The old one is superseded from
     here on; `forget_unplaced` ends that.
     """
@@ -66,7 +67,7 @@ def replace(tx: Transaction, aggregate_id: int, new: Replacement, now: int) -> i
         extents=old.extents,
         extent_bytes=sum(lengths),
         live_bytes=sum(length for _, _, length, _ in rows),
-        created_time=now,
+        created_time=old.created_time,
     )
     marks = ", ".join("?" * (len(made) + 1))
     tx.run(f"INSERT INTO aggregates VALUES ({marks})", (*made, tx.digester.of("aggregates", made)))

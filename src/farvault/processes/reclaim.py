@@ -13,6 +13,7 @@ from farvault.base.errors import BadInput, Cancelled, InUse, NotAvailable
 from farvault.base.units import show_size
 from farvault.catalog import nouns, placements
 from farvault.catalog.transaction import Snapshot
+from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import OFFSITE, READWRITE, UNAVAILABLE, Volume
 from farvault.policy.reclamation import NEVER, VolumeState, choose, eligible, rebuild_percent
@@ -112,12 +113,19 @@ class _Run:
 
     def run(self) -> None:
         """Volume by volume, RECLAIMPROCESS of them side by side."""
-        workers = max(1, min(self._pool.reclaim_processes, len(self._waiting)))
+        workers = max(1, min(self._pool.reclaim_processes, len(self._waiting), self._most_workers()))
         try:
             run_side_by_side([self._work] * workers, self._process.cancel_event)
         finally:
             self._process.note = ""
             self._tell()
+
+    def _most_workers(self) -> int:
+        """Each writes a volume and may read another one: more would only wait for mount points."""
+        with self._storage.catalog.read() as r:
+            limit = nouns.get(r, DeviceClass, self._destination.device_class).mount_limit
+        same_class = self._pool.device_class == self._destination.device_class
+        return (limit // 2 if same_class else limit) or (1 if limit else len(self._waiting))
 
     def _work(self) -> None:
         try:

@@ -197,7 +197,7 @@ class _Copy:
             self._on_store(tx, kept)
             wanted = alive - self._in_the_pool_by_now(tx, kept)
             self._writer.store(tx, [one if one in wanted else None for one in self._placed])
-            self._storage.drop_replaced(tx, kept)
+            self._storage.drop_replaced(tx, {*kept, *superseded.replacements(tx, kept).values()})
         crash_point("copy.window.after_catalog")
         for one in self._placed:
             row = left.pop(one)

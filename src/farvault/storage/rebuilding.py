@@ -14,7 +14,7 @@ from itertools import islice
 from blake3 import blake3
 
 from farvault.base.disk import crash_point
-from farvault.base.errors import MediaFailed, RecordDamaged
+from farvault.base.errors import Cancelled, MediaFailed, RecordDamaged
 from farvault.base.units import MIB
 from farvault.catalog import extents, placements, superseded
 from farvault.catalog.placements import AggregateRow
@@ -32,7 +32,9 @@ from farvault.storage.writing import PoolWriter
 WINDOW_BYTES = 64 * MIB
 WINDOW_RECORDS = 200
 """Rebuilt in one transaction, so that it stays short also where aggregates hold thousands of extents."""
-WINDOW_EXTENTS = 20_000
+WINDOW_EXTENTS = 4096
+APART_RECORDS = 8
+"""Read before the first of them is written where there is one mount point for both."""
 LEVEL = 3
 """Done once, in the background: a better ratio for a little time."""
 TRIES = 3
@@ -110,6 +112,9 @@ class _Rebuilding:
                 self._rebuild(left)
                 self._store(left)
                 return
+            except Cancelled:
+                self._store(left)  # what is written is worth keeping
+                raise
             except MediaFailed:
                 self._forget()
                 if attempt == TRIES - 1:
@@ -130,7 +135,12 @@ class _Rebuilding:
             gone = superseded.replacements(r, rows)
         for one in [number for number in left if number not in rows or number in gone]:
             del left[one]  # freed or rebuilt meanwhile
-        for row, found in self._records([rows[one] for one in left], older):
+        records = (
+            self._apart(left, rows, older)
+            if self._has_one_mount_point()
+            else self._records([rows[one] for one in left], older)
+        )
+        for row, found in records:
             self._raise_if_cancelled()
             made = self._make(row, found) if found is not None else None
             if made is None:
@@ -142,6 +152,25 @@ class _Rebuilding:
             self._bytes += made.new.stored_bytes
             if self._extents >= WINDOW_EXTENTS or self._bytes >= WINDOW_BYTES:
                 self._store(left)
+
+    def _has_one_mount_point(self) -> bool:
+        device_class = self._storage.devices.device_class(self._writer.pool.device_class)
+        return device_class.mount_limit == 1
+
+    def _apart(
+        self, left: dict[int, None], rows: dict[int, AggregateRow], older: dict[int, list[int]]
+    ) -> Iterator[tuple[AggregateRow, Found | None]]:
+        """`_records`, a few at a time: reading ends before writing begins and writing before the next are read."""
+        waiting = list(left)
+        for start in range(0, len(waiting), APART_RECORDS):
+            numbers = waiting[start : start + APART_RECORDS]
+            kept = [
+                (row, found and found._replace(record=memoryview(bytes(found.record))))
+                for row, found in self._records([rows[one] for one in numbers], older)
+            ]
+            yield from kept
+            self._store(left)
+            self._writer.close()
 
     def _records(
         self, rows: Sequence[AggregateRow], older: dict[int, list[int]]
@@ -247,9 +276,8 @@ class _Rebuilding:
             return
         self._writer.sync()
         crash_point("rebuild.window.before_catalog")
-        now = self._storage.clock.now_seconds()
         with self._storage.catalog.write() as tx:
-            numbers = [superseded.replace(tx, made.old.id, made.new, now) for made in self._made]
+            numbers = [superseded.replace(tx, made.old.id, made.new) for made in self._made]
             self._writer.store(tx, numbers)
             replaced = [
                 (made, number) for made, number in zip(self._made, numbers, strict=True) if number is not None

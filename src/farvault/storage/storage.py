@@ -48,7 +48,7 @@ class Storage:
         self.catalog, self.keyring, self.identity = catalog, keyring, identity
         self.devices, self.log, self.clock = devices, log, clock
         self.buffers = Buffers()
-        self.deleted_bytes: Callable[[int], None] = lambda _bytes: None
+        self.tell_deleted: Callable[[int], None] = lambda _bytes: None
         """Told after each deletion how much data is needed no more."""
         self.spaces = FreeSpaces()
         self.life = VolumeLife(catalog, devices, self.spaces, log, clock)
@@ -115,7 +115,7 @@ class Storage:
 
     def freed(self, tx: Transaction, freed: Freed) -> None:
         """Call it in the transaction that freed something: once it is durable, spans and empty volumes come back."""
-        tx.after_commit.append(lambda: self.deleted_bytes(freed.live_bytes))
+        tx.after_commit.append(lambda: self.tell_deleted(freed.live_bytes))
         if freed.spans:
             tx.after_commit.append(lambda: self.volumes.empty_if_free(self.spaces.give_back(freed.spans)))
 

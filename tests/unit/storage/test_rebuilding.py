@@ -240,14 +240,32 @@ def test_cancelled_it_leaves_everything_readable(depot: Depot) -> None:
     def cancel() -> None:
         raise Cancelled("ANR0943I", number=1)
 
+    (old,) = depot.placed("TAPEPOOL")
     with pytest.raises(Cancelled):
         rebuild_aggregates(
-            depot.storage,
-            [depot.placed("TAPEPOOL")[0].aggregate_id],
-            depot.pool("TAPEPOOL"),
-            raise_if_cancelled=cancel,
+            depot.storage, [old.aggregate_id], depot.pool("TAPEPOOL"), raise_if_cancelled=cancel
         )
+    assert depot.placed("TAPEPOOL") == [old]
     assert depot.restore() == {name: FILES[name] for name in list(FILES)[1:]}
+
+
+def test_cancelled_it_keeps_what_is_written(depot: Depot) -> None:
+    files = some_files(12, 900_000)
+    depot.send(files)
+    delete(depot, *list(files)[::2])
+    left = iter([None, None])
+
+    def cancel_at_the_third() -> None:
+        if next(left, "over") == "over":
+            raise Cancelled("ANR0943I", number=1) from None
+
+    before = [row.aggregate_id for row in depot.placed("TAPEPOOL")]
+    with pytest.raises(Cancelled):
+        rebuild_aggregates(
+            depot.storage, before, depot.pool("TAPEPOOL"), raise_if_cancelled=cancel_at_the_third
+        )
+    assert len({row.aggregate_id for row in depot.placed("TAPEPOOL")} - set(before)) == 2
+    assert depot.restore() == dict(list(files.items())[1::2])
 
 
 def test_another_nodes_share_is_sent_without_the_rest_from_an_older_record(depot: Depot) -> None:

@@ -386,7 +386,7 @@ CREATE TABLE aggregates (
     extent_bytes INTEGER NOT NULL,               -- sum of their lengths when it was made
     live_bytes INTEGER NOT NULL,                 -- sum of the lengths of its extents that still exist; an aggregate
                                                  -- without any is deleted in the same transaction
-    created_time INTEGER NOT NULL,               -- when
+    created_time INTEGER NOT NULL,               -- when its data came: rebuilding does not make it younger
     row_digest BLOB NOT NULL                     -- over all columns above
 );
 
