@@ -47,6 +47,12 @@ def pool_figures(r: Snapshot, pool: StoragePool) -> PoolFigures:
     return PoolFigures(capacity, used, scratch)
 
 
+def logical_percent(r: Snapshot, pool: StoragePool, used_bytes: int) -> float:
+    """How much of the records in a pool is still needed; dead space inside them lowers it."""
+    stored = placements.pool_stored_bytes(r, pool.id)
+    return percent(used_bytes, stored) if stored else 100.0
+
+
 def volume_figures(r: Snapshot, volume: Volume) -> VolumeFigures:
     live = placements.volume_live_bytes(r, volume.id)
     dead = max(volume.written_bytes - live, 0)

@@ -99,11 +99,16 @@ class _Audit:
                     if count <= NAMED:
                         self._process.say(message_id, **values)
         except MediaFailed as unreadable:
-            count += 1
-            self._process.say("ANR4745E", problem=f"{subject}: {unreadable.message.text}")
+            count += self._unreadable(subject, unreadable.message.text)
+        except (ValueError, TypeError) as senseless:  # a value of another kind than its column can have
+            count += self._unreadable(subject, f"a value makes no sense: {senseless}")
         if count > NAMED:
             self._process.say("ANR4747W", number=f"{count - NAMED:,}", subject=subject)
         return count
+
+    def _unreadable(self, subject: str, reason: str) -> int:
+        self._process.say("ANR4745E", problem=f"{subject}: {reason}")
+        return 1
 
     def _structure(self, r: Snapshot) -> Iterator[dict[str, object]]:
         return ({"problem": problem} for problem in audit.check_structure(r))

@@ -116,7 +116,7 @@ def test_of_two_thousand_flipped_bits_none_changes_a_protected_row_unseen(
         if found == "MISSED":
             missed.append(at)
     assert missed == []
-    assert seen["FOUND"] > 300, seen
+    assert seen["FOUND"] > 100 and seen["FOUND"] + seen["UNREADABLE"] > 400, seen
 
 
 @pytest.mark.soak

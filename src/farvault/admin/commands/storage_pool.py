@@ -8,7 +8,7 @@ from typing import Any
 from farvault.admin.authority import ANYONE, SYSTEM, storage
 from farvault.admin.command import FORMAT, Call, Command, keyword, positional
 from farvault.admin.definition import changed, define_parameters, defined, replace, update_parameters
-from farvault.admin.figures import pool_figures
+from farvault.admin.figures import logical_percent, pool_figures
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Pattern
 from farvault.admin.lookup import select
@@ -144,7 +144,8 @@ def _row(r: Snapshot, pool: StoragePool) -> Row:
     more: dict[str, Any] = {
         "capacity_bytes": figures.capacity_bytes,
         "used_percent": round(figures.used_percent, 1),
-        "logical_percent": 100.0,
+        "live_bytes": figures.used_bytes,
+        "logical_percent": round(logical_percent(r, pool, figures.used_bytes), 1),
     }
     if not pool.is_copy:
         more["migratable_percent"] = more["used_percent"]
@@ -171,6 +172,8 @@ def _columns(detailed: bool) -> list[Column]:
         capacity,
         used,
         migratable,
+        percent_column("logical_percent", "Pct Logical"),
+        Column(key="live_bytes", label="Needed", show=show_size, number=True),
         *(
             _of(f)
             for f in (
