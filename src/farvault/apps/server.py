@@ -17,7 +17,7 @@ from farvault import __version__
 from farvault.admin.instance import Instance
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
-from farvault.apps.housekeeping import RECLAIM, Housekeeping, pieces
+from farvault.apps.housekeeping import RECLAIM, Housekeeping, pieces, watch_pools
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
 from farvault.base.clock import Clock, SystemClock
@@ -28,6 +28,7 @@ from farvault.catalog.settings import get_setting
 from farvault.media.interface import Device
 from farvault.media.server import ServerDevice
 from farvault.model.device_class import DeviceClass
+from farvault.processes.migrate_when_due import MigrateWhenDue
 from farvault.processes.process import Processes
 from farvault.processes.reclaim import AfterDeletions
 from farvault.protocol.throttle import Throttle
@@ -139,8 +140,10 @@ class Server:
         self.storage.recover()
         give_up_unclosed(self.storage)
         self.processes = Processes(self.log, self.clock)
-        work = pieces(self.catalog, self.storage, self.processes, self.clock)
+        migrate = MigrateWhenDue(self.storage, self.processes)
+        work = pieces(self.catalog, self.storage, self.processes, self.clock, migrate)
         self.housekeeping = Housekeeping(work, self.log, self.clock)
+        watch_pools(self.storage, self.housekeeping, migrate)
         self.housekeeping.start()
         self.storage.tell_deleted = AfterDeletions(lambda: self.housekeeping.poke(RECLAIM))
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)

@@ -16,6 +16,7 @@ _SUBJECTS = (
     "admin",
     "auditing",
     "client",
+    "migration",
     "moving",
     "nodes",
     "policy",
