@@ -13,12 +13,12 @@ from pathlib import Path
 
 import apsw
 import pytest
+from tests.unit.catalog.catalog_image import Opened
 from tests.unit.catalog.catalog_world import KEY, World, new_file
 
 from farvault.base.clock import ManualClock
 from farvault.catalog import audit, expiration, nouns, placements, vault, volume_checks
 from farvault.catalog.catalog import Catalog
-from farvault.catalog.row_digest import RowDigester
 from farvault.catalog.transaction import Snapshot
 from farvault.model.administrator import Administrator
 from farvault.model.hold import Hold
@@ -53,27 +53,9 @@ def rows_and_image(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, 
         vault.close_segment(tx, segment, len(contents[0]), 1, b"D" * 32, b"", 6)
     catalog.close()
     image = Path(path).read_bytes()
-    with opened(image) as snapshot:
+    with Opened(image) as snapshot:
         assert list(findings(snapshot)) == []
         return visible(snapshot), image
-
-
-class opened:
-    """A snapshot of an image, in memory."""
-
-    def __init__(self, image: bytes) -> None:
-        self._image = image
-
-    def __enter__(self) -> Snapshot:
-        # In memory there is no write-ahead log: the header says so.
-        image = self._image[:18] + b"\x01\x01" + self._image[20:]
-        self._connection = apsw.Connection(":memory:")
-        self._connection.deserialize("main", image)
-        self._connection.execute("PRAGMA cell_size_check=ON")
-        return Snapshot(self._connection, RowDigester(KEY))
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
 
 
 def visible(r: Snapshot) -> dict[str, list[object]]:
@@ -93,7 +75,7 @@ def findings(r: Snapshot) -> Iterator[str]:
 def outcome(before: dict[str, list[object]], image: bytes) -> str:
     """MISSED: a row is another one or is not there, and nothing says so. What cannot even be read says so itself."""
     try:
-        with opened(image) as snapshot:
+        with Opened(image) as snapshot:
             if visible(snapshot) == before:
                 return "HARMLESS"
             return "MISSED" if next(findings(snapshot), None) is None else "FOUND"
