@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.grid.counting_proxy import CountingProxy, counting_proxy
 from tests.grid.grid_server import PASSWORD, GridServer
@@ -99,6 +100,23 @@ def test_rot_at_the_target_is_named_at_the_source(delhi: GridServer, tokyo: Grid
     delhi.admin("backup stgpool tapepool targetcopypool wait=yes")  # copies it again
     (scrubbed,) = rows(delhi, "query scrub * stgpool=targetcopypool")[:1]
     assert scrubbed["verdict"] == "DAMAGED"
+
+
+def test_volumes_are_chosen_by_pool_and_by_the_day_they_were_written(delhi: GridServer) -> None:
+    store_files(delhi, *range(20))
+    first, second, third = volumes_of(delhi, "TAPEPOOL")
+    with delhi.server.catalog.write() as tx:
+        days_ago = delhi.server.clock.now_seconds() - 10 * 86_400
+        nouns.update(tx, msgspec.structs.replace(first, last_written_time=days_ago))
+
+    def audited(words: str) -> set[str]:
+        text = delhi.admin(f"audit volume stgpool=tapepool {words} wait=yes", allow=(0, 11)).text
+        return {one.name for one in (first, second, third) if one.name in text}
+
+    assert audited("") == {first.name, second.name, third.name}
+    assert audited("fromdate=today-5") == {second.name, third.name}
+    assert audited("todate=today-5") == {first.name}
+    assert audited("fromdate=today-20 todate=today-15") == set()
 
 
 # --- the scrub, as shown -------------------------------------------------------------------------------------------------
