@@ -208,6 +208,7 @@ def test_figures_add_up_whatever_happens_and_come_to_nothing(delhi: GridServer, 
     for command in (
         "update copygroup standard standard standard type=backup destination=tapepool",
         "activate policyset standard standard",
+        "update stgpool tapepool collocate=no",
     ):
         delhi.admin(command)
     files = some_files(30, 20_000)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from farvault.catalog import audit, extent_index, freeing, placements
+from farvault.catalog import audit, extent_index, freeing, owners, placements
 from farvault.catalog.freeing import Freed
 from farvault.catalog.transaction import Row, Transaction
 
@@ -34,6 +34,12 @@ def _settle_accounts(tx: Transaction, rows: Sequence[Row]) -> Freed:
             "UPDATE aggregates SET live_bytes = ?, row_digest = ? WHERE id = ?",
             (right.live_bytes, digest, found.id),
         )
+    return NOTHING
+
+
+def _settle_owners(tx: Transaction, rows: Sequence[Row]) -> Freed:
+    for volume_id, node_id, file_space_id, *_ in rows:
+        owners.settle(tx, volume_id, node_id, file_space_id)
     return NOTHING
 
 
@@ -68,6 +74,7 @@ def _drop_events(tx: Transaction, rows: Sequence[Row]) -> Freed:
 
 
 _REPAIRS: dict[str, Callable[[Transaction, Sequence[Row]], Freed]] = {
+    audit.WRONG_OWNER: _settle_owners,
     audit.WRONG_ACCOUNT: _settle_accounts,
     audit.NO_USER: _free_unused,
     audit.NO_EXTENTS: _remove_empty,

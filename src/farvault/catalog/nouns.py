@@ -35,6 +35,8 @@ NOT_FOUND = {
     "file_spaces": "ANR0852E",
     "holds": "ANR4420E",
     "hold_rules": "ANR4422E",
+    "collocation_groups": "ANR4764E",
+    "collocation_members": "ANR4766E",
 }
 ALREADY_EXISTS = {
     "servers": "ANR1656E",
@@ -50,6 +52,8 @@ ALREADY_EXISTS = {
     "file_spaces": "ANR0853E",
     "holds": "ANR4421E",
     "hold_rules": "ANR4421E",
+    "collocation_groups": "ANR4765E",
+    "collocation_members": "ANR4767E",
 }
 
 

@@ -52,6 +52,9 @@ class DiskDevice:
     def verify(self, name: str, spans: Iterable[tuple[Span, bytes]]) -> Iterator[tuple[Span, bool]]:
         return verify_file(name, spans)
 
+    def idle_sessions(self) -> int:
+        return 0
+
     def delete(self, name: str) -> None:
         try:
             crash_point("volume.delete.before_unlink")

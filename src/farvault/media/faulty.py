@@ -108,6 +108,9 @@ class FaultyDevice:
         finally:
             reader.close()
 
+    def idle_sessions(self) -> int:
+        return self._device.idle_sessions()
+
     def delete(self, name: str) -> None:
         self._faults.arrive("delete")
         self._device.delete(name)

@@ -116,6 +116,10 @@ class Device(Protocol):
         """Check records against their digests, where the bytes are: yields (span, is good)."""
         ...
 
+    def idle_sessions(self) -> int:
+        """Sessions with another server that are kept open for the next use; 0 where there is no other server."""
+        ...
+
     def delete(self, name: str) -> None:
         """Remove the volume (a target marks it for deletion). Fine where it is gone already."""
         ...

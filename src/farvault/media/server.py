@@ -80,6 +80,9 @@ class ServerDevice:
         finally:
             mount.release()
 
+    def idle_sessions(self) -> int:
+        return self.mounts.idle
+
     def delete(self, name: str) -> None:
         """Mark it for deletion; it goes at the target after the server's grace period. One try, no retry period."""
         request = MarkVolume(

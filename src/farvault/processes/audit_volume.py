@@ -27,11 +27,14 @@ from farvault.base.units import MIB, show_path
 from farvault.catalog import cached, content, holds, nouns, placements, superseded, volume_checks
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Transaction
+from farvault.media.interface import Device
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import DESTROYED, OFFLINE, OFFSITE, READONLY, READWRITE, Volume
+from farvault.policy.mount_points import Priority
 from farvault.policy.scrub import VolumeCheck
 from farvault.processes.process import Process
 from farvault.processes.verifying import Verifier
+from farvault.storage.mount_points import Worker
 from farvault.storage.storage import Storage
 
 PAGE = 2000
@@ -191,23 +194,45 @@ class _Audit:
         self.findings = Findings()
 
     def run(self) -> None:
-        """Until the end of the volume or of the part, or until somebody cancels."""
-        with self._storage.volumes.examine(self.volume, self._pool.device_class) as device:
-            spend = self._part.spend if self._part else lambda _bytes: None
-            verifier = Verifier(
-                self._storage, self._process, self.volume, device, full=self._full, spend=spend
-            )
-            after = self._begin()
-            rows = self._next_page(after)
-            if rows and not self._has_label(verifier):
-                self._process.say("ANR2319W", volume=self.volume.name)
-                self._fix = False
-                self.findings.no_label = 1
-            while rows and not self._process.cancel_event.is_set():
-                self._check(verifier, rows)
-                rows = self._next_page(rows[-1].offset_bytes)
-            if self._pool.is_random and self._part is None and not self.findings.no_label:
-                self._check_cached(verifier)
+        """Until the end of the volume or of the part, or until somebody cancels.
+
+        Whoever wants the mount point gets it: the audit goes on when it is free again.
+        """
+        who = f"process {self._process.number} ({self._process.description})"
+        worker = self._storage.volumes.mounts.worker(Priority.COPY, who, gives_way=True)
+        rows = self._next_page(self._begin())
+        has_begun = False
+        while (rows or not has_begun) and not self._process.cancel_event.is_set():
+            worker.claim({self._pool.device_class: 1})
+            try:
+                with self._storage.volumes.examine(self.volume, self._pool.device_class, worker) as device:
+                    rows = self._examine(device, worker, rows, is_first=not has_begun)
+            finally:
+                worker.rest()
+            has_begun = True
+
+    def _examine(
+        self, device: Device, worker: Worker, rows: list[PlacementRow], *, is_first: bool
+    ) -> list[PlacementRow]:
+        """As far as the mount point is nobody else's; returns what is still to be checked."""
+
+        def stops() -> bool:
+            return self._process.cancel_event.is_set() or worker.is_wanted
+
+        spend = self._part.spend if self._part else lambda _bytes: None
+        verifier = Verifier(
+            self._storage, self._process, self.volume, device, full=self._full, spend=spend, stops=stops
+        )
+        if rows and is_first and not self._has_label(verifier):
+            self._process.say("ANR2319W", volume=self.volume.name)
+            self._fix = False
+            self.findings.no_label = 1
+        while rows and not stops():
+            done = self._check(verifier, rows)
+            rows = self._next_page(rows[done - 1].offset_bytes) if done else rows
+        if not rows and self._pool.is_random and self._part is None and not self.findings.no_label:
+            self._check_cached(verifier)
+        return rows
 
     def _has_label(self, verifier: Verifier) -> bool:
         try:
@@ -216,7 +241,8 @@ class _Audit:
             self._note(self._kept().unreadable(self._storage.clock.now_seconds()))
             raise
 
-    def _check(self, verifier: Verifier, rows: list[PlacementRow]) -> None:
+    def _check(self, verifier: Verifier, rows: list[PlacementRow]) -> int:
+        """Returns how many of them it got to."""
         bad_before = self.findings.bad
         found = verifier.check(rows)
         self.findings.inspected += found.inspected
@@ -231,6 +257,7 @@ class _Audit:
         if found.inspected:
             last = rows[found.inspected - 1]
             self._come_to(last.offset_bytes + last.stored_bytes, self.findings.bad - bad_before)
+        return found.inspected
 
     def _check_cached(self, verifier: Verifier) -> None:
         """What migration left here: nothing counts on it, so a bad one is only said, or with FIX given up."""
@@ -242,6 +269,8 @@ class _Audit:
                 return
             found = verifier.check(rows)
             self.findings.inspected += found.inspected
+            if found.inspected < len(rows):
+                return  # somebody wants the mount point: what nothing counts on need not be looked at now
             after = rows[-1].offset_bytes
             for row in found.bad:
                 with self._storage.catalog.read() as r:

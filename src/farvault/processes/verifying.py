@@ -36,7 +36,9 @@ class Checked:
 
 
 class Verifier:
-    """Of one volume, on the device that `Volumes.examine` gave. `spend` is asked before each record is read."""
+    """Of one volume, on the device that `Volumes.examine` gave. `spend` is asked before each record is read, and so is
+    `stops`, which ends it early.
+    """
 
     def __init__(
         self,
@@ -47,9 +49,10 @@ class Verifier:
         *,
         full: bool = False,
         spend: Callable[[int], None] = lambda _bytes: None,
+        stops: Callable[[], bool] = lambda: False,
     ) -> None:
         self._storage, self._process, self._volume, self._device = storage, process, volume, device
-        self._full, self._spend = full, spend
+        self._full, self._spend, self._stops = full, spend, stops
 
     def has_its_label(self) -> bool:
         """Is what lies under this name the volume we mean? Raises where there is nothing at all."""
@@ -67,10 +70,10 @@ class Verifier:
             reader.close()
 
     def check(self, rows: list[PlacementRow]) -> Checked:
-        """A record is bad when two reads say so. A cancel makes it end early."""
+        """A record is bad when two reads say so."""
         found = Checked()
         suspect: list[PlacementRow] = []
-        look = self._opened(rows, found) if self._full else self._verified(self._until_cancelled(rows))
+        look = self._opened(rows, found) if self._full else self._verified(self._until_stopped(rows))
         for is_good, row in zip(look, rows, strict=False):  # the device first: it must come to its end
             self._process.advance(1, row.stored_bytes)
             found.inspected += 1
@@ -83,11 +86,11 @@ class Verifier:
             found.bad = [row for row, is_good in zip(suspect, again, strict=True) if not is_good]
         return found
 
-    def _until_cancelled(self, rows: Iterable[PlacementRow]) -> Iterator[PlacementRow]:
+    def _until_stopped(self, rows: Iterable[PlacementRow]) -> Iterator[PlacementRow]:
         """The device ends by itself when it is asked for nothing more, and lets go of what it holds."""
         for row in rows:
             self._spend(row.stored_bytes)
-            if self._process.cancel_event.is_set():
+            if self._stops():
                 return
             yield row
 
@@ -98,7 +101,7 @@ class Verifier:
     def _opened(self, rows: list[PlacementRow], found: Checked) -> Iterator[bool]:
         reader = self._device.open_reader(self._volume.name)
         with contextlib.closing(reader):
-            views = reader.read_many(_asked(row)[0] for row in self._until_cancelled(rows))
+            views = reader.read_many(_asked(row)[0] for row in self._until_stopped(rows))
             for view, row in zip(views, rows, strict=False):
                 header = None if view is None else _checked(view, row.digest)
                 if header is not None and view is not None:

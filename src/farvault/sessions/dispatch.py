@@ -30,6 +30,7 @@ from farvault.sessions.last_access import LastAccess
 from farvault.sessions.node_session import NodeSession
 from farvault.sessions.ping import serve_ping
 from farvault.sessions.source import serve_source
+from farvault.storage.simultaneous import StoreSession
 from farvault.transport.connection import Connection
 from farvault.transport.listen import let_in
 from farvault.transport.session_table import SessionEntry
@@ -181,11 +182,13 @@ class Dispatcher:
                 log=instance.log,
                 clock=instance.clock,
                 transaction_objects=login.account.transaction_objects,
+                storing=StoreSession(instance.storage, f"session {entry.number} of node {node.name}"),
             )
-            if role == NODE:
-                serve_node(session)
-            else:
-                serve_source(session, read_only=login.read_only)
+            with contextlib.closing(session.storing):
+                if role == NODE:
+                    serve_node(session)
+                else:
+                    serve_source(session, read_only=login.read_only)
 
     # --- what is said ------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from farvault.model.volume import EMPTY, FILLING, FULL, Volume
 from farvault.seal import label
 from farvault.seal.record import Header
 from farvault.storage.free_space import LABEL_BYTES, FreeSpace
+from farvault.storage.mount_points import Worker
 
 SMALLEST_CAPACITY_BYTES = 8 << 20
 """A volume takes at least one record and its label, whatever MAXCAPACITY says."""
@@ -29,6 +30,8 @@ class Output(Protocol):
 
     volume: Volume
     pool: StoragePool
+    worker: Worker | None
+    """Who holds the mount point for it."""
 
     @property
     def refers(self) -> bool:
@@ -101,6 +104,7 @@ class SequentialOutput:
         self._position = volume.written_bytes
         self._committed = self._most_committed = self._stored = self._position
         self._receipt = volume.receipt
+        self.worker: Worker | None = None
         self._full = False
         self._mounts = 1
 
@@ -212,6 +216,7 @@ class RandomOutput:
         self.volume, self.pool = volume, pool
         self._writer = writer
         self._free, self._make_room = free, make_room
+        self.worker: Worker | None = None
         self._reserved: list[tuple[int, int]] = []
         self._dirty = False
         self._mounts = 1

@@ -14,6 +14,7 @@ from farvault.base.clock import ManualClock
 from farvault.catalog import audit, expiration, nouns, placements, vault, volume_checks
 from farvault.catalog.catalog import Catalog
 from farvault.model.administrator import Administrator
+from farvault.model.collocation import CollocationGroup, CollocationMember
 from farvault.model.device_class import DeviceClass
 from farvault.model.hold import Hold, HoldRule
 from farvault.model.policy import CopyGroup, Domain, ManagementClass, PolicySet
@@ -55,6 +56,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
         expiration.signal(tx, [archived], 8)
         hold_id = nouns.insert(tx, Hold(name="H"))
         nouns.insert(tx, HoldRule(hold_id=hold_id, node_id=world.node, from_time=1))
+        group_id = nouns.insert(tx, CollocationGroup(name="G"))
+        nouns.insert(tx, CollocationMember(group_id=group_id, node_id=world.node))
         volume_checks.put(tx, VolumeCheck(world.volume, checked_time=5, verdict="GOOD"))
         segment = vault.open_segment(tx, world.node, world.space, "V", 0, 5)
         vault.append_records(tx, segment, [(one, 3)])

@@ -109,7 +109,14 @@ def event_of_nothing(depot: Depot) -> None:
         tx.run("INSERT INTO retention_events VALUES (4711, 5, ?)", (digest,))
 
 
-@pytest.mark.parametrize("spoil", [unused_extent, wrong_account, lost_index, wrong_index, event_of_nothing])
+def wrong_owner(depot: Depot) -> None:
+    with depot.catalog.write() as tx:
+        tx.run("UPDATE volume_owners SET stored_bytes = stored_bytes + 4096, aggregates = 9")
+
+
+@pytest.mark.parametrize(
+    "spoil", [wrong_owner, unused_extent, wrong_account, lost_index, wrong_index, event_of_nothing]
+)
 def test_what_follows_from_good_rows_is_put_right(depot: Depot, harm: Harm, spoil: object) -> None:
     assert callable(spoil)
     spoil(depot)

@@ -17,6 +17,7 @@ _SUBJECTS = (
     "auditing",
     "client",
     "migration",
+    "mounts",
     "moving",
     "nodes",
     "policy",
