@@ -324,7 +324,7 @@ class TestVolumes:
 class TestAnswers:
     def test_what_comes_later_is_one_clear_message(self, delhi: GridServer) -> None:
         for command in (
-            "backup db devclass=filedev",
+            "import server devclass=filedev",
             "export server devclass=filedev",
         ):
             assert "ANR2990E" in refusal(delhi, command, 14)

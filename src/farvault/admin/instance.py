@@ -13,6 +13,7 @@ from typing import ClassVar
 from farvault.base.clock import Clock
 from farvault.base.log import Log
 from farvault.catalog.catalog import Catalog
+from farvault.processes.backup_database import DatabaseBackups
 from farvault.processes.process import Processes
 from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
@@ -65,6 +66,7 @@ class Instance:
     catalog: Catalog
     storage: Storage
     processes: Processes
+    database_backups: DatabaseBackups
     session_table: SessionTable
     keyring: Keyring
     identity: Identity

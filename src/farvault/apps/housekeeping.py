@@ -33,6 +33,8 @@ from farvault.processes.expire_inventory import (
 from farvault.processes.migrate_when_due import PERIOD_SECONDS, MigrateWhenDue
 from farvault.processes.process import Processes
 from farvault.processes.reclaim import ReclaimWhenDue
+from farvault.processes.scrub import ScrubWhenDue
+from farvault.storage.history_volumes import delete_left_behind
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import collect_deleted, collect_unfinished
 
@@ -125,10 +127,12 @@ def pieces(
         Piece("collect deleted volumes", lambda: collect_deleted(storage)),
         Piece("collect unfinished volumes", lambda: collect_unfinished(storage, UNFINISHED_KEPT_SECONDS)),
         Piece("tidy storage", storage.tidy),
+        Piece("delete volumes left behind", lambda: delete_left_behind(storage, remote=True)),
         Piece("prune activity log", lambda: prune_activity_log(catalog, clock)),
         Piece("expire inventory", ExpireWhenDue(catalog, storage, processes, clock)),
         Piece(RECLAIM, ReclaimWhenDue(storage, processes)),
         Piece(MIGRATE, migrate, PERIOD_SECONDS),
+        Piece("scrub", ScrubWhenDue(storage, processes)),
     ]
 
 

@@ -37,6 +37,8 @@ NOT_FOUND = {
     "hold_rules": "ANR4422E",
     "collocation_groups": "ANR4764E",
     "collocation_members": "ANR4766E",
+    "volume_history": "ANR4900E",
+    "database_backup_trigger": "ANR4921E",
 }
 ALREADY_EXISTS = {
     "servers": "ANR1656E",
@@ -54,6 +56,8 @@ ALREADY_EXISTS = {
     "hold_rules": "ANR4421E",
     "collocation_groups": "ANR4765E",
     "collocation_members": "ANR4767E",
+    "volume_history": "ANR4900E",
+    "database_backup_trigger": "ANR4922E",
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from farvault.base.clock import Clock
-from farvault.base.errors import AlreadyExists, NotAuthorized
+from farvault.base.errors import AlreadyExists, MediaFailed, NotAuthorized
 from farvault.base.log import Log
 from farvault.base.units import MIB
 from farvault.media.interface import Capabilities, Span
@@ -20,7 +20,15 @@ from farvault.media.server_writer import ServerWriter
 from farvault.media.target import Target, TargetSession
 from farvault.model.device_class import DeviceClass
 from farvault.protocol import messages
-from farvault.protocol.messages import Done, MarkVolume, QueryVolumes, VerifyAnswer, VerifyVolume, Volumes
+from farvault.protocol.messages import (
+    Done,
+    MarkVolume,
+    QueryVolumes,
+    SegmentRow,
+    VerifyAnswer,
+    VerifyVolume,
+    Volumes,
+)
 
 VERIFY_BYTES: Final = 64 * MIB
 VERIFY_SPANS: Final = 4096
@@ -50,8 +58,8 @@ class ServerDevice:
     def capabilities(self) -> Capabilities:
         return Capabilities(random_access=False, remote=True, refers=True)
 
-    def scratch_name(self, pool_name: str, sequence: int) -> str:  # noqa: ARG002 - the source's name tells more
-        return f"{self._target.definition().own_server_name}.BFS.{sequence}"
+    def scratch_name(self, pool_name: str, sequence: int, use: str = "BFS") -> str:  # noqa: ARG002 - we tell more
+        return f"{self._target.definition().own_server_name}.{use}.{sequence}"
 
     def create(self, name: str, capacity_bytes: int) -> None:  # noqa: ARG002 - the source counts
         """The target knows a volume from its first segment on: only look that the name is free there."""
@@ -83,6 +91,14 @@ class ServerDevice:
     def idle_sessions(self) -> int:
         return self.mounts.idle
 
+    def last_record(self, name: str) -> Span:
+        """The last segment: the target knows no records, but what was committed alone is a segment of its own."""
+        rows = self._briefly(lambda session: _segments(session, self._volume(name)))
+        if not rows:
+            raise MediaFailed("ANR4803E", server=self._target.name, volume=name, reason="it is not there")
+        last = max(rows, key=lambda row: (not row.marked_time, row.offset_bytes, row.received_time))
+        return Span(last.offset_bytes, last.stored_bytes)
+
     def delete(self, name: str) -> None:
         """Mark it for deletion; it goes at the target after the server's grace period. One try, no retry period."""
         request = MarkVolume(
@@ -111,11 +127,15 @@ class ServerDevice:
 
 
 def _is_there(session: TargetSession, volume: str) -> bool:
+    return bool(_segments(session, volume))
+
+
+def _segments(session: TargetSession, volume: str) -> list[SegmentRow]:
     session.connection.send(QueryVolumes(pattern=volume))
-    found = False
+    found: list[SegmentRow] = []
     while True:
         answer, _ = session.connection.expect(Volumes)
-        found = found or bool(answer.rows)
+        found += answer.rows
         if answer.last:
             return found
 

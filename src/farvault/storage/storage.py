@@ -62,6 +62,8 @@ class Storage:
             catalog, devices, self.life, self.spaces, self.cache, clock, mount_wait_seconds
         )
         self.watch = PoolWatch()
+        self.history_in_use: set[int] = set()
+        """Numbers of volume history rows whose volume is being written now (`history_volumes.py`)."""
         with catalog.read() as r:
             self.spaces.load(r)
 

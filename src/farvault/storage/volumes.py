@@ -325,7 +325,7 @@ class Volumes:
         self, class_name: str, volume_name: str, worker: Worker | None = None
     ) -> Iterator[VolumeReader]:
         """One volume open for reading, counted as a mount. `worker`: who holds the point."""
-        with self._mount(class_name, volume_name, worker) as device:
+        with self.mount(class_name, volume_name, worker) as device:
             reader = device.open_reader(volume_name)
             try:
                 yield reader
@@ -348,7 +348,7 @@ class Volumes:
                 self._changed.wait(1.0)
             self._examined[volume.id] += 1
         try:
-            with self._mount(class_name, volume.name, worker) as device:
+            with self.mount(class_name, volume.name, worker) as device:
                 yield device
         finally:
             with self._changed:
@@ -357,17 +357,19 @@ class Volumes:
             self.empty_if_free(())
 
     @contextlib.contextmanager
-    def _mount(self, class_name: str, volume_name: str, worker: Worker | None = None) -> Iterator[Device]:
+    def mount(
+        self, class_name: str, volume_name: str, worker: Worker | None = None, *, is_written: bool = False
+    ) -> Iterator[Device]:
         """The device, while a volume of it is open; waits for its MOUNTLIMIT."""
         worker = worker or self.mounts.worker(Priority.COPY)
         self.mounts.take(worker, class_name)
         with self._changed:
-            self._note(OpenVolume(volume_name, class_name, False), 1)
+            self._note(OpenVolume(volume_name, class_name, is_written), 1)
         try:
             yield self._devices.device(class_name)
         finally:
             with self._changed:
-                self._note(OpenVolume(volume_name, class_name, False), -1)
+                self._note(OpenVolume(volume_name, class_name, is_written), -1)
             self.mounts.give(worker, class_name)
 
     # --- exclusive use and space -----------------------------------------------------------------------------------

@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 _SUBJECTS = (
     "admin",
+    "auditing",
     "client",
+    "database",
     "migration",
     "mounts",
     "moving",
