@@ -27,11 +27,13 @@ from tests.model.world import (
     lose,
 )
 
-from farvault.admin.figures import pool_figures
+from farvault.admin.figures import pool_figures, volume_figures
 from farvault.base.errors import FarvaultError
 from farvault.catalog import audit, nouns, placements
+from farvault.catalog.occupancy import occupancy
 from farvault.model.storage_pool import StoragePool
 from farvault.model.stored_object import ObjectKind, ObjectState
+from farvault.model.volume import Volume
 from farvault.protocol.messages import (
     BeginTransaction,
     DeleteObjects,
@@ -268,6 +270,14 @@ class Hierarchy(RuleBasedStateMachine):
             self.may_go = self.model.without_home()
         self._command(f"audit volume stgpool={pool} fix={'yes' if fix else 'no'} wait=yes")
 
+    @rule()
+    def audit_catalog(self) -> None:
+        """It finds what is lost of this machine, and nothing else."""
+        here = self.world.access()
+        missing = {name for name in self.model.broken if here.get(name) in ("READWRITE", "READONLY", "UNAVAILABLE")}
+        code = self._command("audit catalog wait=yes")
+        assert code is None or (code == 0) >= (not missing), f"AUDIT CATALOG found something: {self._last_lines}"
+
     @rule(which=INDEX)
     def delete_volume(self, which: int) -> None:
         """DISCARDDATA=YES: of a primary volume the objects go with it, of a copy volume the copies."""
@@ -436,13 +446,20 @@ class Hierarchy(RuleBasedStateMachine):
             with server.server.catalog.read() as r:
                 assert list(audit.check_sums(r)) == [], server.name
                 assert list(audit.check_row_digests(r)) == [], server.name
+        self._figures_add_up()
+
+    def _figures_add_up(self) -> None:
+        """Over its volumes, and over the nodes: what a pool holds."""
         with self.delhi.server.catalog.read() as r:
+            used = occupancy(r)
             for pool in nouns.select(r, StoragePool):
-                if pool.is_random:
-                    continue
-                volumes = self.world.volumes(pool.name)
-                parts = sum(placements.volume_live_bytes(r, one.id) for one in volumes)
-                assert parts == pool_figures(r, pool).used_bytes, pool.name
+                shown, volumes = pool_figures(r, pool), nouns.select(r, Volume, pool_id=pool.id)
+                assert shown.live_bytes == sum(volume_figures(r, one).live_bytes for one in volumes), pool.name
+                stored = sum(placements.volume_stored_bytes(r, one.id) for one in volumes)
+                assert shown.stored_bytes == stored, pool.name
+                rows = [row.physical_bytes for row in used if row.pool == pool.name]
+                records = len(self.world.placed(pool.name))
+                assert abs(sum(rows) - shown.live_bytes) <= len(rows) + records, pool.name
 
     # --- doing -------------------------------------------------------------------------------------------------------
 
@@ -512,7 +529,12 @@ class Hierarchy(RuleBasedStateMachine):
     def _must_work(self, code: int | None) -> None:
         """Nothing is wrong anywhere: then the command has no excuse."""
         if code is not None and self.model.is_whole and self.world.link.is_up:
-            assert code in (0, 11), f"failed with {code}: {[str(one) for one in self.delhi.lines.all[-12:]]}"
+            assert code in (0, 11), f"failed with {code}: {self._last_lines}"
+
+    @property
+    def _last_lines(self) -> list[str]:
+        """What DELHI said last."""
+        return [str(one) for one in self.delhi.lines.all[-12:]]
 
     def _broke_something(self) -> None:
         self.model.seen(self.world.survey())

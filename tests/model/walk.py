@@ -51,6 +51,7 @@ RULES: dict[str, tuple[int, Callable[[_Chance], dict[str, Any]]]] = {
     "restore_pool": (6, lambda c: {"pool": c.choice(PRIMARY_POOLS)}),
     "restore_volume": (2, lambda c: {"which": _index(c)}),
     "audit_pool": (4, lambda c: {"pool": c.choice(POOLS), "fix": c.random() < 0.5}),
+    "audit_catalog": (3, lambda c: {}),
     "delete_volume": (1, lambda c: {"which": _index(c)}),
     "a_record_is_damaged": (2, lambda c: {"which": _index(c), "byte": c.choice((5, 40, 100, 300))}),
     "a_volume_is_lost": (1, lambda c: {"which": _index(c)}),

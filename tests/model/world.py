@@ -58,6 +58,7 @@ SETUP = (
     f"register node ann {PASSWORD} backdelete=yes archdelete=yes",
     f"register node bob {PASSWORD} backdelete=yes archdelete=yes",
     "setopt expinterval 0",
+    "set scrubrate 0",
 )
 
 
@@ -100,6 +101,7 @@ class World:
         world = cls(base)
         world.start(world.tokyo)
         make_target(world.tokyo, "DELHI")
+        world.tokyo.admin("set scrubrate 0")
         world.start(world.delhi)
         for command in SETUP:
             world.delhi.admin(command.format(folder=world.delhi.folder, port=world.link.port))
