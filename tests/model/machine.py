@@ -24,6 +24,7 @@ from tests.model.world import (
     World,
     content,
     flip_a_byte,
+    is_whole,
     lose,
 )
 
@@ -292,7 +293,7 @@ class Hierarchy(RuleBasedStateMachine):
     @rule(which=INDEX, byte=st.sampled_from((5, 40, 100, 300)))
     def a_record_is_damaged(self, which: int, byte: int) -> None:
         rows = [*self.world.placed("DISKPOOL"), *self.world.placed("TAPEPOOL")]
-        rows = [row for row in rows if row.volume_name not in self.model.broken]
+        rows = [row for row in rows if is_whole(row)]
         if rows:
             row = rows[which % len(rows)]
             flip_a_byte(row.volume_name, row.offset_bytes + byte)
@@ -309,7 +310,7 @@ class Hierarchy(RuleBasedStateMachine):
 
     @rule(which=INDEX, byte=st.sampled_from((5, 100, 300)))
     def a_record_is_damaged_at_the_target(self, which: int, byte: int) -> None:
-        rows = [row for row in self.world.placed("VAULTPOOL", self.tokyo) if os.path.exists(row.volume_name)]
+        rows = [row for row in self.world.placed("VAULTPOOL", self.tokyo) if is_whole(row)]
         if rows:
             row = rows[which % len(rows)]
             flip_a_byte(row.volume_name, row.offset_bytes + byte)

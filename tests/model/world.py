@@ -256,9 +256,9 @@ class World:
 
     def is_intact(self, row: PlacementRow, is_remote: bool) -> bool:
         if not is_remote:
-            return _is_whole(row)
+            return is_whole(row)
         return any(
-            _is_whole(one) and one.volume_access in ("READWRITE", "READONLY") for one in self.at_target(row)
+            is_whole(one) and one.volume_access in ("READWRITE", "READONLY") for one in self.at_target(row)
         )
 
     def _is_trusted(self, row: PlacementRow) -> bool:
@@ -275,7 +275,7 @@ class World:
             return placements.of_aggregates(r, [found[1]])[found[1]]
 
 
-def _is_whole(row: PlacementRow) -> bool:
+def is_whole(row: PlacementRow) -> bool:
     return read_digest(row.volume_name, row.offset_bytes, row.stored_bytes) == row.digest
 
 
