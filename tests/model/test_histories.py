@@ -47,3 +47,15 @@ def test_nothing_new_is_built_on_data_that_is_out_of_reach(m: Checked) -> None:
     m.set_access(which=96, access="UNAVAILABLE")
     m.a_record_is_damaged(which=2, byte=100)
     m.back_up(node="BOB", files=[(2, 0)])
+
+
+def test_a_copy_made_by_name_is_one_also_where_the_target_has_lost_a_volume(m: Checked) -> None:
+    """TOKYO said that it holds records that lay on a lost, UNAVAILABLE volume: the new copies were made of nothing."""
+    m.back_up(node="ANN", files=[(0, 1), (1, 2)])
+    m.back_up_pool(pool="DISKPOOL")
+    m.a_volume_is_lost_at_the_target(which=0)
+    m.audit_pool(pool="COPYPOOL", fix=False)
+    m.back_up_pool(pool="DISKPOOL")
+    m.a_volume_is_lost(which=0)
+    m.a_volume_is_lost(which=1)
+    m.restore_pool(pool="DISKPOOL")
