@@ -36,6 +36,7 @@ from farvault.model.policy import ACTIVE, ARCHIVE, CopyGroup
 from farvault.model.storage_pool import StoragePool
 from farvault.model.stored_object import ObjectState
 from farvault.protocol import messages as m
+from farvault.protocol.truth import ReconcileDone
 from farvault.protocol.verbs import VERBS
 from farvault.seal.identity import Identity, new_code
 from farvault.storage.vault import FLUSH_RECORDS
@@ -538,6 +539,7 @@ _CHANGES = {
     m.AbortSegment: m.AbortSegment(segment=1),
     m.MarkVolume: m.MarkVolume(volume=AT_TARGET, grace_days=0),
     m.UnmarkVolume: m.UnmarkVolume(volume=AT_TARGET),
+    ReconcileDone: ReconcileDone(epoch=1, volumes=0, stored_bytes=0, digest=bytes(32)),
 }
 
 

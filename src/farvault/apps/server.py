@@ -14,12 +14,14 @@ import threading
 import traceback
 
 from farvault import __version__
+from farvault.admin.first_contact import set_back_check
 from farvault.admin.instance import Instance
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
 from farvault.apps.housekeeping import Housekeeping, pieces
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
+from farvault.apps.target_checks import TargetChecks
 from farvault.base.clock import Clock, SystemClock
 from farvault.base.errors import FarvaultError, LoginRefused
 from farvault.base.log import Log, Sink
@@ -27,6 +29,7 @@ from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import get_setting
 from farvault.media.interface import Device
 from farvault.media.server import ServerDevice
+from farvault.media.target import DefinedTarget
 from farvault.model.device_class import DeviceClass
 from farvault.processes.process import Processes
 from farvault.protocol.throttle import Throttle
@@ -138,7 +141,8 @@ class Server:
         self.storage.recover()
         give_up_unclosed(self.storage)
         self.processes = Processes(self.log, self.clock)
-        work = pieces(self.catalog, self.storage, self.processes, self.clock)
+        parts = (self.catalog, self.storage, self.processes, self.clock)
+        work = [*pieces(*parts), *TargetChecks(*parts, self._target).pieces()]
         self.housekeeping = Housekeeping(work, self.log, self.clock)
         self.housekeeping.start()
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)
@@ -187,20 +191,23 @@ class Server:
             log=self.log,
             clock=self.clock,
             halt=self.ask_to_stop,
+            target=self._target,
         )
 
     def _server_device(self, device_class: DeviceClass) -> Device:
         """Virtual volumes: nothing is dialled before the first use."""
-        name = device_class.server_name
-        target = defined_target(
+        return ServerDevice(device_class, self._target(device_class.server_name), self.clock, self.log)
+
+    def _target(self, name: str) -> DefinedTarget:
+        return defined_target(
             self.catalog,
             self.keyring,
             self.identity,
             name,
             __version__,
             signed_on=lambda: self.last_access.server_reached(name, self.clock.now_seconds()),
+            is_set_back=set_back_check(self.catalog, self.clock, self.log, name),
         )
-        return ServerDevice(device_class, target, self.clock, self.log)
 
     def _wrap_device(self, device: Device) -> Device:
         """Tests put a throttle or faults around each device here."""

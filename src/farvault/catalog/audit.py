@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from farvault.catalog import nouns, object_rows
+from farvault.catalog.kept_receipts import KeptReceipt, ProbeRow
 from farvault.catalog.object_rows import ObjectColumns
 from farvault.catalog.placements import AggregateRow
+from farvault.catalog.target_truth import Truth
 from farvault.catalog.transaction import Row, Snapshot
 from farvault.catalog.vault import SegmentRow
 from farvault.model.administrator import Administrator
@@ -42,6 +44,9 @@ _PLAIN_TABLES = {
     "placements": "volume_id, offset_bytes, aggregate_id, damaged",
     "segments": ", ".join(SegmentRow._fields),
     "retention_events": "object_id, event_time",
+    "volume_receipts": ", ".join(KeptReceipt._fields),
+    "probes": ", ".join(ProbeRow._fields),
+    "target_truth": ", ".join(Truth._fields),
 }
 
 
@@ -134,6 +139,11 @@ _SUMS = {
         "SELECT p.volume_id, p.offset_bytes FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
         " JOIN placements q ON q.volume_id = p.volume_id AND q.offset_bytes > p.offset_bytes"
         " AND q.offset_bytes < p.offset_bytes + a.stored_bytes"
+    ),
+    "virtual volume whose receipts do not cover it": (
+        "SELECT v.id, v.name FROM volumes v WHERE EXISTS (SELECT 1 FROM volume_receipts k WHERE k.volume_id = v.id)"
+        " AND v.written_bytes <> (SELECT COALESCE(SUM(k.stored_bytes), 0) FROM volume_receipts k"
+        " WHERE k.volume_id = v.id AND k.offset_bytes < v.written_bytes)"
     ),
     "segment whose bytes are not the sum of its records": (
         "SELECT s.object_id FROM segments s WHERE s.stored_bytes <> (SELECT COALESCE(SUM(e.length_bytes), 0)"

@@ -254,10 +254,17 @@ def list_volumes(
 # --- deletion ------------------------------------------------------------------------------------------------------
 
 
-def mark(tx: Transaction, node_id: int, volume: str, now: int, grace_days: int) -> int:
-    """The source deletes a volume: its segments stay for the grace and are then due. Returns how many were marked."""
+def mark(
+    tx: Transaction, node_id: int, volume: str, now: int, grace_days: int, from_offset_bytes: int = 0
+) -> int:
+    """The source deletes a volume, or what begins behind an offset of it: these segments stay for the grace and are
+
+    then due. Returns how many were marked.
+    """
     marked = 0
     for row in _segments(tx, node_id, volume):
+        if row.offset_bytes < from_offset_bytes:
+            continue
         if row.is_open:
             _write(tx, row._replace(abandoned_time=now))
         elif row.received_time and not row.marked_time:

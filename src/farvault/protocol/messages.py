@@ -479,6 +479,8 @@ class CloseSegment(Body, frozen=True, kw_only=True):
     stored_bytes: Natural
     records: Natural
     digest: Digest
+    epoch: Natural = 0
+    """The source's epoch; the receipt repeats it."""
 
 
 class Receipt(Body, frozen=True, kw_only=True):
@@ -494,6 +496,8 @@ class Receipt(Body, frozen=True, kw_only=True):
     received_time: Natural
     previous: Digest
     """BLAKE3 of the previous receipt, zeros for the first."""
+    epoch: Natural = 0
+    """The source's epoch when it closed the segment."""
     signature: bytes = b""
 
 
@@ -550,10 +554,14 @@ class Volumes(Body, frozen=True, kw_only=True):
 
 
 class MarkVolume(Body, frozen=True, kw_only=True):
-    """Mark all segments of a volume for deletion. Answer: Done (also where there are none)."""
+    """Mark the segments of a volume that begin at `from_offset_bytes` or later for deletion: by default all of them.
+
+    Answer: Done (also where there are none).
+    """
 
     volume: str
     grace_days: Natural
+    from_offset_bytes: Natural = 0
 
 
 class UnmarkVolume(Body, frozen=True, kw_only=True):

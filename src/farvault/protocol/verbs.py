@@ -12,6 +12,7 @@ from enum import Enum
 
 from farvault.base.units import KIB, MIB
 from farvault.protocol import messages as m
+from farvault.protocol import truth as t
 
 FRAME_MAX_BYTES = 8 * MIB
 FRAME_MAX_BYTES_BEFORE_LOGIN = 64 * KIB
@@ -109,6 +110,14 @@ VERBS: tuple[Verb, ...] = (
     Verb(114, m.VerifyVolume, body_max_bytes=MIB),
     Verb(115, m.VerifyAnswer, End.CLIENT, body_max_bytes=MIB),
     Verb(116, m.RecordsDurable, End.CLIENT),
+    # truth between source and target
+    Verb(120, t.ReconcileDone, changes=True),
+    Verb(130, t.QueryInventory),
+    Verb(131, t.Inventory, End.CLIENT, body_max_bytes=6 * MIB),
+    Verb(132, t.Challenge),
+    Verb(133, t.Proofs, End.CLIENT),
+    Verb(134, t.QueryReceipts),
+    Verb(135, t.Receipts, End.CLIENT, body_max_bytes=2 * MIB),
 )
 
 BY_NUMBER: dict[int, Verb] = {verb.number: verb for verb in VERBS}

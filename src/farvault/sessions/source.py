@@ -41,6 +41,7 @@ from farvault.protocol.messages import (
 from farvault.protocol.refusal import to_refused
 from farvault.protocol.verbs import BY_BODY
 from farvault.seal.digest import DIGEST_BYTES
+from farvault.sessions import source_truth
 from farvault.sessions.node_policy import copy_group
 from farvault.sessions.node_session import NodeSession
 from farvault.sessions.record_stream import RecordStream
@@ -84,6 +85,7 @@ class _Source:
             UnmarkVolume: self._unmark_volume,
             VerifyVolume: self._verify_volume,
             Ping: lambda _: Done(),
+            **source_truth.answers(session, self._volumes),
         }
 
     def serve(self) -> None:
@@ -195,7 +197,7 @@ class _Source:
         assert isinstance(body, CloseSegment)
         segment = self._open_one(body.segment)
         try:
-            receipt = segment.close(body.stored_bytes, body.records, body.digest)
+            receipt = segment.close(body.stored_bytes, body.records, body.digest, body.epoch)
         except FarvaultError as error:
             self._log_failure(segment.volume, error)
             self._give_up()
@@ -260,7 +262,12 @@ class _Source:
         now = self._session.clock.now_seconds()
         with self._session.catalog.write() as tx:
             marked = rows.mark(
-                tx, self._session.node_id, body.volume, now, min(max(body.grace_days, 0), 9999)
+                tx,
+                self._session.node_id,
+                body.volume,
+                now,
+                min(max(body.grace_days, 0), 9999),
+                body.from_offset_bytes,
             )
         if marked:
             self._session.say(

@@ -146,7 +146,7 @@ class Segment:
         self._asked_to_flush = True
         self._put(None)
 
-    def close(self, stored_bytes: int, records: int, digest: bytes) -> Receipt:
+    def close(self, stored_bytes: int, records: int, digest: bytes, epoch: int = 0) -> Receipt:
         """Complete it; the receipt is durable when this returns. `PeerMisbehaved` where the contents differ."""
         self._wrapping.finish()
         self._writing.finish()
@@ -166,7 +166,7 @@ class Segment:
         crash_point("vault.segment.before_close")
         with self._storage.catalog.write() as tx:
             self._store_batch(tx)
-            receipt = self._receipt(tx, digest)
+            receipt = self._receipt(tx, digest, epoch)
             rows.close_segment(
                 tx,
                 self.object_id,
@@ -328,7 +328,7 @@ class Segment:
             extents=[(record.digest, record.stored_bytes)],
         )
 
-    def _receipt(self, tx: Transaction, digest: bytes) -> Receipt:
+    def _receipt(self, tx: Transaction, digest: bytes, epoch: int) -> Receipt:
         last = rows.last_receipt(tx, self._vault.node_id)
         number, previous = 1, receipts.FIRST_PREVIOUS
         if last is not None:
@@ -343,6 +343,7 @@ class Segment:
                 digest=digest,
                 received_time=self._storage.clock.now_seconds(),
                 previous=previous,
+                epoch=epoch,
             ),
             self._storage.identity,
         )

@@ -10,6 +10,7 @@ from farvault.base.errors import BadInput, PeerMisbehaved
 from farvault.base.units import KIB, MIB
 from farvault.protocol import frames
 from farvault.protocol import messages as m
+from farvault.protocol import truth
 from farvault.protocol.frames import (
     HEADER_BYTES,
     FrameHeader,
@@ -175,7 +176,10 @@ def test_no_verb_allows_a_frame_over_the_limit() -> None:
 def test_verbs_and_bodies_are_numbered_once() -> None:
     assert len({v.number for v in VERBS}) == len({v.body for v in VERBS}) == len(VERBS)
     bodies = {
-        b for b in vars(m).values() if isinstance(b, type) and issubclass(b, m.Body) and b is not m.Body
+        b
+        for part in (m, truth)
+        for b in vars(part).values()
+        if isinstance(b, type) and issubclass(b, m.Body) and b is not m.Body
     }
     assert bodies == {v.body for v in VERBS}, "every body has a number"
     assert all(0 < v.number < 2**16 for v in VERBS)

@@ -30,10 +30,10 @@ from farvault.admin.output import (
 from farvault.admin.server_secrets import (
     OWN_PASSWORD_CONTEXT,
     code_context,
-    defined_target,
     node_password_context,
     server_password_context,
 )
+from farvault.admin.target_columns import SERVER_COLUMNS, STATE_COLUMN, server_row
 from farvault.base.errors import BadInput, FarvaultError, NotAvailable, StillReferenced
 from farvault.base.messages import Message, message
 from farvault.catalog import nouns
@@ -161,9 +161,10 @@ def _query(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
         found = select(r, Server, [call["name"]])
         own_name = get_setting(r, "SERVERNAME") or ""
+        rows = [{**_row(server, own_name), **server_row(r, server)} for server in found]
     now = instance.clock.now_seconds()
     columns = _detailed_columns(now) if call.detailed else _standard_columns(now)
-    yield Report(columns=columns, rows=[_row(server, own_name) for server in found], detailed=call.detailed)
+    yield Report(columns=columns, rows=rows, detailed=call.detailed)
 
 
 def _row(server: Server, own_name: str) -> Row:
@@ -192,6 +193,7 @@ def _standard_columns(now: int) -> list[Column]:
         yes_column("server_password_set", "Server Password Set"),
         yes_column("virtual_volume_password_set", "Virtual Volume Password Set"),
         of_attribute(Server, "allow_replace", label="Allow Replacement"),
+        STATE_COLUMN,
     ]
 
 
@@ -215,6 +217,7 @@ def _detailed_columns(now: int) -> list[Column]:
         of_attribute(Server, "validate_protocol"),
         of_attribute(Server, "url"),
         of_attribute(Server, "fingerprint"),
+        *SERVER_COLUMNS,
     ]
 
 
@@ -239,13 +242,13 @@ def _ping(instance: Instance, call: Call) -> Iterator[Answer]:
 
 
 def _ping_target(instance: Instance, server: Server) -> Message:
-    target = defined_target(
-        instance.catalog, instance.keyring, instance.identity, server.name, instance.product_version
-    )
+    target = instance.target(server.name)
     session = target.open_session()
     try:
         _reached(instance, server.name)
         mode = "read-only" if session.read_only else "read/write"
+        if session.set_back:
+            mode = f"{mode}, but it was rolled back and takes nothing"
         return message("ANR1707I", server=server.name, node=target.definition().node_name, mode=mode)
     finally:
         session.close()
