@@ -8,9 +8,8 @@ import pytest
 
 from farvault.base.errors import BadInput, PeerMisbehaved
 from farvault.base.units import KIB, MIB
-from farvault.protocol import frames
+from farvault.protocol import frames, truth
 from farvault.protocol import messages as m
-from farvault.protocol import truth
 from farvault.protocol.frames import (
     HEADER_BYTES,
     FrameHeader,
