@@ -69,12 +69,14 @@ _PROBE_COLUMNS = ", ".join(ProbeRow._fields)
 def keep(tx: Transaction, volume_id: int, receipts: Sequence[tuple[Receipt, bytes]]) -> None:
     """New segments of a volume, in the order they were closed, each with its receipt as it came.
 
-    What was kept of the volume from their start on is of bytes that have been written over.
+    What was kept of the volume from their start on is of bytes that have been written over. `PeerMisbehaved` where the
+    next receipt does not name the one before it: the target's chain was cut.
     """
     server_id = target_truth.server_of_volume(tx, volume_id)
     if server_id is None:
         return
     for receipt, stored in receipts:
+        target_truth.check_follows(tx, server_id, receipt)
         after = (volume_id, receipt.offset_bytes)
         tx.run("DELETE FROM volume_receipts WHERE volume_id = ? AND offset_bytes >= ?", after)
         tx.run("DELETE FROM probes WHERE volume_id = ? AND offset_bytes >= ?", after)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from farvault.base.errors import NotFound
+from farvault.base.errors import NotFound, PeerMisbehaved
 from farvault.catalog.transaction import Snapshot, Transaction
+from farvault.protocol.messages import Receipt
 from farvault.seal.digest import digest
 
 
@@ -76,6 +77,16 @@ def note_receipt(tx: Transaction, server: int, number: int, receipt: bytes) -> N
     before = truth(tx, server)
     if number > before.receipt_number:
         write(tx, before._replace(receipt_number=number, receipt_digest=digest(receipt)))
+
+
+def check_follows(r: Snapshot, server: int, receipt: Receipt) -> None:
+    """Sessions get their receipts side by side, so only the very next number can be told to follow or not."""
+    known = truth(r, server)
+    if known.receipt_number and receipt.number == known.receipt_number + 1:
+        if receipt.previous != known.receipt_digest:
+            name = (r.one("SELECT name FROM servers WHERE id = ?", (server,)) or ("?",))[0]
+            reason = f"number {receipt.number} does not name the one before it"
+            raise PeerMisbehaved("ANR4804E", server=name, volume=receipt.volume, reason=reason)
 
 
 def accept_head(tx: Transaction, server: int, number: int, receipt: bytes) -> None:

@@ -19,6 +19,9 @@ TRIES: Final = 3
 SEGMENTS_MAX: Final = 1_000_000
 """Of one volume; a target that names more is not believed."""
 
+VOLUMES_MAX: Final = 10_000_000
+"""Named in one walk through an inventory."""
+
 Result = TypeVar("Result")
 
 

@@ -19,7 +19,14 @@ from typing import Final, NamedTuple
 import msgspec
 
 from farvault.base.disk import crash_point
-from farvault.base.errors import Cancelled, FarvaultError, InUse, NotAuthorized, PeerUnreachable
+from farvault.base.errors import (
+    Cancelled,
+    FarvaultError,
+    InUse,
+    NotAuthorized,
+    PeerMisbehaved,
+    PeerUnreachable,
+)
 from farvault.catalog import kept_receipts, nouns, target_truth
 from farvault.catalog.kept_receipts import VolumeHere
 from farvault.catalog.target_truth import FindingRow
@@ -27,7 +34,7 @@ from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.media import receipt_head
 from farvault.media.inventory_digest import InventoryDigest
 from farvault.media.target import Target
-from farvault.media.target_link import TargetLink
+from farvault.media.target_link import VOLUMES_MAX, TargetLink
 from farvault.model.device_class import SERVER, DeviceClass
 from farvault.model.volume import READONLY, READWRITE, UNAVAILABLE, Volume
 from farvault.policy import reconcile
@@ -206,6 +213,8 @@ class _Run:
             self._process.raise_if_cancelled()
             rows, is_last = self._link.inventory(listed, after)
             self._process.advance(len(rows))
+            if self._totals.there > VOLUMES_MAX:
+                raise PeerMisbehaved("ANR4881E", peer=self._server, what="an inventory that ends")
             for row in rows:
                 self._totals.there += 1
                 if self._is_whole and not row.marked:
