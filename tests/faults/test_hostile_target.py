@@ -19,13 +19,24 @@ from tests.faults.lying_target import (
 from tests.grid.grid_server import GridServer
 from tests.grid.vaults import file_bytes, make_source, make_target, restored, sealed_record, store_files
 
+from farvault.base.errors import NotAvailable
 from farvault.catalog import kept_receipts, nouns, placements, target_truth
+from farvault.media import server as server_device
 from farvault.media import target
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
 from farvault.processes import reconcile_volumes as reconciling
 from farvault.protocol.messages import Body, RecordAnswer, VerifyAnswer, Volumes
-from farvault.protocol.truth import Inventory, InventoryRow, Proofs, Receipts
+from farvault.protocol.truth import (
+    Challenge,
+    Inventory,
+    InventoryRow,
+    Proofs,
+    QueryInventory,
+    QueryReceipts,
+    Receipts,
+    ReconcileDone,
+)
 from farvault.seal.identity import Identity
 from farvault.sessions import source, source_truth
 from farvault.transport.connection import Connection
@@ -283,8 +294,6 @@ def false_inventories() -> dict[str, Callable[[Body], Body]]:
 def test_a_false_inventory_ends_the_reconcile_and_marks_nothing(
     delhi: GridServer, ids: list[int], name: str, answering: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from farvault.protocol.truth import QueryInventory
-
     monkeypatch.setattr(reconciling, "VOLUMES_MAX", 200)
     answering(QueryInventory, false_inventories()[name])
     said = delhi.admin(RECONCILE, allow=(4,)).text
@@ -296,8 +305,6 @@ def test_a_false_inventory_ends_the_reconcile_and_marks_nothing(
 def test_an_inventory_that_hides_everything_costs_no_data(
     delhi: GridServer, ids: list[int], answering: Any
 ) -> None:
-    from farvault.protocol.truth import QueryInventory
-
     answering(QueryInventory, lambda _: Inventory(rows=(), last=True))
     delhi.admin(RECONCILE, allow=(4,))
     delhi.admin("update volume * access=readwrite wherestgpool=targetcopypool")
@@ -305,12 +312,21 @@ def test_an_inventory_that_hides_everything_costs_no_data(
     assert restored(delhi, ids) == right(ids), "volumes become UNAVAILABLE, nothing is deleted"
 
 
+def test_a_target_that_does_not_believe_us_is_told_of_and_nothing_is_marked_there(
+    delhi: GridServer, ids: list[int], answering: Any
+) -> None:
+    def refuse(_: Body) -> Body:
+        raise NotAvailable("ANR0530W")
+
+    answering(ReconcileDone, refuse)
+    said = delhi.admin(RECONCILE).text
+    assert "ANR4886W" in said and "was not told that all is well" in said
+
+
 @pytest.mark.parametrize("answers", [b"", bytes(32), b"x" * 32, bytes(64)])
 def test_a_false_proof_is_a_missed_challenge_or_a_broken_protocol(
     delhi: GridServer, ids: list[int], answering: Any, answers: bytes
 ) -> None:
-    from farvault.protocol.truth import Challenge
-
     answering(Challenge, lambda _: Proofs(answers=answers))
     said = delhi.admin("challenge server tokyo count=3 wait=yes", allow=(4,)).text
     assert ("ANR4888E" if len(answers) == 32 else "ANR4881E") in said
@@ -319,8 +335,6 @@ def test_a_false_proof_is_a_missed_challenge_or_a_broken_protocol(
 def test_a_false_head_is_no_head(
     delhi: GridServer, tokyo: GridServer, ids: list[int], answering: Any
 ) -> None:
-    from farvault.protocol.truth import QueryReceipts
-
     answering(QueryReceipts, lambda _: Receipts(last=99, receipts=()))
     assert "ANR4881E" in delhi.admin("ping server tokyo", allow=(14,)).text
     answering(QueryReceipts, lambda _: Receipts(last=99, receipts=(b"something else",)))
@@ -333,9 +347,7 @@ def test_a_false_head_is_no_head(
 def test_a_list_without_end_is_not_listened_to_for_ever(
     delhi: GridServer, ids: list[int], endless: Body, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from farvault.media import server
-
-    monkeypatch.setattr(server, "ANSWERS_MAX", 50)
+    monkeypatch.setattr(server_device, "ANSWERS_MAX", 50)
 
     def flood(self: Any, body: Body) -> Body:
         for _ in range(60):

@@ -329,7 +329,7 @@ def test_a_target_that_is_away_fails_the_process_and_changes_nothing(
 
 def test_only_one_runs_at_a_time_and_it_needs_a_class(delhi: GridServer) -> None:
     assert "ANR2034E" in delhi.admin("reconcile volumes nosuch", allow=(11,)).text
-    assert "ANR4895I" in delhi.admin("setopt reconcileinterval 0").text
+    assert "0 = never" in delhi.admin("setopt reconcileinterval 0").text
     assert "24 hours" in delhi.admin("setopt reconcileinterval 24").text
 
 

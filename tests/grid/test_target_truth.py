@@ -319,7 +319,7 @@ def test_a_part_of_the_days_number_is_asked_every_six_hours(delhi: GridServer) -
     assert truth(delhi).challenges == 25
     delhi.server.housekeeping.do_everything()
     assert truth(delhi).challenges == 25, "not again within six hours"
-    assert "ANR4897I" in delhi.admin("setopt challenges 0").text
+    assert "ANR4896I" in delhi.admin("setopt challenges 0").text
     assert "ANR4896I" in delhi.admin("setopt challenges 400").text
 
 

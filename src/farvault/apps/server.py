@@ -173,7 +173,14 @@ class Server:
             self.catalog, self.keyring, self.clock, self.instance.availability, LOCAL_ADMINISTRATOR, console
         )
         throttle = Throttle(self.clock)
-        dispatcher = Dispatcher(self.instance, accounts, throttle, self.last_access, lambda: self.name)
+        dispatcher = Dispatcher(
+            self.instance,
+            accounts,
+            throttle,
+            self.last_access,
+            lambda: self.name,
+            most_of_a_source=max(settings.max_sessions // 2, 1),
+        )
         ready.set()
 
     def _assemble(self) -> Instance:

@@ -82,11 +82,11 @@ def note_receipt(tx: Transaction, server: int, number: int, receipt: bytes) -> N
 def check_follows(r: Snapshot, server: int, receipt: Receipt) -> None:
     """Sessions get their receipts side by side, so only the very next number can be told to follow or not."""
     known = truth(r, server)
-    if known.receipt_number and receipt.number == known.receipt_number + 1:
-        if receipt.previous != known.receipt_digest:
-            name = (r.one("SELECT name FROM servers WHERE id = ?", (server,)) or ("?",))[0]
-            reason = f"number {receipt.number} does not name the one before it"
-            raise PeerMisbehaved("ANR4804E", server=name, volume=receipt.volume, reason=reason)
+    is_next = known.receipt_number > 0 and receipt.number == known.receipt_number + 1
+    if is_next and receipt.previous != known.receipt_digest:
+        name = (r.one("SELECT name FROM servers WHERE id = ?", (server,)) or ("?",))[0]
+        reason = f"number {receipt.number} does not name the one before it"
+        raise PeerMisbehaved("ANR4804E", server=name, volume=receipt.volume, reason=reason)
 
 
 def accept_head(tx: Transaction, server: int, number: int, receipt: bytes) -> None:

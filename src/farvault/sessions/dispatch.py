@@ -65,8 +65,11 @@ class Dispatcher:
         throttle: Throttle,
         last_access: LastAccess,
         server_name: Callable[[], str],
+        most_of_a_source: int = 100,
     ) -> None:
+        """`most_of_a_source`: sessions one source may have open, so that some are left for everybody else."""
         self._instance = instance
+        self._most_of_a_source = most_of_a_source
         self._accounts = accounts
         self._throttle = throttle
         self._last_access = last_access
@@ -185,7 +188,17 @@ class Dispatcher:
             if role == NODE:
                 serve_node(session)
             else:
+                self._refuse_too_many(entry)
                 serve_source(session, read_only=login.read_only)
+
+    def _refuse_too_many(self, entry: SessionEntry) -> None:
+        open_now = [
+            one
+            for one in self._instance.session_table.list()
+            if (one.name, one.type) == (entry.name, entry.type) and one.number <= entry.number
+        ]
+        if len(open_now) > self._most_of_a_source:
+            raise NotAvailable("ANR4897E", node=entry.name, most=self._most_of_a_source)
 
     # --- what is said ------------------------------------------------------------------------------------------
 

@@ -51,6 +51,9 @@ from farvault.transport.connection import Incoming
 
 IDLE_SECONDS: Final = 24 * 3600.0
 """A source keeps its session for MOUNTRETENTION (up to a week); a dead one shows by TCP keepalive."""
+SEGMENT_IDLE_SECONDS: Final = 15 * 60.0
+"""With a segment open it holds a volume of ours: the next frame has to come sooner. A source that was slow comes back
+and names what it had sent."""
 LINK_IDLE_SECONDS: Final = 0.05
 """So long without a frame: what came is made durable and acknowledged, the source may be waiting for it."""
 ROWS_AT_ONCE: Final = 1000
@@ -89,8 +92,8 @@ class _Source:
         }
 
     def serve(self) -> None:
-        self._connection.idle_seconds = IDLE_SECONDS
         while True:
+            self._connection.idle_seconds = IDLE_SECONDS if self._segment is None else SEGMENT_IDLE_SECONDS
             self._rest_when_idle()
             self._buffer = self._buffer or self._session.storage.buffers.take()
             incoming = self._connection.receive(self._buffer)

@@ -150,6 +150,8 @@ class Segment:
         """Complete it; the receipt is durable when this returns. `PeerMisbehaved` where the contents differ."""
         self._wrapping.finish()
         self._writing.finish()
+        if not self._digests:
+            raise PeerMisbehaved("ANR4895E", volume=self.volume, node=self._vault.node_name)
         if (stored_bytes, records, digest) != (
             self._bytes,
             len(self._digests),
@@ -193,6 +195,9 @@ class Segment:
             self._storage.catalog.write() as tx,
         ):  # else the next start does it
             rows.abort_segment(tx, self.object_id, self._storage.clock.now_seconds())
+        if not self._digests:  # nothing to come back for
+            with contextlib.suppress(FarvaultError):
+                self._storage.delete_objects([self.object_id])
 
     def _hand_over(self, item: _Incoming | _Names) -> None:
         self._asked_to_flush = False

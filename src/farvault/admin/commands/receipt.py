@@ -94,7 +94,7 @@ def _set_challenges(instance: Instance, call: Call) -> Iterator[Answer]:
     count = call["count"]
     with instance.catalog.write() as tx:
         set_setting(tx, "CHALLENGES", str(count))
-    yield message("ANR4896I", count=count) if count else message("ANR4897I")
+    yield message("ANR4896I", count=count)
 
 
 COMMANDS = (

@@ -78,7 +78,7 @@ def _set_interval(instance: Instance, call: Call) -> Iterator[Answer]:
     hours = call["hours"]
     with instance.catalog.write() as tx:
         set_setting(tx, "RECONCILEINTERVAL", str(hours))
-    yield message("ANR4894I", hours=hours) if hours else message("ANR4895I")
+    yield message("ANR4894I", hours=hours)
 
 
 COMMANDS = (

@@ -60,10 +60,10 @@ ROWS: dict[str, Row] = {
         "It is not a virtual volume, or nothing was stored on it.",
         "QUERY VOLUME shows its device class.",
     ),
-    "ANR4894I": Row("RECONCILE VOLUMES runs by itself every {hours} hours and only reports."),
-    "ANR4895I": Row("RECONCILE VOLUMES runs only when it is typed."),
-    "ANR4896I": Row("Each target is challenged about {count} records a day."),
-    "ANR4897I": Row("Targets are challenged only by CHALLENGE SERVER."),
+    "ANR4894I": Row(
+        "RECONCILE VOLUMES runs by itself every {hours} hours (0 = never) over everything, and only reports."
+    ),
+    "ANR4896I": Row("Each target is challenged about {count} records a day (0 = never)."),
     "ANR4898E": Row(
         "Server {server} is no target of virtual volumes.",
         "It was defined without a node password, or no device class keeps volumes there.",
@@ -79,6 +79,16 @@ ROWS: dict[str, Row] = {
         "Node {node} says that it has compared {told} volumes, but {here} are here, or others than it was told of.",
         "Something changed meanwhile, or the source does not tell the truth.",
         "Run RECONCILE VOLUMES at the source again.",
+    ),
+    "ANR4895E": Row(
+        "Virtual volume {volume} of node {node}: a segment without records is not kept.",
+        "It would take room in the catalog and hold nothing.",
+        "A source never sends one; check what program uses the node.",
+    ),
+    "ANR4897E": Row(
+        "Node {node} has {most} sessions open here; another one is refused.",
+        "One source may have half of the server's MAXSESSIONS, so that others find a place.",
+        "Lower MOUNTLIMIT of the device classes at the source, or raise MAXSESSIONS here.",
     ),
     "ANR4891I": Row(
         "Node {node} has compared its {volumes} volumes with what is here and misses nothing; its epoch is {epoch}."
