@@ -299,7 +299,7 @@ def test_a_false_inventory_ends_the_reconcile_and_marks_nothing(
     said = delhi.admin(RECONCILE, allow=(4,)).text
     assert "ANR4881E" in said
     with delhi.server.catalog.read() as r:
-        assert target_truth.truth(r, target_truth.server_id(r, "TOKYO")).reconcile_time == 0
+        assert target_truth.reconciliations(r, target_truth.server_id(r, "TOKYO")) == []
 
 
 def test_an_inventory_that_hides_everything_costs_no_data(

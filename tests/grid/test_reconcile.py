@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 
 import msgspec
@@ -277,8 +278,16 @@ def test_the_report_is_a_table_and_json_with_what_was_done(delhi: GridServer, to
     assert found["server"] == "TOKYO" and found["volume"] == f"ADSM.{name}"
     assert found["there_bytes"] == 0 and found["here_bytes"]
     assert found["receipts"], "the receipts that prove it"
-    lose_nothing = delhi.admin("query reconcile").text
-    assert "no file" in lose_nothing
+    assert "no file" in delhi.admin("query reconcile").text
+    (counts,) = json.loads(delhi.admin("query reconcile tokyo f=summary", style="JSON").text)
+    assert {key: counts[key] for key in ("here", "there", "same", "differing", "fixed", "left_open")} == {
+        "here": 2,
+        "there": 1,
+        "same": 1,
+        "differing": 1,
+        "fixed": 1,
+        "left_open": 1,
+    }
 
 
 def test_a_volume_in_use_is_said_and_left_alone(delhi: GridServer, tokyo: GridServer) -> None:
@@ -328,6 +337,17 @@ def test_a_target_that_is_away_fails_the_process_and_changes_nothing(
 
 
 def test_only_one_runs_at_a_time_and_it_needs_a_class(delhi: GridServer) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def rest(_: object) -> None:
+        begun.set()
+        may_end.wait(20)
+
+    running = delhi.server.processes.start(process.DESCRIPTION, rest)
+    assert begun.wait(20)
+    assert "ANR4899E" in delhi.admin("reconcile volumes", allow=(12,)).text
+    may_end.set()
+    assert running.wait(20)
     assert "ANR2034E" in delhi.admin("reconcile volumes nosuch", allow=(11,)).text
     assert "0 = never" in delhi.admin("setopt reconcileinterval 0").text
     assert "24 hours" in delhi.admin("setopt reconcileinterval 24").text
@@ -356,7 +376,7 @@ def test_the_target_believes_only_who_was_told_of_what_is_there(delhi: GridServe
         assert sorted(row.marked for row in second) == [False, True]
         assert link.volume("ADSM.NOBODY") is None
     with delhi.server.catalog.read() as r:
-        assert target_truth.truth(r, target_truth.server_id(r, "TOKYO")).reconcile_time == 0
+        assert target_truth.reconciliations(r, target_truth.server_id(r, "TOKYO")) == []
 
 
 def test_what_a_reconcile_has_left_is_still_restorable(delhi: GridServer, tokyo: GridServer) -> None:

@@ -28,9 +28,10 @@ def server_row(r: Snapshot, server: Server) -> Row:
         "challenges": truth.challenges,
         "missed": truth.missed,
         "missed_time": truth.missed_time,
-        "reconcile_time": truth.reconcile_time,
-        "reconcile_open": truth.reconcile_open,
     }
+    for last in target_truth.reconciliations(r, server.id):
+        if last.whole:
+            row |= {"reconcile_time": last.ended_time, "reconcile_open": last.left_open + last.in_use}
     if truth.set_back_time:
         row |= {"set_back_time": truth.set_back_time, "told_number": truth.told_number}
     return row

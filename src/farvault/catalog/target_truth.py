@@ -23,8 +23,23 @@ class Truth(NamedTuple):
     challenges: int = 0
     missed: int = 0
     missed_time: int = 0
-    reconcile_time: int = 0
-    reconcile_open: int = 0
+
+
+class Reconciliation(NamedTuple):
+    """How a RECONCILE VOLUMES ended; columns as in `docs/catalog.md`."""
+
+    server_id: int
+    whole: int
+    ended_time: int
+    fix: int
+    here: int
+    there: int
+    same: int
+    differing: int
+    fixed: int
+    left_open: int
+    in_use: int
+    trusted: int
 
 
 class FindingRow(NamedTuple):
@@ -121,6 +136,16 @@ def findings(r: Snapshot, server: int) -> Iterator[FindingRow]:
         f"SELECT {', '.join(FindingRow._fields)} FROM reconcile_findings WHERE server_id = ? ORDER BY volume"
     )
     return map(FindingRow._make, r.rows(sql, (server,)))
+
+
+def note_reconciliation(tx: Transaction, row: Reconciliation) -> None:
+    tx.run(f"INSERT OR REPLACE INTO reconciliations VALUES ({', '.join('?' * len(row))})", row)
+
+
+def reconciliations(r: Snapshot, server: int) -> list[Reconciliation]:
+    """The last one of everything, and the last one of a part; those that were."""
+    sql = f"SELECT {', '.join(Reconciliation._fields)} FROM reconciliations WHERE server_id = ? ORDER BY whole DESC"
+    return [Reconciliation._make(row) for row in r.all(sql, (server,))]
 
 
 def findings_behind(

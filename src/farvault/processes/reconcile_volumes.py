@@ -29,7 +29,7 @@ from farvault.base.errors import (
 )
 from farvault.catalog import kept_receipts, nouns, target_truth
 from farvault.catalog.kept_receipts import VolumeHere
-from farvault.catalog.target_truth import FindingRow
+from farvault.catalog.target_truth import FindingRow, Reconciliation
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.media import receipt_head
 from farvault.media.inventory_digest import InventoryDigest
@@ -429,13 +429,22 @@ class _Run:
         totals = self._totals
         if accepted and (self._fix or not totals.open):
             self._accept_head()
-        if self._is_whole:
-            with self._catalog.write() as tx:
-                before = target_truth.truth(tx, self._server_id)
-                now = self._storage.clock.now_seconds()
-                target_truth.write(
-                    tx, before._replace(reconcile_time=now, reconcile_open=totals.open + totals.skipped)
-                )
+        ended = Reconciliation(
+            self._server_id,
+            int(self._is_whole),
+            self._storage.clock.now_seconds(),
+            int(self._fix),
+            totals.here,
+            totals.there,
+            totals.same,
+            totals.reported,
+            totals.fixed,
+            totals.open,
+            totals.skipped,
+            int(trusted),
+        )
+        with self._catalog.write() as tx:
+            target_truth.note_reconciliation(tx, ended)
         self._process.note = ""
         self._process.count_failed(totals.open + totals.skipped)
         self._process.say(

@@ -10,14 +10,14 @@ from farvault.admin.command import WAIT, Call, Command, keyword, positional
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Pattern
 from farvault.admin.lookup import select, some
-from farvault.admin.output import Answer, Column, Report, Row, time_column
+from farvault.admin.output import Answer, Column, Report, Row, count_column, time_column, yes_column
 from farvault.base.errors import InUse, NotFound
 from farvault.base.messages import message
 from farvault.base.units import show_size
 from farvault.catalog import target_truth
 from farvault.catalog.settings import set_setting
 from farvault.catalog.target_truth import FindingRow
-from farvault.model.attribute import Integer, YesNo
+from farvault.model.attribute import Choice, Integer, YesNo
 from farvault.model.server import Server
 from farvault.processes.process import Process
 from farvault.processes.reconcile_volumes import DESCRIPTION, reconcile_volumes, servers_of
@@ -46,7 +46,17 @@ def _reconcile(instance: Instance, call: Call) -> Iterator[Answer]:
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
         servers = [one.name for one in some(select(r, Server, [call["server"]]), call) if one.is_target]
-    yield Report(columns=_COLUMNS, rows=_rows(instance, servers))
+    if call["format"] == "SUMMARY":
+        yield Report(columns=_SUMMARY, rows=_ends(instance, servers))
+    else:
+        yield Report(columns=_COLUMNS, rows=_rows(instance, servers))
+
+
+def _ends(instance: Instance, servers: list[str]) -> Iterator[Row]:
+    with instance.catalog.read() as r:
+        for server in servers:
+            for ended in target_truth.reconciliations(r, target_truth.server_id(r, server)):
+                yield {"server": server, **ended._asdict()}
 
 
 def _rows(instance: Instance, servers: list[str]) -> Iterator[Row]:
@@ -74,6 +84,22 @@ _COLUMNS = (
 )
 
 
+_SUMMARY = (
+    Column(key="server", label="Server Name"),
+    time_column("ended_time", "Ended"),
+    Column(key="whole", label="Compared", show=lambda whole: "Everything" if whole else "Some classes"),
+    yes_column("fix", "Fix?"),
+    count_column("here", "Volumes here"),
+    count_column("there", "Volumes there"),
+    count_column("same", "Agree"),
+    count_column("differing", "Differ"),
+    count_column("fixed", "Fixed"),
+    count_column("left_open", "Left"),
+    count_column("in_use", "In Use"),
+    yes_column("trusted", "Target took note?"),
+)
+
+
 def _set_interval(instance: Instance, call: Call) -> Iterator[Answer]:
     hours = call["hours"]
     with instance.catalog.write() as tx:
@@ -98,8 +124,13 @@ COMMANDS = (
     Command(
         words=("Query", "REConcile"),
         rule=ANYONE,
-        help="Show what differed when RECONCILE VOLUMES last ran.",
-        parameters=(positional("server", Pattern(64), "targets", default="*"),),
+        help="Show what differed when RECONCILE VOLUMES last ran, or only how many.",
+        parameters=(
+            positional("server", Pattern(64), "targets", default="*"),
+            keyword(
+                "Format", Choice("Standard", "SUmmary"), "each difference, or the counts", default="STANDARD"
+            ),
+        ),
         run=_query,
     ),
     Command(

@@ -42,10 +42,25 @@ CREATE TABLE target_truth (
     challenges INTEGER NOT NULL,                 -- challenges answered or missed, ever
     missed INTEGER NOT NULL,                     -- those of them that were missed
     missed_time INTEGER NOT NULL,                -- when one was last missed; 0 = never
-    reconcile_time INTEGER NOT NULL,             -- when RECONCILE VOLUMES last compared everything; 0 = never
-    reconcile_open INTEGER NOT NULL,             -- differences that were left then
     row_digest BLOB NOT NULL                     -- over all columns above
 );
+
+-- Source side: how the last RECONCILE VOLUMES of everything at a target ended, and the last one of some classes only.
+CREATE TABLE reconciliations (
+    server_id INTEGER NOT NULL REFERENCES servers (id) ON DELETE CASCADE, -- the target
+    whole INTEGER NOT NULL,                      -- 1 = all its device classes were compared
+    ended_time INTEGER NOT NULL,                 -- when it ended
+    fix INTEGER NOT NULL,                        -- 1 = FIX=YES
+    here INTEGER NOT NULL,                       -- volumes here
+    there INTEGER NOT NULL,                      -- files there, one for each volume
+    same INTEGER NOT NULL,                       -- volumes that agree
+    differing INTEGER NOT NULL,                  -- pairs that differ and were reported
+    fixed INTEGER NOT NULL,                      -- pairs something was done about
+    left_open INTEGER NOT NULL,                  -- differences that were left
+    in_use INTEGER NOT NULL,                     -- volumes that could not be compared
+    trusted INTEGER NOT NULL,                    -- 1 = the target has taken note that nothing of ours is missing
+    PRIMARY KEY (server_id, whole)
+) WITHOUT ROWID;
 
 -- Source side: differences the last RECONCILE VOLUMES found, one row for each virtual volume that differs.
 CREATE TABLE reconcile_findings (
