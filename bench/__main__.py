@@ -13,6 +13,7 @@ import click
 
 from bench.corpora import MAKERS, make
 from bench.measure import CommandFailed, Figure
+from bench.results import write_part
 from bench.tools import TOOLS, installed
 
 STEPS = ("first", "unchanged", "verify", "restore", "vault")
@@ -49,8 +50,7 @@ def main(
     text = _report(results, sizes, scale)
     click.echo(text)
     if write:
-        with open(write, "w") as file:
-            file.write(f"# Results\n\nMade with `make bench BENCH='{' '.join(sys.argv[1:])}'`.\n\n{text}")
+        write_part(write, "Results", f"Made with `make bench BENCH='{' '.join(sys.argv[1:])}'`.\n\n{text}")
     if folder is None:
         shutil.rmtree(root)
 

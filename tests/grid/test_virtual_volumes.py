@@ -742,6 +742,34 @@ def test_marked_volumes_go_when_their_grace_is_over_and_give_their_space_back(to
             assert r.one("SELECT count(*) FROM aggregates") == (0,)
 
 
+def test_no_policy_expires_what_a_source_keeps_here(tokyo: GridServer) -> None:
+    """RETVER=0, VERDELETED=0 and a class that is gone: expiration takes the one its source deleted, nothing else."""
+    clock = HurriedClock(int(tokyo.server.clock.now_seconds()))
+    tokyo.server.storage.clock = clock
+    with tokyo.server.catalog.write() as tx:
+        group = nouns.get(tx, CopyGroup, VAULT_DOMAIN, ACTIVE, "STANDARD", ARCHIVE)
+        nouns.update(tx, msgspec.structs.replace(group, retain_version_days=0))
+    with delhi(tokyo) as ends:
+        placed = ends.write(1)
+        ends.write(2, name="DELHI.BFS.2")
+        ends.device.delete("DELHI.BFS.2")
+        clock.advance(4 * 86_400)
+        assert "0 virtual volume segments" in tokyo.admin("expire inventory wait=yes").text
+        clock.advance(3000 * 86_400)
+        with tokyo.server.catalog.write() as tx:
+            nouns.delete(tx, nouns.get(tx, CopyGroup, VAULT_DOMAIN, ACTIVE, "STANDARD", ARCHIVE))
+        assert "0 virtual volume segments" in tokyo.admin("expire inventory node=delhi wait=yes").text
+        preview = tokyo.admin("expire inventory preview=yes wait=yes").text
+        assert "0 archive objects would be deleted, and 1 virtual volume segments" in preview
+        assert len(segments(tokyo)) == 2
+        text = tokyo.admin("expire inventory wait=yes").text
+        assert "0 archive objects and 1 virtual volume segments" in text
+        assert [one.volume for one in segments(tokyo)] == [AT_TARGET]
+        assert ends.read([placed[0][0]]) == expected(1)
+    shown = tokyo.admin("query retention delhi").text
+    assert "deleted by its source only" in shown and "RETVER" not in shown
+
+
 def test_an_unmarked_volume_stands_again(tokyo: GridServer) -> None:
     with delhi(tokyo) as ends:
         ends.write(1)
