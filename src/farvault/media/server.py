@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from farvault.base.clock import Clock
-from farvault.base.errors import AlreadyExists, NotAuthorized
+from farvault.base.errors import AlreadyExists
 from farvault.base.log import Log
 from farvault.base.units import MIB
 from farvault.media.interface import Capabilities, Span
@@ -87,8 +87,7 @@ class ServerDevice:
         )
 
         def mark(session: TargetSession) -> None:
-            if session.read_only:
-                raise NotAuthorized("ANR4802E", server=self._target.name)
+            session.refuse_read_only(self._target.name)
             session.connection.call(request, Done)
 
         self._briefly(mark, single_try=True)

@@ -212,8 +212,7 @@ class ServerWriter:
         self._sent = end
 
     def _open_segment(self, session: TargetSession) -> None:
-        if session.read_only:
-            raise NotAuthorized("ANR4802E", server=self._mounts.target.name)
+        session.refuse_read_only(self._mounts.target.name)
         session.connection.send(OpenSegment(volume=self._volume, offset_bytes=self._base))
         answer = self._await_answer(session, SegmentAnswer)
         assert isinstance(answer, SegmentAnswer)

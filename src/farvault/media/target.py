@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from farvault.base.errors import FarvaultError, PeerUnreachable
+from farvault.base.errors import FarvaultError, NotAuthorized, PeerUnreachable
 from farvault.protocol.login import SOURCE, ClientLogin
 from farvault.protocol.messages import SignOff, Welcome
 from farvault.seal.identity import Identity
@@ -39,6 +39,7 @@ class TargetDefinition:
     code: bytes = b""
     force_sync: bool = False
     delete_grace_days: int = 5
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ class TargetSession:
     @property
     def read_only(self) -> bool:
         return self.welcome.read_only
+
+    def refuse_read_only(self, server: str) -> None:
+        """`NotAuthorized` where nothing may be changed there, with what to do about it."""
+        if self.read_only:
+            raise NotAuthorized("ANR4860E" if self.welcome.sync_pending else "ANR4802E", server=server)
 
     def close(self) -> None:
         """Say good-bye where that is still possible."""
@@ -128,6 +134,7 @@ class DefinedTarget:
             product_version=self._product_version,
             proof=proof,
             own_identity=self._identity.public_key_bytes,
+            epoch=definition.epoch,
         )
         welcome = sign_on(connection, login)
         assert login.answer is not None

@@ -29,6 +29,8 @@ class Hello(Body, frozen=True, kw_only=True):
     platform: str = ""
     product_version: str = ""
     nonce: Nonce
+    epoch: Natural = 0
+    """Of a source's catalog: it moves when an older state was restored. 0 = not told."""
 
 
 class HelloAnswer(Body, frozen=True, kw_only=True):
@@ -82,6 +84,8 @@ class Welcome(Body, frozen=True, kw_only=True):
     """Most objects in one transaction (TXNGROUPMAX)."""
     code_registered: bool = False
     """The target has stored the verification code that came with this sign-on."""
+    sync_pending: bool = False
+    """FORCESYNC waits for the approval of the target's administrator; read only until then."""
 
 
 class Refused(Body, frozen=True, kw_only=True):
@@ -581,3 +585,14 @@ class VerifyAnswer(Body, frozen=True, kw_only=True):
     stored_bytes: Natural
     damaged: Many[Span]
     last: bool
+
+
+class ReconcileDone(Body, frozen=True, kw_only=True):
+    """The source says that a reconcile has found no open difference. Answer: Done, or Refused where it is not so.
+
+    `volumes`, `digest`: how many volumes there are that are not marked for deletion, and `media/inventory.py` over
+    their names at the target and their lengths. After a moved epoch the target believes deletions again.
+    """
+
+    volumes: Natural
+    digest: Digest

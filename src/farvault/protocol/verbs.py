@@ -109,6 +109,8 @@ VERBS: tuple[Verb, ...] = (
     Verb(114, m.VerifyVolume, body_max_bytes=MIB),
     Verb(115, m.VerifyAnswer, End.CLIENT, body_max_bytes=MIB),
     Verb(116, m.RecordsDurable, End.CLIENT),
+    # trust between a source and its target
+    Verb(120, m.ReconcileDone, changes=True),
 )
 
 BY_NUMBER: dict[int, Verb] = {verb.number: verb for verb in VERBS}

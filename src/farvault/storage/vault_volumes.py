@@ -14,6 +14,10 @@ from farvault.base.disk import crash_point
 from farvault.base.errors import RecordDamaged
 from farvault.base.units import MIB
 from farvault.catalog import vault as rows
+from farvault.catalog.transaction import Snapshot
+from farvault.catalog.vault import SegmentRow
+from farvault.catalog.vault_rules import VaultLock
+from farvault.policy.clock_guard import Moment
 from farvault.protocol import messages
 from farvault.protocol.messages import VerifyAnswer
 from farvault.seal import record as records
@@ -23,6 +27,7 @@ from farvault.storage.storage import Storage
 PROGRESS_BYTES: Final = 64 * MIB
 SPANS_AT_ONCE: Final = 256
 DAMAGED_AT_ONCE: Final = 10_000
+PAGE: Final = 1000
 
 
 _Item = TypeVar("_Item")
@@ -112,16 +117,40 @@ def collect_unfinished(storage: Storage, older_than_seconds: int) -> int:
 
 
 def collect_deleted(storage: Storage) -> int:
-    """Delete marked segments whose grace is over; returns how many. Part of expiration."""
-    collected = 0
+    """Delete marked segments that neither grace nor lock keeps; returns how many. Part of expiration.
+
+    Nothing where the clock is not believed (`policy/clock_guard.py`).
+    """
+    with storage.catalog.write() as tx:
+        seen = storage.vault_clock.look(tx)
+    if seen.frozen_time:
+        return 0
+    collected, after = 0, (0, -1)
     while True:
-        with storage.catalog.write() as tx:
-            found = rows.withdraw_due(tx, storage.clock.now_seconds())
+        with storage.catalog.read() as r:
+            found = rows.due(r, seen.wall, PAGE, after)
+            may_go = _that_may_go(r, found, seen.moment)
         if not found:
             return collected
-        crash_point("vault.collect.before_delete")
-        storage.delete_objects(found)
-        collected += len(found)
+        after = (found[-1].delete_time, found[-1].object_id)
+        if may_go:
+            collected += _collect(storage, may_go)
+
+
+def _collect(storage: Storage, found: Sequence[SegmentRow]) -> int:
+    """Looked at again in the transaction: the lock may have become stronger since."""
+    with storage.catalog.write() as tx:
+        seen = storage.vault_clock.look(tx)
+        may_go = [] if seen.frozen_time else _that_may_go(tx, found, seen.moment)
+        gone = rows.withdraw(tx, may_go)
+    crash_point("vault.collect.before_delete")
+    storage.delete_objects(gone)
+    return len(gone)
+
+
+def _that_may_go(r: Snapshot, found: Sequence[SegmentRow], now: Moment) -> list[SegmentRow]:
+    locks = {node_id: VaultLock(r, node_id) for node_id in {row.node_id for row in found}}
+    return [row for row in found if not locks[row.node_id].seconds_left(row, now)]
 
 
 def give_up_unclosed(storage: Storage) -> int:
