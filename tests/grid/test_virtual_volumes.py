@@ -538,6 +538,7 @@ _CHANGES = {
     m.AbortSegment: m.AbortSegment(segment=1),
     m.MarkVolume: m.MarkVolume(volume=AT_TARGET, grace_days=0),
     m.UnmarkVolume: m.UnmarkVolume(volume=AT_TARGET),
+    m.ReconcileDone: m.ReconcileDone(volumes=0, digest=bytes(32)),
 }
 
 

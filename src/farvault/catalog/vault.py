@@ -293,6 +293,36 @@ def unmark(tx: Transaction, node_id: int, volume: str) -> int:
     return revived
 
 
+def revert(
+    tx: Transaction, node_id: int, volume: str, moment: int, now: int, grace_days: int, running: int
+) -> tuple[int, int]:
+    """Make a volume what it was at that moment, as far as it is still here. Returns (revived, set aside) segments.
+
+    What came later is marked like anything deleted now. Of segments that overlap the longest stands: what was left of
+    one that was overwritten is only a part of it.
+    """
+    closed = [row for row in _segments(tx, node_id, volume) if row.received_time]
+    then = [r for r in closed if r.received_time <= moment and not 0 < r.marked_time <= moment]
+    standing: list[SegmentRow] = []
+    for row in sorted(then, key=lambda s: (-s.stored_bytes, -s.object_id)):
+        if all(row.end_bytes <= s.offset_bytes or s.end_bytes <= row.offset_bytes for s in standing):
+            standing.append(row)
+    revived = [row for row in standing if row.marked_time]
+    aside = [row for row in closed if row not in standing and not row.marked_time]
+    for row in aside:
+        _mark(tx, row, now, grace_days, running)
+    for row in revived:
+        _write(tx, row._replace(marked_time=0, delete_time=0, marked_running=0))
+        _set_state(tx, row.object_id, ObjectState.ACTIVE)
+    return len(revived), len(aside)
+
+
+def volume_names(r: Snapshot, node_id: int, after: str = "", limit: int = 1000) -> list[str]:
+    """Names of the source's volumes behind `after`, in order."""
+    sql = "SELECT DISTINCT volume FROM segments WHERE node_id = ? AND volume > ? ORDER BY volume LIMIT ?"
+    return [name for (name,) in r.all(sql, (node_id, after, limit))]
+
+
 def has_volume(r: Snapshot, node_id: int, volume: str) -> bool:
     """Is there any segment of it, complete or not?"""
     return bool(_segments(r, node_id, volume))

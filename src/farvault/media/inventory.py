@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from farvault.media.target import TargetSession
+from farvault.protocol.messages import Done, ReconcileDone
 from farvault.seal.digest import digest_parts
 
 
@@ -18,3 +20,8 @@ def inventory_digest(volumes: Iterable[tuple[str, int]]) -> bytes:
 def _line(name: str, length_bytes: int) -> bytes:
     encoded = name.encode()
     return len(encoded).to_bytes(4, "little") + encoded + length_bytes.to_bytes(8, "little")
+
+
+def say_reconciled(session: TargetSession, volumes: Collection[tuple[str, int]]) -> None:
+    """Tell a target that no open difference is left. Raises its refusal where it counts otherwise."""
+    session.connection.call(ReconcileDone(volumes=len(volumes), digest=inventory_digest(volumes)), Done)

@@ -140,7 +140,7 @@ class _Source:
         if not self._code_key and BY_BODY[type(body)].changes:
             raise self._no_right_to(type(body).__name__)
         if isinstance(body, Ping | OpenSegment | MarkVolume | UnmarkVolume | ReconcileDone):
-            self._refuse_locked()
+            self._refuse_locked(type(body).__name__)
         if isinstance(body, ReadRecords):
             self._stream.ask(body)
             return
@@ -155,14 +155,14 @@ class _Source:
         if reply is not None:
             self._connection.send(reply, request=incoming.request)
 
-    def _refuse_locked(self) -> None:
+    def _refuse_locked(self, verb: str) -> None:
         """A source keeps sessions for days: LOCK NODE must not wait for them. Pinged first, it signs on anew and hears why."""
         with self._session.catalog.read() as r:
             node = self._session.node(r)
         if node.locked:
             raise NotAuthorized("ANR0430W", name=node.name, address=self._connection.peer)
         if self._code_key and self._code_key != node.verification_public_key:
-            raise NotAuthorized("ANR4861W", node=node.name)
+            raise NotAuthorized("ANR4852E", node=node.name, verb=verb)
 
     def _no_right_to(self, verb: str) -> NotAuthorized:
         """Counted for QUERY NODE, and said once a session: somebody with the password tries more than reading."""

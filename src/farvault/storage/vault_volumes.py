@@ -16,7 +16,7 @@ from farvault.base.units import MIB
 from farvault.catalog import vault as rows
 from farvault.catalog.transaction import Snapshot
 from farvault.catalog.vault import SegmentRow
-from farvault.catalog.vault_rules import VaultLock
+from farvault.catalog.vault_rules import VaultLock, of_node
 from farvault.policy.clock_guard import Moment
 from farvault.protocol import messages
 from farvault.protocol.messages import VerifyAnswer
@@ -28,6 +28,8 @@ PROGRESS_BYTES: Final = 64 * MIB
 SPANS_AT_ONCE: Final = 256
 DAMAGED_AT_ONCE: Final = 10_000
 PAGE: Final = 1000
+REVERTED_AT_ONCE: Final = 100
+"""Volumes in one transaction."""
 
 
 _Item = TypeVar("_Item")
@@ -151,6 +153,26 @@ def _collect(storage: Storage, found: Sequence[SegmentRow]) -> int:
 def _that_may_go(r: Snapshot, found: Sequence[SegmentRow], now: Moment) -> list[SegmentRow]:
     locks = {node_id: VaultLock(r, node_id) for node_id in {row.node_id for row in found}}
     return [row for row in found if not locks[row.node_id].seconds_left(row, now)]
+
+
+def revert_vault(storage: Storage, node_id: int, moment: int) -> tuple[int, int]:
+    """Make all volumes of a source what they were then; returns (revived, set aside) segments. May be done again."""
+    revived = aside = 0
+    after = ""
+    while True:
+        with storage.catalog.read() as r:
+            names = rows.volume_names(r, node_id, after)
+            days = max(of_node(r, node_id).min_grace_days, rows.SUPERSEDED_DAYS)
+        if not names:
+            return revived, aside
+        for start in range(0, len(names), REVERTED_AT_ONCE):
+            crash_point("vault.revert.before_batch")
+            with storage.catalog.write() as tx:
+                now = storage.vault_clock.look(tx)
+                for name in names[start : start + REVERTED_AT_ONCE]:
+                    done = rows.revert(tx, node_id, name, moment, now.wall, days, now.running)
+                    revived, aside = revived + done[0], aside + done[1]
+        after = names[-1]
 
 
 def give_up_unclosed(storage: Storage) -> int:

@@ -19,8 +19,8 @@ from farvault.catalog import nouns
 from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Name
 from farvault.model.device_class import DISK, DeviceClass
-from farvault.model.server import Server
 from farvault.model.pending_deletion import PendingDeletion
+from farvault.model.server import Server
 from farvault.model.storage_pool import StoragePool
 
 _NAME = positional("name", Name(30), "name of the class")

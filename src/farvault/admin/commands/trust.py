@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 
 from farvault.admin.authority import ANYONE, SYSTEM, policy
 from farvault.admin.command import Call, Command, keyword, positional
 from farvault.admin.instance import Instance
-from farvault.admin.kinds import Pattern
+from farvault.admin.kinds import Day, Pattern, TimeOfDay, When, moment
 from farvault.admin.lookup import select
 from farvault.admin.output import Answer, Column, Report, Row, count_column, time_column
 from farvault.base.errors import BadInput, NotFound
@@ -22,8 +23,10 @@ from farvault.model.node import Node
 from farvault.policy.clock_guard import DAY_SECONDS
 from farvault.seal.identity import key_fingerprint, same_fingerprint
 from farvault.storage.vault_trust import accept, forget_pending
+from farvault.storage.vault_volumes import revert_vault
 
 _PAGE = 1000
+_LAST_SECOND = When(absolute=datetime.time(23, 59, 59))
 
 
 def _approve(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -62,7 +65,24 @@ def _reject(instance: Instance, call: Call) -> Iterator[Answer]:
         if not vault_rules.of_node(tx, node.id).pending_code_key:
             raise NotFound("ANR4879E", node=node.name)
         forget_pending(tx, node.id)
-    yield message("ANR4876I", node=node.name)
+    yield message("ANR2063I", node=node.name)
+
+
+def _revert(instance: Instance, call: Call) -> Iterator[Answer]:
+    at = moment(call["todate"], call["totime"] or _LAST_SECOND, instance.clock.now_seconds())
+    with instance.catalog.read() as r:
+        node = nouns.get(r, Node, call["name"])
+    if not node.is_source:
+        raise BadInput("ANR2268E", node=node.name)
+    revived, aside = revert_vault(instance.storage, node.id, at)
+    yield message(
+        "ANR4876I", node=node.name, moment=show_time(at), revived=f"{revived:,}", aside=f"{aside:,}"
+    )
+
+
+def _confirm_revert(instance: Instance, call: Call) -> str:
+    at = moment(call["todate"], call["totime"] or _LAST_SECOND, instance.clock.now_seconds())
+    return str(message("ANR4861I", node=call["name"], moment=show_time(at)))
 
 
 def _approve_deletion(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -163,6 +183,19 @@ COMMANDS = (
             keyword("HOURs", Integer(1, 720), "for so long its deletions are not counted", default=24),
         ),
         run=_approve_deletion,
+    ),
+    Command(
+        words=("REVErt", "VAult"),
+        rule=policy(_domain),
+        help="Make the volumes of a source what they were at a moment, as far as they are still here: what was deleted or "
+        "overwritten since comes back, what came later is marked for deletion.",
+        parameters=(
+            _NODE,
+            keyword("TODate", Day(), "the day", required=True),
+            keyword("TOTime", TimeOfDay(), "time on that day; without it its end"),
+        ),
+        run=_revert,
+        confirm=_confirm_revert,
     ),
     Command(
         words=("CONFirm", "CLock"),

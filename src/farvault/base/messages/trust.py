@@ -23,10 +23,8 @@ ROWS: dict[str, Row] = {
         "FORCESYNC was told, and the target takes no new code, or no other identity, without a person's word.",
         "Tell the administrator there the Identity Fingerprint that QUERY STATUS shows here; APPROVE FORCESYNC lets it in.",
     ),
-    "ANR4861W": Row(
-        "The verification code of node {node} has changed since this session signed on.",
-        "Another code was registered meanwhile.",
-        "The next session proves the present code.",
+    "ANR4861I": Row(
+        "The vault of node {node} becomes what it was at {moment}. Volumes received since will be marked for deletion."
     ),
     "ANR4863W": Row(
         "Session {session} of node {node} from {address} is read-only and tried {verb}: refused.",
@@ -36,7 +34,10 @@ ROWS: dict[str, Row] = {
     "ANR4875I": Row(
         "FORCESYNC of node {node} approved. From its next sign-on the source with identity {fingerprint} may write."
     ),
-    "ANR4876I": Row("FORCESYNC of node {node} rejected; what was registered stays."),
+    "ANR4876I": Row(
+        "Vault of node {node} is as it was at {moment}: {revived} segments came back, {aside} that came later are marked for "
+        "deletion."
+    ),
     "ANR4877W": Row(
         "Another identity key was registered for node {node}: its deletions sleep for {days} days.",
         "Nothing of it is removed before, and what is deleted meanwhile gets its whole grace period afterwards.",

@@ -41,7 +41,7 @@ CREATE TABLE vault_floors (
 
 -- Target side, one row: how far this server's clock may be believed when something is about to be removed.
 CREATE TABLE clock_guard (
-    id INTEGER PRIMARY KEY CHECK (id = 1),       -- always 1
+    id INTEGER PRIMARY KEY,                      -- always 1
     wall_seconds INTEGER NOT NULL,               -- what the clock showed at the last look
     running_seconds INTEGER NOT NULL,            -- how long the server has run in all, at the last look; never less
     frozen_time INTEGER NOT NULL,                -- the clock jumped forward then: nothing is removed until CONFIRM CLOCK; 0 = fine
