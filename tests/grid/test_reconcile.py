@@ -110,7 +110,6 @@ def test_volumes_that_agree_are_left_alone(delhi: GridServer, tokyo: GridServer)
     assert "2 volumes here and 2 there compared, 2 agree, 0 differ" in said
     assert "The target has taken note." in said
     assert files(tokyo) == before and not any(before.values())
-    assert "ANR4891I" in tokyo.lines.ids
 
 
 @pytest.mark.parametrize("fix", ["no", "yes"])

@@ -11,6 +11,7 @@ import msgspec
 
 from farvault.catalog import nouns
 from farvault.catalog.catalog import Catalog
+from farvault.catalog.epoch import epoch
 from farvault.catalog.settings import get_setting
 from farvault.media.target import DefinedTarget, TargetDefinition, TargetSession
 from farvault.model.server import Server
@@ -41,7 +42,7 @@ def target_definition(catalog: Catalog, keyring: Keyring, server_name: str) -> T
     with catalog.read() as r:
         server = nouns.get(r, Server, server_name)
         own_name = get_setting(r, "SERVERNAME") or ""
-        epoch = int(get_setting(r, "EPOCH") or 1)
+        own_epoch = epoch(r)
     code = server.sealed_verification_code
     return TargetDefinition(
         server_name=server.name,
@@ -56,7 +57,7 @@ def target_definition(catalog: Catalog, keyring: Keyring, server_name: str) -> T
         code=keyring.open_secret(code, code_context(server.name)) if code else b"",
         force_sync=server.force_sync,
         delete_grace_days=server.delete_grace_days,
-        epoch=epoch,
+        epoch=own_epoch,
     )
 
 

@@ -18,7 +18,7 @@ from farvault.admin.first_contact import set_back_check
 from farvault.admin.instance import Instance
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
-from farvault.apps.housekeeping import Housekeeping, pieces
+from farvault.apps.housekeeping import TELL_DELETIONS, Housekeeping, look_at_clock, pieces
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
 from farvault.apps.target_checks import TargetChecks
@@ -140,6 +140,7 @@ class Server:
         undo.callback(self.storage.close)
         self.storage.recover()
         give_up_unclosed(self.storage)
+        look_at_clock(self.storage)
         self.processes = Processes(self.log, self.clock)
         parts = (self.catalog, self.storage, self.processes, self.clock)
         work = [*pieces(*parts), *TargetChecks(*parts, self._target).pieces()]
@@ -212,9 +213,15 @@ class Server:
             self.identity,
             name,
             __version__,
-            signed_on=lambda: self.last_access.server_reached(name, self.clock.now_seconds()),
+            signed_on=lambda: self._reached(name),
             is_set_back=set_back_check(self.catalog, self.clock, self.log, name),
         )
+
+    def _reached(self, server_name: str) -> None:
+        """A target has let us in: what it could not be told before can be told now."""
+        self.last_access.server_reached(server_name, self.clock.now_seconds())
+        if not self.storage.deletions.is_telling:
+            self.housekeeping.poke(TELL_DELETIONS)
 
     def _wrap_device(self, device: Device) -> Device:
         """Tests put a throttle or faults around each device here."""

@@ -17,9 +17,12 @@ from farvault.model.device_class import DeviceClass
 from farvault.model.file_space import FileSpace
 from farvault.model.hold import Hold, HoldRule
 from farvault.model.node import Node
+from farvault.model.pending_deletion import PendingDeletion
 from farvault.model.policy import CopyGroup, Domain, ManagementClass, PolicySet
 from farvault.model.server import Server
 from farvault.model.storage_pool import StoragePool
+from farvault.model.vault_floor import VaultFloor
+from farvault.model.vault_rules import VaultRules
 from farvault.model.volume import Volume
 
 NOUNS: tuple[type[Noun], ...] = (
@@ -36,6 +39,9 @@ NOUNS: tuple[type[Noun], ...] = (
     FileSpace,
     Hold,
     HoldRule,
+    VaultRules,
+    VaultFloor,
+    PendingDeletion,
 )
 _BATCH = 1000
 _PLAIN_TABLES = {
@@ -47,6 +53,7 @@ _PLAIN_TABLES = {
     "volume_receipts": ", ".join(KeptReceipt._fields),
     "probes": ", ".join(ProbeRow._fields),
     "target_truth": ", ".join(Truth._fields),
+    "clock_guard": "id, wall_seconds, running_seconds, frozen_time",
 }
 
 

@@ -35,6 +35,9 @@ NOT_FOUND = {
     "file_spaces": "ANR0852E",
     "holds": "ANR4420E",
     "hold_rules": "ANR4422E",
+    "vault_rules": "ANR2146E",
+    "vault_floors": "ANR2146E",
+    "pending_deletions": "ANR2401E",
 }
 ALREADY_EXISTS = {
     "servers": "ANR1656E",
@@ -50,6 +53,9 @@ ALREADY_EXISTS = {
     "file_spaces": "ANR0853E",
     "holds": "ANR4421E",
     "hold_rules": "ANR4421E",
+    "vault_rules": "ANR2147E",
+    "vault_floors": "ANR2147E",
+    "pending_deletions": "ANR2404E",
 }
 
 

@@ -64,7 +64,7 @@ class TargetSession:
     def check_writable(self, server: str) -> None:
         """`NotAuthorized`, `NotAvailable` where nothing may be changed at the target in this session."""
         if self.read_only:
-            raise NotAuthorized("ANR4802E", server=server)
+            raise NotAuthorized("ANR4860E" if self.welcome.sync_pending else "ANR4802E", server=server)
         if self.set_back:
             raise NotAvailable("ANR4880E", server=server)
 
@@ -146,6 +146,7 @@ class DefinedTarget:
             product_version=self._product_version,
             proof=proof,
             own_identity=self._identity.public_key_bytes,
+            epoch=definition.epoch,
         )
         welcome = sign_on(connection, login)
         assert login.answer is not None

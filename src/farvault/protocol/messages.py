@@ -29,6 +29,8 @@ class Hello(Body, frozen=True, kw_only=True):
     platform: str = ""
     product_version: str = ""
     nonce: Nonce
+    epoch: Natural = 0
+    """Of a source's catalog: it moves when an older state was restored. 0 = not told."""
 
 
 class HelloAnswer(Body, frozen=True, kw_only=True):
@@ -82,6 +84,8 @@ class Welcome(Body, frozen=True, kw_only=True):
     """Most objects in one transaction (TXNGROUPMAX)."""
     code_registered: bool = False
     """The target has stored the verification code that came with this sign-on."""
+    sync_pending: bool = False
+    """FORCESYNC waits for the approval of the target's administrator; read only until then."""
 
 
 class Refused(Body, frozen=True, kw_only=True):

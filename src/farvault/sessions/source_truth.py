@@ -1,6 +1,6 @@
-"""A source asks whether its volumes are still here: inventory, receipts, challenges, and the end of a reconcile.
+"""A source asks whether its volumes are still here: inventory, receipts, challenges.
 
-Nothing of it changes anything but ReconcileDone. What is asked for in one request is limited, what it costs follows.
+Nothing of it changes anything. What is asked for in one request is limited, what it costs follows.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Final
 
-from farvault.base.errors import PeerMisbehaved
 from farvault.catalog import inventory
 from farvault.catalog.vault import last_receipt
-from farvault.media.inventory_digest import InventoryDigest
 from farvault.protocol.frames import ProtocolError
-from farvault.protocol.messages import Body, Done
+from farvault.protocol.messages import Body
 from farvault.protocol.truth import (
     Challenge,
     Inventory,
@@ -23,7 +21,6 @@ from farvault.protocol.truth import (
     QueryInventory,
     QueryReceipts,
     Receipts,
-    ReconcileDone,
 )
 from farvault.seal import probe
 from farvault.sessions.node_session import NodeSession
@@ -42,7 +39,6 @@ def answers(
         QueryInventory: lambda body: _inventory(session, body),
         QueryReceipts: lambda body: _receipts(session, body),
         Challenge: lambda body: _proofs(session, volumes, body),
-        ReconcileDone: lambda body: _reconciled(session, body),
     }
 
 
@@ -87,17 +83,3 @@ def _proofs(session: NodeSession, volumes: VaultVolumes, body: Body) -> Body:
             except ValueError as error:
                 raise ProtocolError(str(error), session.node_name) from None
     return Proofs(answers=b"".join(found))
-
-
-def _reconciled(session: NodeSession, body: Body) -> Body:
-    """Believed only where it was told of what is here now."""
-    assert isinstance(body, ReconcileDone)
-    seen = InventoryDigest()
-    with session.catalog.read() as r:
-        for row in inventory.every_volume(r, session.node_id):
-            if not row.marked:
-                seen.add(row.volume, row.stored_bytes, row.records, row.digest)
-    if (seen.volumes, seen.stored_bytes, seen.digest()) != (body.volumes, body.stored_bytes, body.digest):
-        raise PeerMisbehaved("ANR4890E", node=session.node_name, told=body.volumes, here=seen.volumes)
-    session.say("ANR4891I", volumes=f"{seen.volumes:,}", epoch=body.epoch)
-    return Done()

@@ -19,9 +19,11 @@ from farvault.policy.destination import PoolState, Refusal, choose_pool, follow_
 from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
 from farvault.storage.buffers import Buffers
+from farvault.storage.deletions import Deletions
 from farvault.storage.devices import Devices
 from farvault.storage.free_space import FreeSpaces
 from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES
+from farvault.storage.vault_clock import VaultClock
 from farvault.storage.volume_life import VolumeLife
 from farvault.storage.volumes import MOUNT_WAIT_SECONDS, Volumes
 from farvault.storage.writing import PoolWriter
@@ -49,7 +51,9 @@ class Storage:
         self.devices, self.log, self.clock = devices, log, clock
         self.buffers = Buffers()
         self.spaces = FreeSpaces()
-        self.life = VolumeLife(catalog, devices, self.spaces, log, clock)
+        self.vault_clock = VaultClock(catalog, clock, log)
+        self.deletions = Deletions(catalog, devices, log, clock)
+        self.life = VolumeLife(catalog, devices, self.spaces, self.deletions, log, clock)
         self.volumes = Volumes(catalog, devices, self.life, self.spaces, clock, mount_wait_seconds)
         with catalog.read() as r:
             self.spaces.load(r)

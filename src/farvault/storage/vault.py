@@ -29,6 +29,7 @@ from farvault.seal.compress import RAW
 from farvault.seal.pack import PackBuilder
 from farvault.seal.record import STORED_MAX_BYTES, Header, RecordKind, check, seal
 from farvault.storage.storage import Storage
+from farvault.storage.vault_guard import VaultGuard
 
 FLUSH_BYTES: Final = 16 * MIB
 FLUSH_RECORDS: Final = 256
@@ -97,6 +98,10 @@ class Segment:
         """Why it takes nothing more."""
         self._vault, self._storage, self._offset = vault, vault.storage, offset_bytes
         self._durable, self._failed = durable, failed
+        self._guard = VaultGuard(self._storage.log, vault.node_id, vault.node_name)
+        with self._storage.catalog.read() as r:
+            self._guard.refuse_overwriting(r, volume, offset_bytes)
+            self._guard.refuse_over_quota(r, volume)
         self._pack = PackBuilder(
             vault.node_name, VAULT_FILE_SPACE, int(ObjectKind.ARCHIVE), vault.management_class
         )
@@ -166,21 +171,36 @@ class Segment:
             )
         self._sync()
         crash_point("vault.segment.before_close")
-        with self._storage.catalog.write() as tx:
-            self._store_batch(tx)
-            receipt = self._receipt(tx, digest, epoch)
-            rows.close_segment(
-                tx,
-                self.object_id,
-                stored_bytes,
-                records,
-                digest,
-                receipts.to_bytes(receipt),
-                receipt.received_time,
-            )
+        receipt, refusal = self._complete(stored_bytes, records, digest, epoch)
+        if refusal is not None:
+            raise refusal
         crash_point("vault.segment.after_close")
         self._writer.close()
         return receipt
+
+    def _complete(
+        self, stored_bytes: int, records: int, digest: bytes, epoch: int
+    ) -> tuple[Receipt, FarvaultError | None]:
+        """In one transaction: the last batch, the receipt, and that it replaces what it overlaps (a deletion, too)."""
+        with self._storage.catalog.write() as tx:
+            now = self._storage.vault_clock.look(tx).moment
+            self._store_batch(tx)
+            receipt = self._receipt(tx, digest, epoch)
+            refusal = None
+            if rows.is_overwritten(tx, self._vault.node_id, self.volume, self._offset):
+                refusal = self._guard.deletion(tx, self.volume, now)
+            if refusal is None:
+                rows.close_segment(
+                    tx,
+                    self.object_id,
+                    stored_bytes,
+                    records,
+                    digest,
+                    receipts.to_bytes(receipt),
+                    receipt.received_time,
+                    now.running,
+                )
+        return receipt, refusal
 
     def give_up(self) -> None:
         """The source aborts, or is gone: keep what came, for a next try. Never raises."""
@@ -301,6 +321,7 @@ class Segment:
         self._batch_bytes = self._batch_stored = 0
         if not batch:
             return
+        self._guard.refuse_over_quota(tx, self.volume, sum(record.stored_bytes for record in batch))
         now = self._storage.clock.now_seconds()
         extents: dict[bytes, int] = {}
         aggregates: list[int | None] = []

@@ -56,8 +56,9 @@ class Target:
             raise LoginRefused("ANR0422W", name=hello.name, address="here")
         return self.account
 
-    def register(self, hello: m.Hello, code_key: bytes, identity: bytes) -> None:
+    def register(self, hello: m.Hello, code_key: bytes, identity: bytes) -> bool:
         self.registered.append((code_key, identity))
+        return True
 
     def login(self, **changes: object) -> ServerLogin:
         arguments: dict[str, object] = {

@@ -19,6 +19,7 @@ from farvault.catalog import nouns
 from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Name
 from farvault.model.device_class import DISK, DeviceClass
+from farvault.model.pending_deletion import PendingDeletion
 from farvault.model.server import Server
 from farvault.model.storage_pool import StoragePool
 
@@ -103,6 +104,8 @@ def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
             raise BadInput("ANR2251E")
         if pools := [p.name for p in nouns.select(tx, StoragePool, device_class=found.name)]:
             raise StillReferenced("ANR2252E", device_class=found.name, pools=", ".join(pools))
+        if nouns.count(tx, PendingDeletion, device_class=found.name):  # they know their target by it
+            raise StillReferenced("ANR0140E", title=DeviceClass.TITLE, name=found.name)
         nouns.delete(tx, found)
     instance.storage.devices.forget(found.name)
     yield message("ANR2204I", device_class=found.name)

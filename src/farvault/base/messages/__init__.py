@@ -22,6 +22,7 @@ _SUBJECTS = (
     "sessions",
     "storage",
     "terminal",
+    "trust",
     "truth",
     "vault",
 )

@@ -75,11 +75,6 @@ ROWS: dict[str, Row] = {
         "QUERY PROCESS shows how far it is.",
     ),
     # at the target
-    "ANR4890E": Row(
-        "Node {node} says that it has compared {told} volumes, but {here} are here, or others than it was told of.",
-        "Something changed meanwhile, or the source does not tell the truth.",
-        "Run RECONCILE VOLUMES at the source again.",
-    ),
     "ANR4895E": Row(
         "Virtual volume {volume} of node {node}: a segment without records is not kept.",
         "It would take room in the catalog and hold nothing.",
@@ -89,8 +84,5 @@ ROWS: dict[str, Row] = {
         "Node {node} has {most} sessions open here; another one is refused.",
         "One source may have half of the server's MAXSESSIONS, so that others find a place.",
         "Lower MOUNTLIMIT of the device classes at the source, or raise MAXSESSIONS here.",
-    ),
-    "ANR4891I": Row(
-        "Node {node} has compared its {volumes} volumes with what is here and misses nothing; its epoch is {epoch}."
     ),
 }
