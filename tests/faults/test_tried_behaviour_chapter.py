@@ -79,6 +79,12 @@ def test_what_is_backed_up_as_printed_arrives(chapter: Pair, tmp_path: Path) -> 
     assert "ADSM.SERVER" in chapter.tokyo.admin("query filespace delhi").text
 
 
+def test_volumes_and_archive_files_are_reconciled_as_printed(chapter: Pair) -> None:
+    code, output = farvault_admin(chapter.delhi.folder, "reconcile volumes targetclass fix=yes")
+    assert code == 0 and "ANS8003I" in output, output
+    chapter.delhi.lines.wait_for("ANR4885I")
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -86,7 +92,6 @@ def test_what_is_backed_up_as_printed_arrives(chapter: Pair, tmp_path: Path) -> 
         "define dbbackuptrigger devclass=targetclass logfullpct=60",
         "export server devclass=targetclass",
         "import server devclass=targetclass",
-        "reconcile volumes targetclass fix=yes",
         "migrate stgpool tapepool",
     ],
 )
