@@ -405,8 +405,7 @@ def _brought_back(story: Story) -> None:
     """Day 30: TOKYO's administrator puts the vault back; a DELHI made anew is let in and reads everything."""
     tokyo = story.tokyo
     tokyo.admin("reject forcesync delhi", 0, 11)
-    days = (tokyo.clock.now_seconds() - START) // DAY
-    tokyo.admin(f"revert vault delhi todate=-{days}")
+    tokyo.admin(f"revert vault delhi todate=-{FLOOR_DAYS}")
     assert sorted(tokyo.names(marked=False)) == sorted(f"ADSM.{name}" for name in story.stored)
     anew = tokyo.source(identity=Identity.create("DELHI"), code=new_code(), force_sync=True)
     anew.target().open_session().close()
