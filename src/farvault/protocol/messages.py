@@ -326,8 +326,11 @@ class TransactionAnswer(Body, frozen=True, kw_only=True):
     objects: Natural
     expired: Natural
     updated: Natural
+    """Objects with new attributes."""
     new_extents: Natural
     stored_bytes: Natural
+    rebound: Natural = 0
+    """Versions that are bound to another class now, the inactive ones of a name too."""
     held: Many[Natural] = ()
     """DeleteObjects: those that a hold keeps; they stay."""
     holds: str = ""
@@ -588,11 +591,7 @@ class VerifyAnswer(Body, frozen=True, kw_only=True):
 
 
 class ReconcileDone(Body, frozen=True, kw_only=True):
-    """The source says that a reconcile has found no open difference. Answer: Done, or Refused where it is not so.
-
-    `volumes`, `digest`: how many volumes there are that are not marked for deletion, and `media/inventory.py` over
-    their names at the target and their lengths. After a moved epoch the target believes deletions again.
-    """
+    """A reconcile left no difference: volumes not marked, and their `media/inventory.py` digest. Answer: Done or Refused."""
 
     volumes: Natural
     digest: Digest
