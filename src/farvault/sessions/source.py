@@ -144,7 +144,7 @@ class _Source:
         body = incoming.body
         if not self._code_key and BY_BODY[type(body)].changes:
             raise self._no_right_to(type(body).__name__)
-        if isinstance(body, Ping | OpenSegment | MarkVolume | UnmarkVolume | ReconcileDone):
+        if isinstance(body, Ping | OpenSegment | CloseSegment | MarkVolume | UnmarkVolume | ReconcileDone):
             self._refuse_locked(type(body).__name__)
         if isinstance(body, ReadRecords):
             self._stream.ask(body)

@@ -123,20 +123,27 @@ def collect_deleted(storage: Storage) -> int:
 
     Nothing where the clock is not believed (`policy/clock_guard.py`).
     """
+    return sum(_collect(storage, may_go) for may_go in _pages_that_may_go(storage))
+
+
+def count_deleted(storage: Storage) -> int:
+    """How many `collect_deleted` would delete now."""
+    return sum(map(len, _pages_that_may_go(storage)))
+
+
+def _pages_that_may_go(storage: Storage) -> Iterator[list[SegmentRow]]:
     with storage.catalog.write() as tx:
         seen = storage.vault_clock.look(tx)
-    if seen.frozen_time:
-        return 0
-    collected, after = 0, (0, -1)
-    while True:
+    after = (0, -1)
+    while not seen.frozen_time:
         with storage.catalog.read() as r:
             found = rows.due(r, seen.wall, PAGE, after)
             may_go = _that_may_go(r, found, seen.moment)
         if not found:
-            return collected
+            return
         after = (found[-1].delete_time, found[-1].object_id)
         if may_go:
-            collected += _collect(storage, may_go)
+            yield may_go
 
 
 def _collect(storage: Storage, found: Sequence[SegmentRow]) -> int:
