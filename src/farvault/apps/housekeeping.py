@@ -31,6 +31,7 @@ from farvault.processes.expire_inventory import (
     refuse_second,
 )
 from farvault.processes.process import Processes
+from farvault.processes.reclaim import ReclaimWhenDue
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import collect_deleted, collect_unfinished
 
@@ -44,6 +45,7 @@ TELL_DELETIONS: Final = "tell deletions"
 TELL_SECONDS: Final = 600.0
 CLOCK_SECONDS: Final = 300.0
 """Grace and retention count what is seen: a crash loses at most so much of the running time."""
+RECLAIM: Final = "reclaim storage pools"
 _DAY_SECONDS: Final = 86_400
 
 
@@ -126,6 +128,7 @@ def pieces(catalog: Catalog, storage: Storage, processes: Processes, clock: Cloc
         Piece("tidy storage", storage.tidy),
         Piece("prune activity log", lambda: prune_activity_log(catalog, clock)),
         Piece("expire inventory", ExpireWhenDue(catalog, storage, processes, clock)),
+        Piece(RECLAIM, ReclaimWhenDue(storage, processes)),
     ]
 
 

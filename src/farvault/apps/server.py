@@ -18,7 +18,7 @@ from farvault.admin.first_contact import set_back_check
 from farvault.admin.instance import Instance
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
-from farvault.apps.housekeeping import TELL_DELETIONS, Housekeeping, look_at_clock, pieces
+from farvault.apps.housekeeping import RECLAIM, TELL_DELETIONS, Housekeeping, look_at_clock, pieces
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
 from farvault.apps.target_checks import TargetChecks
@@ -32,6 +32,7 @@ from farvault.media.server import ServerDevice
 from farvault.media.target import DefinedTarget
 from farvault.model.device_class import DeviceClass
 from farvault.processes.process import Processes
+from farvault.processes.reclaim import AfterDeletions
 from farvault.protocol.throttle import Throttle
 from farvault.seal.identity import Identity, fingerprint
 from farvault.seal.keyring import Keyring
@@ -146,6 +147,7 @@ class Server:
         work = [*pieces(*parts), *TargetChecks(*parts, self._target).pieces()]
         self.housekeeping = Housekeeping(work, self.log, self.clock)
         self.housekeeping.start()
+        self.storage.tell_deleted = AfterDeletions(lambda: self.housekeeping.poke(RECLAIM))
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)
         undo.callback(self.housekeeping.stop)
 
