@@ -18,7 +18,14 @@ from farvault.admin.first_contact import set_back_check
 from farvault.admin.instance import Instance
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
-from farvault.apps.housekeeping import RECLAIM, TELL_DELETIONS, Housekeeping, look_at_clock, pieces
+from farvault.apps.housekeeping import (
+    RECLAIM,
+    TELL_DELETIONS,
+    Housekeeping,
+    look_at_clock,
+    pieces,
+    watch_pools,
+)
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
 from farvault.apps.target_checks import TargetChecks
@@ -31,6 +38,7 @@ from farvault.media.interface import Device
 from farvault.media.server import ServerDevice
 from farvault.media.target import DefinedTarget
 from farvault.model.device_class import DeviceClass
+from farvault.processes.migrate_when_due import MigrateWhenDue
 from farvault.processes.process import Processes
 from farvault.processes.reclaim import AfterDeletions
 from farvault.protocol.throttle import Throttle
@@ -143,9 +151,11 @@ class Server:
         give_up_unclosed(self.storage)
         look_at_clock(self.storage)
         self.processes = Processes(self.log, self.clock)
+        migrate = MigrateWhenDue(self.storage, self.processes)
         parts = (self.catalog, self.storage, self.processes, self.clock)
-        work = [*pieces(*parts), *TargetChecks(*parts, self._target).pieces()]
+        work = [*pieces(*parts, migrate), *TargetChecks(*parts, self._target).pieces()]
         self.housekeeping = Housekeeping(work, self.log, self.clock)
+        watch_pools(self.storage, self.housekeeping, migrate)
         self.housekeeping.start()
         self.storage.tell_deleted = AfterDeletions(lambda: self.housekeeping.poke(RECLAIM))
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)

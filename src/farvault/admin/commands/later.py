@@ -35,8 +35,6 @@ def _class(*, required: bool = False, word: str = "DEVclass") -> Parameter:
     return keyword(word, Name(30), "device class", required=required)
 
 
-_POOL = positional("pool", Name(30), "storage pool")
-_DURATION = keyword("DUration", Integer(1, 9999), "most minutes it may take")
 _PREVIEW = keyword("Preview", YesNo(), "only say what would be done", default=False)
 _SCRATCH = keyword("Scratch", YesNo(), "scratch volumes may be used", default=True)
 _VOLUMES = keyword("VOLumenames", Paths(), "volumes, in order")
@@ -122,31 +120,6 @@ COMMANDS = (
         keyword("TODate", Day(), "until this day", required=True),
         keyword("TOTime", TimeOfDay(), "time on that day"),
         keyword("Type", Name(30), "entries of this type", required=True),
-    ),
-    # moving data
-    _later(
-        "MIGrate STGpool",
-        "Move a pool's data to its next pool.",
-        _POOL,
-        keyword("LOwmig", Integer(0, 99), "stop at this occupancy"),
-        _DURATION,
-        keyword("REClaim", YesNo(), "reclaim first", default=False),
-        WAIT,
-        rule=STORAGE,
-    ),
-    _later(
-        "VARy ONline",
-        "Make a random-access volume usable.",
-        positional("volume", Text(1024), "volume"),
-        WAIT,
-        rule=Rule(("OPERATOR",)),
-    ),
-    _later(
-        "VARy OFfline",
-        "Take a random-access volume out of use.",
-        positional("volume", Text(1024), "volume"),
-        WAIT,
-        rule=Rule(("OPERATOR",)),
     ),
     # export and import
     _later("EXPort Admin", "Export administrators.", _names("administrators"), *_EXPORT),
