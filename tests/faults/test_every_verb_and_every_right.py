@@ -20,6 +20,7 @@ from farvault.catalog import nouns
 from farvault.model.node import Node
 from farvault.protocol import messages as m
 from farvault.protocol import truth as t
+from farvault.protocol import virtual_volumes as v
 from farvault.protocol.login import ADMIN, NODE, ClientLogin
 from farvault.protocol.verbs import VERBS, End, Verb
 from farvault.seal.compress import RAW
@@ -56,17 +57,17 @@ BODIES: Final[dict[type[m.Body], m.Body]] = {
     m.ReadObjects: m.ReadObjects(ids=(1, 2, 3)),
     m.Command: m.Command(text="query node"),
     m.WatchConsole: m.WatchConsole(),
-    m.OpenSegment: m.OpenSegment(volume="ADSM.NEW", offset_bytes=0),
-    m.KnownRecords: m.KnownRecords(digests=_DIGEST),
-    m.StoreRecord: m.StoreRecord(segment=1, digest=_DIGEST),
-    m.ReferRecords: m.ReferRecords(segment=1, digests=_DIGEST),
-    m.CloseSegment: m.CloseSegment(segment=1, stored_bytes=0, records=0, digest=bytes(32)),
-    m.AbortSegment: m.AbortSegment(segment=1),
-    m.ReadRecords: m.ReadRecords(volume=VOLUME, spans=(m.Span(0, _RECORD.nbytes),)),
-    m.QueryVolumes: m.QueryVolumes(),
-    m.MarkVolume: m.MarkVolume(volume=VOLUME, grace_days=0),
-    m.UnmarkVolume: m.UnmarkVolume(volume=VOLUME),
-    m.VerifyVolume: m.VerifyVolume(volume=VOLUME),
+    v.OpenSegment: v.OpenSegment(volume="ADSM.NEW", offset_bytes=0),
+    v.KnownRecords: v.KnownRecords(digests=_DIGEST),
+    v.StoreRecord: v.StoreRecord(segment=1, digest=_DIGEST),
+    v.ReferRecords: v.ReferRecords(segment=1, digests=_DIGEST),
+    v.CloseSegment: v.CloseSegment(segment=1, stored_bytes=0, records=0, digest=bytes(32)),
+    v.AbortSegment: v.AbortSegment(segment=1),
+    v.ReadRecords: v.ReadRecords(volume=VOLUME, spans=(v.Span(0, _RECORD.nbytes),)),
+    v.QueryVolumes: v.QueryVolumes(),
+    v.MarkVolume: v.MarkVolume(volume=VOLUME, grace_days=0),
+    v.UnmarkVolume: v.UnmarkVolume(volume=VOLUME),
+    v.VerifyVolume: v.VerifyVolume(volume=VOLUME),
     t.ReconcileDone: t.ReconcileDone(epoch=1, volumes=0, stored_bytes=0, digest=bytes(32)),
     t.QueryInventory: t.QueryInventory(),
     t.Challenge: t.Challenge(volume=VOLUME, probes=(t.Probe(0, _RECORD.nbytes, 0, 64, bytes(32)),)),
@@ -83,22 +84,22 @@ MAY: Final[dict[type[m.Body], frozenset[str]]] = {
     m.SignOff: frozenset(RIGHTS),  # who leaves gets no answer
     m.Command: frozenset({ADMINISTRATOR}),
     m.WatchConsole: frozenset({ADMINISTRATOR}),
-    m.KnownRecords: SOURCES,
-    m.ReadRecords: SOURCES,
-    m.QueryVolumes: SOURCES,
-    m.VerifyVolume: SOURCES,
+    v.KnownRecords: SOURCES,
+    v.ReadRecords: SOURCES,
+    v.QueryVolumes: SOURCES,
+    v.VerifyVolume: SOURCES,
     t.QueryInventory: SOURCES,
     t.Challenge: SOURCES,
     t.QueryReceipts: SOURCES,
     **dict.fromkeys(
         (
-            m.OpenSegment,
-            m.StoreRecord,
-            m.ReferRecords,
-            m.CloseSegment,
-            m.AbortSegment,
-            m.MarkVolume,
-            m.UnmarkVolume,
+            v.OpenSegment,
+            v.StoreRecord,
+            v.ReferRecords,
+            v.CloseSegment,
+            v.AbortSegment,
+            v.MarkVolume,
+            v.UnmarkVolume,
             t.ReconcileDone,
         ),
         frozenset({SOURCE_RW}),
@@ -188,7 +189,7 @@ _BROKEN: Final = "ANR0446W"
 def outcome(connection: Connection, verb: Verb) -> str:
     """`answered`, `refused` with an id, or `closed`: what the server did with this verb as the next thing said."""
     tail = [bytes(4096)] if verb.tail_max_bytes else []
-    if verb.body is m.StoreRecord:
+    if verb.body is v.StoreRecord:
         tail = [bytes(_RECORD)]
     try:
         connection.send(BODIES[verb.body], *tail)
@@ -215,9 +216,9 @@ def test_every_verb_of_the_table_is_here_with_a_body_and_with_who_may_say_it() -
 _SILENT: Final = {m.StorePack, m.ExpireObjects, m.UpdateObjects, m.RebindObjects}
 """Answered at the end of a transaction; without one they are refused."""
 _STATELESS_REFUSALS: Final = {
-    m.StoreRecord: "ANR4853E",
-    m.ReferRecords: "ANR4853E",
-    m.CloseSegment: "ANR4853E",
+    v.StoreRecord: "ANR4853E",
+    v.ReferRecords: "ANR4853E",
+    v.CloseSegment: "ANR4853E",
 }
 """In the source's own session: no such segment is open."""
 
@@ -270,7 +271,7 @@ def test_the_source_itself_is_let_and_says_nothing_of_clients(world: World) -> N
     marked = [row for row in world.tokyo.segments() if row.marked_time]
     assert not marked, "it was marked, and unmarked again"
     connection = world.connect(SOURCE_RW)
-    connection.call(BODIES[m.OpenSegment], m.SegmentAnswer)
+    connection.call(BODIES[v.OpenSegment], v.SegmentAnswer)
     with world.tokyo.server.server.catalog.read() as r:
         opened = r.all("SELECT volume FROM segments WHERE received_time = 0")
     connection.close()
@@ -279,7 +280,7 @@ def test_the_source_itself_is_let_and_says_nothing_of_clients(world: World) -> N
 
 def test_refusals_of_a_third_server_are_counted(world: World) -> None:
     connection = world.connect(THIRD)
-    connection.send(m.MarkVolume(volume=VOLUME, grace_days=0))
+    connection.send(v.MarkVolume(volume=VOLUME, grace_days=0))
     assert isinstance(connection.receive().body, m.Refused)
     connection.close()
     world.tokyo.server.lines.wait_for("ANR4863W")

@@ -16,6 +16,7 @@ from farvault.catalog import audit, nouns
 from farvault.catalog import vault as rows
 from farvault.model.node import Node
 from farvault.protocol import messages as m
+from farvault.protocol import virtual_volumes as v
 from farvault.transport.ports import unused_port
 
 pytestmark = pytest.mark.slow
@@ -89,7 +90,7 @@ def _volumes_at(tokyo: GridServer, *names: str) -> Source:
     device.close()
     session = source.target().open_session()
     for name in names:
-        session.connection.call(m.MarkVolume(volume=f"ADSM.{name}", grace_days=0), m.Done)
+        session.connection.call(v.MarkVolume(volume=f"ADSM.{name}", grace_days=0), m.Done)
     session.close()
     return source
 

@@ -27,6 +27,7 @@ from farvault.media.target import TargetSession
 from farvault.model.administrator import Administrator
 from farvault.model.node import Node
 from farvault.protocol import messages as m
+from farvault.protocol import virtual_volumes as v
 from farvault.protocol.login import ADMIN, ClientLogin
 from farvault.protocol.truth import ReconcileDone
 from farvault.seal.identity import Identity, new_code
@@ -251,9 +252,9 @@ def _third(story: Story) -> None:
     third = story.tokyo.source()
     opened = third.target().open_session()
     for body in (
-        m.MarkVolume(volume="ADSM.V040", grace_days=0),
-        m.OpenSegment(volume="ADSM.V040", offset_bytes=0),
-        m.UnmarkVolume(volume="ADSM.V040"),
+        v.MarkVolume(volume="ADSM.V040", grace_days=0),
+        v.OpenSegment(volume="ADSM.V040", offset_bytes=0),
+        v.UnmarkVolume(volume="ADSM.V040"),
         _reconciled_nothing(),
     ):
         with pytest.raises(NotAuthorized, match="ANR4852E"):
@@ -287,7 +288,7 @@ def _clock(story: Story) -> None:
 def _kill(story: Story) -> None:
     """Of DELHI's own he can; what was under way is not seen, and others go on."""
     opened = story.session()
-    opened.connection.call(m.OpenSegment(volume="ADSM.CUT", offset_bytes=0), m.SegmentAnswer)
+    opened.connection.call(v.OpenSegment(volume="ADSM.CUT", offset_bytes=0), v.SegmentAnswer)
     opened.connection.shutdown()
     opened.connection.close()
     story.refused_command("cancel session all")

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from farvault.base.errors import PeerMisbehaved
-from farvault.protocol.messages import Receipt
+from farvault.protocol.virtual_volumes import Receipt
 from farvault.seal.digest import DIGEST_BYTES, digest, digest_parts
 from farvault.seal.identity import Identity, verify
 

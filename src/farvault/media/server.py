@@ -19,8 +19,9 @@ from farvault.media.server_reader import ServerReader
 from farvault.media.server_writer import ServerWriter
 from farvault.media.target import Target, TargetSession
 from farvault.model.device_class import DeviceClass
-from farvault.protocol import messages
-from farvault.protocol.messages import Done, MarkVolume, QueryVolumes, VerifyAnswer, VerifyVolume, Volumes
+from farvault.protocol import virtual_volumes
+from farvault.protocol.messages import Done
+from farvault.protocol.virtual_volumes import MarkVolume, QueryVolumes, VerifyAnswer, VerifyVolume, Volumes
 
 VERIFY_BYTES: Final = 64 * MIB
 VERIFY_SPANS: Final = 4096
@@ -71,7 +72,7 @@ class ServerDevice:
         mount = self.mounts.mount()
         try:
             for batch in _batches(spans):
-                rows = tuple(messages.Span(span.offset_bytes, span.stored_bytes) for span, _ in batch)
+                rows = tuple(virtual_volumes.Span(span.offset_bytes, span.stored_bytes) for span, _ in batch)
                 request = VerifyVolume(
                     volume=self._volume(name), spans=rows, digests=b"".join(digest for _, digest in batch)
                 )

@@ -19,23 +19,20 @@ from farvault.media import receipt as receipts
 from farvault.media.mounts import Mount, Mounts
 from farvault.media.target import TargetSession
 from farvault.media.window import Window
-from farvault.protocol.messages import (
+from farvault.protocol.messages import Body, Done, KnownAnswer, Refused
+from farvault.protocol.refusal import from_refused
+from farvault.protocol.verbs import RECORD_MAX_BYTES
+from farvault.protocol.virtual_volumes import (
     AbortSegment,
-    Body,
     CloseSegment,
-    Done,
-    KnownAnswer,
     KnownRecords,
     OpenSegment,
     Receipt,
     RecordsDurable,
     ReferRecords,
-    Refused,
     SegmentAnswer,
     StoreRecord,
 )
-from farvault.protocol.refusal import from_refused
-from farvault.protocol.verbs import RECORD_MAX_BYTES
 
 Result = TypeVar("Result")
 

@@ -24,7 +24,7 @@ from farvault.media import receipt as receipts
 from farvault.model.file_space import VAULT_FILE_SPACE, FileSpace
 from farvault.model.storage_pool import StoragePool
 from farvault.model.stored_object import ObjectKind
-from farvault.protocol.messages import Receipt
+from farvault.protocol.virtual_volumes import Receipt
 from farvault.seal.compress import RAW
 from farvault.seal.pack import PackBuilder
 from farvault.seal.record import STORED_MAX_BYTES, Header, RecordKind, check, seal
