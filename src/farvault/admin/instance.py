@@ -14,6 +14,7 @@ from farvault.base.clock import Clock
 from farvault.base.log import Log
 from farvault.catalog.catalog import Catalog
 from farvault.media.target import DefinedTarget
+from farvault.processes.backup_database import DatabaseBackups
 from farvault.processes.process import Processes
 from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
@@ -66,6 +67,7 @@ class Instance:
     catalog: Catalog
     storage: Storage
     processes: Processes
+    database_backups: DatabaseBackups
     session_table: SessionTable
     keyring: Keyring
     identity: Identity

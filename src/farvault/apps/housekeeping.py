@@ -34,6 +34,7 @@ from farvault.processes.expire_inventory import (
 from farvault.processes.migrate_when_due import PERIOD_SECONDS, MigrateWhenDue
 from farvault.processes.process import Processes
 from farvault.processes.reclaim import ReclaimWhenDue
+from farvault.storage.history_volumes import delete_left_behind
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import collect_deleted, collect_unfinished
 
@@ -131,6 +132,7 @@ def pieces(
         Piece(TELL_DELETIONS, storage.deletions.tell_waiting, TELL_SECONDS),
         Piece("look at the clock", lambda: look_at_clock(storage), CLOCK_SECONDS),
         Piece("tidy storage", storage.tidy),
+        Piece("delete volumes left behind", lambda: delete_left_behind(storage, remote=True)),
         Piece("prune activity log", lambda: prune_activity_log(catalog, clock)),
         Piece("expire inventory", ExpireWhenDue(catalog, storage, processes, clock)),
         Piece(RECLAIM, ReclaimWhenDue(storage, processes)),

@@ -13,6 +13,8 @@ from farvault.catalog.transaction import Row, Snapshot
 from farvault.catalog.vault import SegmentRow
 from farvault.model.administrator import Administrator
 from farvault.model.attribute import Noun
+from farvault.model.collocation import CollocationGroup, CollocationMember
+from farvault.model.database_backup_trigger import DatabaseBackupTrigger
 from farvault.model.device_class import DeviceClass
 from farvault.model.file_space import FileSpace
 from farvault.model.hold import Hold, HoldRule
@@ -24,6 +26,7 @@ from farvault.model.storage_pool import StoragePool
 from farvault.model.vault_floor import VaultFloor
 from farvault.model.vault_rules import VaultRules
 from farvault.model.volume import Volume
+from farvault.model.volume_history import HistoryVolume
 
 NOUNS: tuple[type[Noun], ...] = (
     Server,
@@ -42,6 +45,10 @@ NOUNS: tuple[type[Noun], ...] = (
     VaultRules,
     VaultFloor,
     PendingDeletion,
+    CollocationGroup,
+    CollocationMember,
+    HistoryVolume,
+    DatabaseBackupTrigger,
 )
 _BATCH = 1000
 _PLAIN_TABLES = {
@@ -102,6 +109,13 @@ def check_sums(r: Snapshot) -> Iterator[str]:
 
 
 _SUMS = {
+    "account of a volume's owner that differs from what lies there": (
+        "SELECT volume_id, node_id, file_space_id, SUM(n), SUM(size) FROM (SELECT volume_id, node_id, file_space_id,"
+        " aggregates AS n, stored_bytes AS size FROM volume_owners UNION ALL SELECT p.volume_id, a.node_id,"
+        " a.file_space_id, -COUNT(*), -SUM(a.stored_bytes) FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
+        " GROUP BY p.volume_id, a.node_id, a.file_space_id) both_sides GROUP BY volume_id, node_id, file_space_id"
+        " HAVING SUM(n) <> 0 OR SUM(size) <> 0"
+    ),
     "aggregate whose live_bytes is not the sum of its extents": (
         "SELECT a.id, a.live_bytes FROM aggregates a WHERE a.live_bytes <> (SELECT COALESCE(SUM(e.length_bytes), 0)"
         " FROM extents e WHERE e.id >= a.first_extent_id AND e.id < a.first_extent_id + a.extents)"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from farvault.base.clock import Clock
-from farvault.base.errors import AlreadyExists, PeerMisbehaved
+from farvault.base.errors import AlreadyExists, MediaFailed, PeerMisbehaved
 from farvault.base.log import Log
 from farvault.base.units import MIB
 from farvault.media.interface import Capabilities, Span
@@ -21,7 +21,14 @@ from farvault.media.target import Target, TargetSession
 from farvault.model.device_class import DeviceClass
 from farvault.protocol import virtual_volumes
 from farvault.protocol.messages import Done
-from farvault.protocol.virtual_volumes import MarkVolume, QueryVolumes, VerifyAnswer, VerifyVolume, Volumes
+from farvault.protocol.virtual_volumes import (
+    MarkVolume,
+    QueryVolumes,
+    SegmentRow,
+    VerifyAnswer,
+    VerifyVolume,
+    Volumes,
+)
 
 VERIFY_BYTES: Final = 64 * MIB
 VERIFY_SPANS: Final = 4096
@@ -53,8 +60,8 @@ class ServerDevice:
     def capabilities(self) -> Capabilities:
         return Capabilities(random_access=False, remote=True, refers=True)
 
-    def scratch_name(self, pool_name: str, sequence: int) -> str:  # noqa: ARG002 - the source's name tells more
-        return f"{self._target.definition().own_server_name}.BFS.{sequence}"
+    def scratch_name(self, pool_name: str, sequence: int, use: str = "BFS") -> str:  # noqa: ARG002 - we tell more
+        return f"{self._target.definition().own_server_name}.{use}.{sequence}"
 
     def create(self, name: str, capacity_bytes: int) -> None:  # noqa: ARG002 - the source counts
         """The target knows a volume from its first segment on: only look that the name is free there."""
@@ -83,6 +90,17 @@ class ServerDevice:
         finally:
             mount.release()
 
+    def idle_sessions(self) -> int:
+        return self.mounts.idle
+
+    def last_record(self, name: str) -> Span:
+        """The last segment: the target knows no records, but what was committed alone is a segment of its own."""
+        rows = self._briefly(lambda session: _segments(session, self._volume(name)))
+        if not rows:
+            raise MediaFailed("ANR4803E", server=self._target.name, volume=name, reason="it is not there")
+        last = max(rows, key=lambda row: (not row.marked_time, row.offset_bytes, row.received_time))
+        return Span(last.offset_bytes, last.stored_bytes)
+
     def delete(self, name: str) -> None:
         """Mark it for deletion; it goes at the target after the server's grace period. One try, no retry period."""
         request = MarkVolume(
@@ -110,11 +128,15 @@ class ServerDevice:
 
 
 def _is_there(session: TargetSession, volume: str) -> bool:
+    return bool(_segments(session, volume))
+
+
+def _segments(session: TargetSession, volume: str) -> list[SegmentRow]:
     session.connection.send(QueryVolumes(pattern=volume))
-    found = False
+    found: list[SegmentRow] = []
     for _ in range(ANSWERS_MAX):
         answer, _ = session.connection.expect(Volumes)
-        found = found or bool(answer.rows)
+        found += answer.rows
         if answer.last:
             return found
     raise _endless(session, f"whether it has {volume}")

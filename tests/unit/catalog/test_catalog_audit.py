@@ -10,9 +10,20 @@ import pytest
 from tests.unit.catalog.catalog_world import KEY, World, new_file
 
 from farvault.base.clock import ManualClock
-from farvault.catalog import audit, expiration, nouns, pending_deletions, placements, vault, vault_rules
+from farvault.catalog import (
+    audit,
+    expiration,
+    nouns,
+    pending_deletions,
+    placements,
+    vault,
+    vault_rules,
+    volume_history,
+)
 from farvault.catalog.catalog import Catalog
 from farvault.model.administrator import Administrator
+from farvault.model.collocation import CollocationGroup, CollocationMember
+from farvault.model.database_backup_trigger import DatabaseBackupTrigger
 from farvault.model.device_class import DeviceClass
 from farvault.model.hold import Hold, HoldRule
 from farvault.model.policy import CopyGroup, Domain, ManagementClass, PolicySet
@@ -54,6 +65,10 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
         expiration.signal(tx, [archived], 8)
         hold_id = nouns.insert(tx, Hold(name="H"))
         nouns.insert(tx, HoldRule(hold_id=hold_id, node_id=world.node, from_time=1))
+        group_id = nouns.insert(tx, CollocationGroup(name="G"))
+        nouns.insert(tx, CollocationMember(group_id=group_id, node_id=world.node))
+        nouns.insert(tx, DatabaseBackupTrigger(device_class="F"))
+        volume_history.add_event(tx, "STGNEW", "F", "/v/1", 7)
         segment = vault.open_segment(tx, world.node, world.space, "V", 0, 5)
         vault.append_records(tx, segment, [(one, 3)])
         vault.close_segment(tx, segment, 3, 1, b"D" * 32, b"", 6)

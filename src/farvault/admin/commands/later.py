@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from farvault.admin.authority import ANYONE, STORAGE, SYSTEM, Rule
-from farvault.admin.command import FORMAT, WAIT, Call, Command, Parameter, keyword, positional
+from farvault.admin.authority import SYSTEM, Rule
+from farvault.admin.command import WAIT, Call, Command, Parameter, keyword, positional
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Day, Paths, Patterns, TimeOfDay
 from farvault.admin.output import Answer
 from farvault.base.errors import NotAvailable
-from farvault.model.attribute import Choice, Integer, Name, Names, Text, YesNo
+from farvault.model.attribute import Choice, Name, Names, Text, YesNo
 
 
 def _refuse(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -76,51 +76,7 @@ def _names(what: str) -> Parameter:
     return positional("names", Patterns(64), what, default=("*",))
 
 
-_TRIGGER = (
-    keyword("LOGFullpct", Integer(1, 99), "a backup starts when more of the recovery log is used"),
-    _class(word="INCRDEVclass"),
-    keyword("NUMINCremental", Integer(0, 32), "incremental backups between two full ones"),
-    keyword("MININTerval", Integer(0, 9999), "least minutes between two"),
-    keyword("MINLOGFree", Integer(0, 99), "least percentage of the log it must free"),
-)
-
 COMMANDS = (
-    # the database
-    _later(
-        "BAckup DB",
-        "Back up the database.",
-        _class(required=True),
-        keyword("Type", Choice("Full", "Incremental", "DBSnapshot"), "kind of backup", default="FULL"),
-        _VOLUMES,
-        keyword("NUMStreams", Integer(1, 99), "parallel streams", default=1),
-        _SCRATCH,
-        WAIT,
-        keyword("COMPress", YesNo(), "compress it", default=False),
-        rule=STORAGE,
-    ),
-    _later(
-        "DEFine DBBackuptrigger",
-        "Start a database backup when the recovery log fills.",
-        _class(required=True),
-        *_TRIGGER,
-    ),
-    _later("UPDate DBBackuptrigger", "Change the trigger.", _class(), *_TRIGGER),
-    _later("DELete DBBackuptrigger", "Delete the trigger."),
-    _later("Query DBBackuptrigger", "Show the trigger.", FORMAT, rule=ANYONE),
-    _later("Query DB", "Show the database.", FORMAT, rule=ANYONE),
-    _later(
-        "Query VOLHistory",
-        "Show volumes of database backups, exports and plan files.",
-        keyword("Type", Name(30), "only entries of this type", default="ALL"),
-        rule=ANYONE,
-    ),
-    _later(
-        "DELete VOLHistory",
-        "Delete entries of the volume history.",
-        keyword("TODate", Day(), "until this day", required=True),
-        keyword("TOTime", TimeOfDay(), "time on that day"),
-        keyword("Type", Name(30), "entries of this type", required=True),
-    ),
     # export and import
     _later("EXPort Admin", "Export administrators.", _names("administrators"), *_EXPORT),
     _later(

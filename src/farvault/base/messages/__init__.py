@@ -15,7 +15,9 @@ from typing import NamedTuple
 _SUBJECTS = (
     "admin",
     "client",
+    "database",
     "migration",
+    "mounts",
     "moving",
     "nodes",
     "policy",
