@@ -23,7 +23,7 @@ from farvault.catalog.settings import all_settings
 from farvault.policy.scrub import coverage
 from farvault.processes.expire_inventory import EXPIRE_HOURS
 from farvault.processes.scrub import PERIOD_DAYS, period_days, rate_mib
-from farvault.seal.identity import fingerprint
+from farvault.seal.identity import fingerprint, key_fingerprint
 
 
 def _status(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -39,6 +39,7 @@ def _status(instance: Instance, call: Call) -> Iterator[Answer]:
         "low_level_address": settings.get("SERVERLLADDRESS", ""),
         "data_port": instance.data_port,
         "fingerprint": fingerprint(instance.identity.certificate_der),
+        "identity_fingerprint": key_fingerprint(instance.identity.public_key_bytes),
         "version": instance.product_version,
         "folder": instance.folder,
         "cross_define": settings.get("CROSSDEFINE", "OFF"),
@@ -66,6 +67,7 @@ _COLUMNS = (
     Column(key="low_level_address", label="Server TCP/IP port number"),
     Column(key="data_port", label="Listening on port"),
     Column(key="fingerprint", label="Fingerprint"),
+    Column(key="identity_fingerprint", label="Identity Fingerprint"),
     Column(key="version", label="Version"),
     Column(key="folder", label="Instance folder"),
     Column(key="cross_define", label="Crossdefine", show=str.capitalize),

@@ -27,6 +27,8 @@ _SUBJECTS = (
     "sessions",
     "storage",
     "terminal",
+    "trust",
+    "truth",
     "vault",
 )
 
