@@ -8,7 +8,9 @@ what storing a changed file costs.
 from __future__ import annotations
 
 import os
+import platform
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from contextlib import contextmanager
 
 import click
 
+from bench.results import write_part
 from farvault.apps.first_definitions import make_first_definitions
 from farvault.base.clock import ManualClock, SystemClock
 from farvault.base.log import Log
@@ -117,18 +120,42 @@ def new_catalog(folder: str | None) -> Iterator[Filled]:
         catalog.close()
 
 
-def timed(what: str, count: int, start: float) -> None:
-    seconds = time.perf_counter() - start
-    click.echo(f"{what}: {count:,} in {seconds:.1f} s, {count / seconds:,.0f}/s")
+class Findings:
+    """What was measured, said at once and kept for the file of results."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str]] = []
+        self.load = os.getloadavg()[0]
+
+    def timed(self, what: str, count: int, start: float) -> None:
+        seconds = time.perf_counter() - start
+        self.say(what, f"{count:,} in {seconds:.1f} s, {count / seconds:,.0f}/s")
+
+    def say(self, what: str, figure: str) -> None:
+        self.rows.append((what, figure))
+        click.echo(f"{what}: {figure}")
+
+    def table(self) -> str:
+        machine = f"{os.cpu_count()} processors, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+        lines = [
+            f"Made with `python -m bench.expiration {' '.join(sys.argv[1:])}`.",
+            "",
+            f"{time.strftime('%Y-%m-%d')}, {machine}, load {self.load:.1f} from elsewhere at the start. A fifth of the",
+            "objects goes; a write transaction's time is from its begin to its durable end.",
+            "",
+            "| what | figure |",
+            "|---|---|",
+        ]
+        return "\n".join([*lines, *(f"| {what} | {figure} |" for what, figure in self.rows)])
 
 
-def fill(filled: Filled, total: int) -> None:
+def fill(filled: Filled, total: int, findings: Findings) -> None:
     """`total` objects: 55 % active, 15 % inactive and kept, 15 % inactive and due, 10 % archives kept, 5 % due."""
     part = total // 100
     filled.store(range(60 * part), 100)
     start = time.perf_counter()
     filled.store(range(10 * part), 40)
-    timed("store changed files, second version", 10 * part, start)
+    findings.timed("store changed files, second version", 10 * part, start)
     filled.store(range(20 * part, 35 * part), 10)
     filled.delete(range(55 * part, 60 * part), 70)
     filled.store(range(10 * part), 300, ObjectKind.ARCHIVE)
@@ -140,12 +167,14 @@ def peak_mib() -> float:
 
 
 class Watch:
-    """How long each write transaction keeps the writer, the waiting before it not counted."""
+    """How long each write transaction takes, and how long the writer is kept: with the checkpoint that some of them
+    bring. The waiting before it is not counted.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
-        self.longest = self.total = 0.0
+        self.longest = self.longest_hold = self.total = self._checkpoint_seconds = 0.0
         self.count = 0
-        write = catalog.write
+        write, checkpoint = catalog.write, catalog._checkpoint
 
         @contextmanager
         def watched() -> Iterator[Transaction]:
@@ -154,9 +183,17 @@ class Watch:
                 yield tx
                 began = start
             seconds = time.perf_counter() - began
-            self.longest, self.total = max(self.longest, seconds), self.total + seconds
+            self.longest = max(self.longest, seconds - self._checkpoint_seconds)
+            self.longest_hold, self.total = max(self.longest_hold, seconds), self.total + seconds
+            self._checkpoint_seconds = 0.0
             self.count += 1
 
+        def timed(mode: int) -> None:
+            start = time.perf_counter()
+            checkpoint(mode)
+            self._checkpoint_seconds = time.perf_counter() - start
+
+        catalog._checkpoint = timed  # type: ignore[method-assign]
         catalog.write = watched  # type: ignore[method-assign]
 
 
@@ -192,20 +229,26 @@ def _no_server(definition: DeviceClass) -> Device:
 @click.command()
 @click.option("--objects", "total", default=1_000_000)
 @click.option("--folder", default=None, help="Where the catalog is made.")
-def main(total: int, folder: str | None) -> None:
-    """Fill, preview, expire, and store once more."""
+@click.option(
+    "--write", default=None, help="Also write the table to this file, for example bench/RESULTS.md."
+)
+def main(total: int, folder: str | None, write: str | None) -> None:
+    """Fill, preview, expire."""
+    findings = Findings()
     with new_catalog(folder) as filled, tempfile.TemporaryDirectory() as volumes:
-        fill(filled, total)
+        fill(filled, total, findings)
         before = peak_mib()
         start = time.perf_counter()
-        timed("examine (PREVIEW=YES)", expire(filled, volumes, preview=True), start)
+        findings.timed("examine (PREVIEW=YES)", expire(filled, volumes, preview=True), start)
         watch = Watch(filled.catalog)
         start = time.perf_counter()
-        timed("examine and delete", expire(filled, volumes, preview=False), start)
-        click.echo(
-            f"write transactions: {watch.count:,}, longest {watch.longest * 1000:.0f} ms, {watch.total:.1f} s in all"
-        )
-        click.echo(f"peak memory: {before:.0f} MiB before, {peak_mib():.0f} MiB after")
+        findings.timed("examine and delete", expire(filled, volumes, preview=False), start)
+        findings.say("write transactions", f"{watch.count:,}, {watch.total:.1f} s in all")
+        findings.say("longest write transaction", f"{watch.longest * 1000:.0f} ms")
+        findings.say("the same with the checkpoint behind it", f"{watch.longest_hold * 1000:.0f} ms")
+        findings.say("peak memory", f"{before:.0f} MiB before, {peak_mib():.0f} MiB after")
+    if write:
+        write_part(write, "Expiration", findings.table())
 
 
 if __name__ == "__main__":

@@ -120,6 +120,11 @@ class TestServers:
         assert "ANR1656E" in refusal(delhi, TARGET, 10)
         assert "ANR1668E" in refusal(delhi, "set servername tokyo", 3)
 
+    def test_a_new_server_name_warns_of_targets_that_know_the_old_one(self, delhi: GridServer) -> None:
+        delhi.admin(TARGET.removesuffix(" nodename=delhi"))
+        assert "ANR2095W" not in delhi.admin("set servername delhi").text
+        assert "ANR2095W" in delhi.admin("set servername mumbai").text
+
     def test_ping_says_what_it_found(self, make_server: MakeServer) -> None:
         delhi, tokyo = make_server("DELHI"), make_server("TOKYO")
         delhi.admin(f"define server tokyo password=secret1 hla=127.0.0.1 lla={tokyo.port}")

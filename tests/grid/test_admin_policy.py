@@ -75,6 +75,25 @@ def test_archiving_has_no_other_frequency_than_by_command(server: GridServer) ->
     server.admin(f"define {group} destination=filepool frequency=3")
     assert rows(server, "query copygroup vault standard f=d")[0]["frequency_days"] == 3
 
+    (archive,) = rows(server, "query copygroup vault standard type=archive f=d")
+    assert archive["frequency"] == "Cmd"
+
+
+def test_what_there_is_no_function_for_is_refused_and_may_be_empty(server: GridServer) -> None:
+    """NAS tables of contents and active-data pools: known words, so that macros get a plain answer."""
+    make_policy(server)
+    group = "copygroup vault standard standard"
+    for command in (
+        f"define {group} destination=filepool tocdestination=filepool",
+        f"update {group} type=archive tocdestination=filepool",
+        "define domain other activedestination=filepool",
+        "update domain vault activedestination=filepool",
+    ):
+        assert "ANR2991E" in refusal(server, command, 14)
+    assert "ANR2034E" in refusal(server, "query domain other", 11)
+    server.admin(f'define {group} destination=filepool tocdestination=""')
+    server.admin('update domain vault activedestination="" description=kept')
+
 
 def test_space_management_is_kept_with_a_warning(server: GridServer) -> None:
     make_policy(server)

@@ -222,7 +222,8 @@ def test_another_class_takes_all_versions_along(years: Years) -> None:
         years.clock.advance(HOUR)
     rules = years.tree.parent / "rules"
     rules.write_text(f"include {years.tree}/a LONGER\n")
-    assert years.backup(f"-inclexcl={rules}")["rebound"] == 1
+    counts = years.backup(f"-inclexcl={rules}")
+    assert (counts["rebound"], counts["updated"]) == (1, 0), "one file, whatever the number of its versions"
     assert years.versions("a") == [("LONGER", "I"), ("LONGER", "A")]
 
 
@@ -269,6 +270,46 @@ def test_a_class_that_is_not_there_is_said_once_for_a_list_and_refused_on_the_co
     assert years.client.run("query", "archive", f"{years.tree}/*").code == 8, "nothing was archived"
 
 
+def test_where_the_default_class_takes_no_backups_other_classes_do(years: Years) -> None:
+    """Files bound to it are counted as failed, the others go on: stored, rebound, gone, expired by command."""
+    years.write("plain", "one")
+    for name in ("log/kept", "log/gone", "log/given up"):
+        years.write(name, "one")
+    years.backup()
+    years.add_class("logs")
+    years.policy("define mgmtclass standard standard none", "assign defmgmtclass standard standard none")
+    rules = years.tree.parent / "rules"
+    rules.write_text(f"include {years.tree}/log/* LOGS\n")
+    years.clock.advance(HOUR)
+    years.write("log/kept", "two!")
+    (years.tree / "log/gone").unlink()
+    outcome = years.client.run("incremental", f"{years.tree}/", "-subdir=yes", f"-inclexcl={rules}")
+    assert outcome.code == 12 and outcome.errors.count("ANS9803E") == 1
+    assert [outcome.count(word) for word in ("backed up", "expired", "failed")] == [
+        2,
+        1,
+        1,
+    ]  # a file, its folder
+    assert years.versions("log/given up") == [("LOGS", "A")]
+    assert years.versions("log/kept") == [("LOGS", "I"), ("LOGS", "A")]
+    assert years.versions("plain") == [("STANDARD", "A")], "what cannot be stored anew stays as it is"
+    assert years.client.succeed("expire", f"{years.tree}/log/given up", "-noprompt").count("expired") == 1
+    for command in ("selective", "preview backup"):
+        ran = years.client.run(*command.split(), f"{years.tree}/log/kept", f"-inclexcl={rules}", "-console")
+        assert "ANS9802E" not in ran.errors
+
+
+def test_where_no_class_takes_backups_nothing_is_begun(years: Years) -> None:
+    years.write("a", "one")
+    years.backup()
+    years.policy("delete copygroup standard standard standard type=backup")
+    (years.tree / "a").unlink()
+    outcome = years.client.run("incremental", f"{years.tree}/", "-subdir=yes")
+    assert outcome.code == 12 and "ANS9802E" in outcome.errors
+    assert years.versions("a") == [("STANDARD", "A")]
+    assert years.client.run("expire", f"{years.tree}/a", "-noprompt").code == 12
+
+
 def test_archmc_chooses_the_class_of_an_archive(years: Years) -> None:
     years.policy(
         "define mgmtclass standard standard keep",
@@ -278,6 +319,40 @@ def test_archmc_chooses_the_class_of_an_archive(years: Years) -> None:
     years.client.succeed("archive", f"{years.tree}/a", "-archmc=keep")
     shown = years.server.admin("query retention ann * *", allow=(0, 3, 11)).text
     assert "KEEP" in shown
+
+
+def test_query_archive_says_when_each_copy_goes(years: Years) -> None:
+    """The day after which expiration takes it, as policy says today: by its class, the default class, or the grace."""
+    name = "copygroup standard standard"
+    years.policy(
+        "define mgmtclass standard standard forever",
+        f"define {name} forever type=archive destination=archivepool retver=nolimit",
+        "define mgmtclass standard standard event",
+        f"define {name} event type=archive destination=archivepool retver=5 retinit=event",
+        "define mgmtclass standard standard passing",
+        f"define {name} passing type=archive destination=archivepool retver=3",
+        f"update {name} standard type=archive retver=10",
+    )
+    years.write("a", "a")
+    for each in ("standard", "forever", "event", "passing"):
+        years.client.succeed("archive", f"{years.tree}/a", f"-archmc={each}", f"-description={each}")
+
+    def shown() -> dict[str, str]:
+        lines = years.client.succeed("query", "archive", f"{years.tree}/a").output.splitlines()
+        return {line.split()[-1]: line.split()[-2] for line in lines if f"{years.tree}/a " in line}
+
+    def day(days: int) -> str:
+        return time.strftime("%m/%d/%Y", time.localtime(START + days * DAY))
+
+    expected = {"standard": day(10), "forever": "Never", "event": "Event", "passing": day(3)}
+    assert shown() == expected
+    years.policy("delete mgmtclass standard standard passing")
+    assert shown() == {**expected, "passing": day(10)}
+    years.policy(f"delete {name} standard type=archive")
+    assert shown() == {**expected, "standard": day(365), "passing": day(365)}
+    years.server.admin("define domain empty")
+    years.server.admin("update node ann domain=empty")
+    assert set(shown().values()) == {"Never"}
 
 
 # --- what the copy group says ----------------------------------------------------------------------------------------
@@ -420,7 +495,10 @@ def test_what_is_held_stays_and_is_named(years: Years) -> None:
 
 def test_query_mgmtclass_shows_the_active_set(years: Years) -> None:
     years.add_class("longer", "verexists=7 retextra=nolimit serialization=dynamic frequency=2")
+    years.server.admin("copy policyset standard standard autumn")
+    years.server.admin("activate policyset standard autumn")
     shown = years.client.succeed("query", "mgmtclass").output
+    assert "Activated Policy Set Name : AUTUMN" in shown, "its own name, not that of the copy"
     assert "Default Mgmt Class Name   : STANDARD" in shown and "MgmtClass Name            : LONGER" in shown
     detail = years.client.succeed("query", "mgmtclass", "-detail").output
     for line in (

@@ -6,6 +6,7 @@ The server's clock is ours; nobody waits.
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from tests.grid.grid_server import PASSWORD, GridServer
 from tests.grid.node_client import NodeClient, some_files
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.apps.server import Server
 from farvault.base.clock import ManualClock
@@ -334,12 +336,12 @@ def test_only_one_runs_at_a_time(days: Days, monkeypatch: pytest.MonkeyPatch) ->
 
     def wait(storage: object) -> int:
         inside.set()
-        assert go_on.wait(20)
+        assert go_on.wait(PATIENCE_SECONDS)
         return 0
 
     monkeypatch.setattr(expire_inventory, "collect_deleted", wait)
     days.admin("expire inventory")
-    assert inside.wait(20)
+    assert inside.wait(PATIENCE_SECONDS)
     assert "ANR0815E" in days.admin("expire inventory", 12)
     go_on.set()
     days.server.lines.wait_for("ANR0812I")
@@ -363,6 +365,41 @@ def test_it_does_not_run_by_itself_where_the_interval_is_0(days: Days) -> None:
     assert "ANR0816I" in days.admin("setopt expinterval 12")
     days.server.server.housekeeping.do_everything()
     days.server.lines.wait_for("ANR0812I")
+
+
+def test_another_interval_counts_from_the_last_run(days: Days) -> None:
+    days.admin("setopt expinterval 200")
+    housekeeping = days.server.server.housekeeping
+    housekeeping.do_everything()
+    days.server.lines.wait_for("ANR0812I")
+    days.clock.advance(2 * 3600)
+    housekeeping.do_everything()
+    days.admin("setopt expinterval 2")
+    assert days.server.lines.ids.count("ANR0811I") == 1
+    housekeeping.do_everything()
+    days.server.lines.wait_for("ANR0812I", 2)
+
+
+def test_how_much_it_says_may_be_set_for_all_runs(days: Days) -> None:
+    def one_goes(options: str = "") -> str:
+        days.ann.store({b"file": b"one"})
+        days.ann.store({b"file": b"two"})
+        days.pass_days(31)
+        return days.expire(options)
+
+    assert "ANR4391I" in one_goes()
+    assert "ANR2980I EXPQUIET is YES" in days.admin("setopt expquiet yes")
+    assert "ANR4391I" not in one_goes() and "ANR4391I" in one_goes("quiet=no")
+    days.ann.store({b"file": b"three"})
+    days.pass_days(31)
+    said = days.server.lines.ids.count("ANR0812I")
+    days.admin("setopt expinterval 1")
+    days.server.server.housekeeping.do_everything()
+    days.server.lines.wait_for("ANR0812I", said + 1)
+    assert days.server.lines.ids.count("ANR4391I") == 2
+    status = days.admin("query status")
+    assert re.search(r"Expiration Interval \(hours\): 1$", status, re.MULTILINE)
+    assert re.search(r"Expiration Quiet: Yes$", status, re.MULTILINE)
 
 
 def test_directories_may_be_left(days: Days) -> None:

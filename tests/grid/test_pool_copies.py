@@ -501,10 +501,13 @@ def test_discarding_a_copy_volume_leaves_the_files_and_the_next_backup_copies_an
     assert intact(delhi, ids)
 
 
-def test_a_volume_in_use_is_neither_deleted_nor_audited(delhi: GridServer) -> None:
+def test_a_volume_in_use_is_neither_deleted_nor_audited(
+    delhi: GridServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store_files(delhi, 1)
     (volume,) = volumes_of(delhi, "TAPEPOOL")
     storage = delhi.server.storage
+    monkeypatch.setattr(storage.volumes, "_wait_seconds", 0.0)
     with storage.volumes.hold(volume):
         for work in (
             lambda p: delete_volume(storage, p, volume.name, discard=True),

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from tests.grid.grid_server import GridServer
 from tests.grid.vaults import VAULT_DOMAIN, VAULT_POOL, Source, change_node, make_target, sealed_record
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.base.clock import ManualClock
 from farvault.base.disk import aligned_buffer, observe_crash_points
@@ -255,7 +256,7 @@ def test_several_volumes_are_written_at_once(tokyo: GridServer) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(PATIENCE_SECONDS)
         assert sorted(row.records for row in segments(tokyo)) == [40] * 4
         assert [receipt for row in segments(tokyo) if (receipt := row.receipt_number) > 4] == []
 
@@ -282,7 +283,7 @@ def test_after_a_cut_what_was_durable_is_not_sent_again(tokyo: GridServer) -> No
         writer = ends.writer()
         with durable_at(tokyo, FLUSH_RECORDS) as durable:
             first = put(writer, *range(FLUSH_RECORDS), size=size)
-            assert durable.wait(20)
+            assert durable.wait(PATIENCE_SECONDS)
         sent = ends.link.bytes_sent
         ends.link.cut()
         more = put(writer, 1000, 1001, size=size)
@@ -338,7 +339,7 @@ def test_a_copy_started_anew_names_what_an_unfinished_one_had_sent(tokyo: GridSe
         with told("vault.records.after_sync") as synced:
             placed = put(writer, *range(20), size=size)
             ends.link.cut()  # DELHI dies here
-            assert synced.wait(20)
+            assert synced.wait(PATIENCE_SECONDS)
     tokyo.lines.wait_for("ANR0480W")
     with delhi(tokyo, source) as ends:
         writer = ends.writer("DELHI.BFS.2")
@@ -353,7 +354,8 @@ def test_a_copy_started_anew_names_what_an_unfinished_one_had_sent(tokyo: GridSe
 
 
 def test_the_target_stops_and_comes_back_while_a_volume_is_written(tokyo: GridServer) -> None:
-    source = Source(tokyo.port, clock=ManualClock())
+    clock = ManualClock()
+    source = Source(tokyo.port, clock=clock)
     with delhi(tokyo, source, retry_period_minutes=10, retry_interval_seconds=30) as ends:
         writer = ends.writer()
         put(writer, 1, 2)
@@ -372,8 +374,8 @@ def test_the_target_stops_and_comes_back_while_a_volume_is_written(tokyo: GridSe
         tokyo.start()
         source.port = tokyo.port
         while thread.is_alive():
-            source.clock.advance(30)  # type: ignore[attr-defined]
-            thread.join(0.02)
+            if clock.is_awaited(0.02):
+                clock.advance(30)
         assert failed == []
         writer.close()
         assert ends.read([Span(24 * KIB * n, 24 * KIB) for n in range(4)]) == expected(1, 2, 3, 4)
@@ -383,7 +385,7 @@ def test_the_target_stops_and_comes_back_while_a_volume_is_written(tokyo: GridSe
 def test_an_unreachable_target_is_tried_for_the_retry_period(
     tokyo: GridServer, period: int, tries: int
 ) -> None:
-    clock = ManualClock()
+    clock = HurriedClock()
     source = Source(tokyo.port, clock=clock)
     tokyo.stop()
     with delhi(tokyo, source, retry_period_minutes=period, retry_interval_seconds=30) as ends:
@@ -396,22 +398,8 @@ def test_an_unreachable_target_is_tried_for_the_retry_period(
 
         ends.link.open_session = attempt  # type: ignore[method-assign]
         writer = ends.writer()
-        errors: list[PeerUnreachable] = []
-
-        def run() -> None:
-            try:
-                put(writer, 1)
-            except PeerUnreachable as error:
-                errors.append(error)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        while thread.is_alive():
-            before = len(attempts)
-            thread.join(0.02)
-            if len(attempts) == before:
-                clock.advance(30)
-        assert errors[0].message.id == "ANR4376E"
+        with pytest.raises(PeerUnreachable, match="ANR4376E"):
+            put(writer, 1)
         assert len(attempts) == tries
         assert attempts[-1] - attempts[0] <= period * 60
         with pytest.raises(PeerUnreachable):
@@ -740,6 +728,34 @@ def test_marked_volumes_go_when_their_grace_is_over_and_give_their_space_back(to
             assert r.one("SELECT count(*) FROM aggregates") == (0,)
 
 
+def test_no_policy_expires_what_a_source_keeps_here(tokyo: GridServer) -> None:
+    """RETVER=0, VERDELETED=0 and a class that is gone: expiration takes the one its source deleted, nothing else."""
+    clock = HurriedClock(int(tokyo.server.clock.now_seconds()))
+    tokyo.server.storage.clock = clock
+    with tokyo.server.catalog.write() as tx:
+        group = nouns.get(tx, CopyGroup, VAULT_DOMAIN, ACTIVE, "STANDARD", ARCHIVE)
+        nouns.update(tx, msgspec.structs.replace(group, retain_version_days=0))
+    with delhi(tokyo) as ends:
+        placed = ends.write(1)
+        ends.write(2, name="DELHI.BFS.2")
+        ends.device.delete("DELHI.BFS.2")
+        clock.advance(4 * 86_400)
+        assert "0 virtual volume segments" in tokyo.admin("expire inventory wait=yes").text
+        clock.advance(3000 * 86_400)
+        with tokyo.server.catalog.write() as tx:
+            nouns.delete(tx, nouns.get(tx, CopyGroup, VAULT_DOMAIN, ACTIVE, "STANDARD", ARCHIVE))
+        assert "0 virtual volume segments" in tokyo.admin("expire inventory node=delhi wait=yes").text
+        preview = tokyo.admin("expire inventory preview=yes wait=yes").text
+        assert "0 archive objects would be deleted, and 1 virtual volume segments" in preview
+        assert len(segments(tokyo)) == 2
+        text = tokyo.admin("expire inventory wait=yes").text
+        assert "0 archive objects and 1 virtual volume segments" in text
+        assert [one.volume for one in segments(tokyo)] == [AT_TARGET]
+        assert ends.read([placed[0][0]]) == expected(1)
+    shown = tokyo.admin("query retention delhi").text
+    assert "deleted by its source only" in shown and "RETVER" not in shown
+
+
 def test_an_unmarked_volume_stands_again(tokyo: GridServer) -> None:
     with delhi(tokyo) as ends:
         ends.write(1)
@@ -845,11 +861,11 @@ def test_no_more_sessions_than_mount_points_and_the_next_one_waits(tokyo: GridSe
 
         thread = threading.Thread(target=read)
         thread.start()
-        started.wait(10)
+        started.wait(PATIENCE_SECONDS)
         assert ends.device.mounts.mounted == 1 and got == []
         writer.commit()
         writer.close()
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
         assert got == expected(1)
         assert len(ends.link.sessions) == 1, "the idle session was used again"
 

@@ -21,7 +21,14 @@ from farvault.base.log import Log
 from farvault.catalog import activity
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import get_setting
-from farvault.processes.expire_inventory import DESCRIPTION, Options, expire_inventory, refuse_second
+from farvault.processes.expire_inventory import (
+    DESCRIPTION,
+    EXPIRE_HOURS,
+    Options,
+    expire_inventory,
+    is_quiet,
+    refuse_second,
+)
 from farvault.processes.process import Processes
 from farvault.storage.history_volumes import delete_left_behind
 from farvault.storage.storage import Storage
@@ -32,8 +39,6 @@ UNFINISHED_KEPT_SECONDS: Final = 24 * 3600
 """A source that lost its link comes back within this time and only names what it had sent."""
 ACTIVITY_LOG_DAYS: Final = 30
 """Where ACTLOGRETENTION is not set."""
-EXPIRE_HOURS: Final = 24
-"""Where EXPINTERVAL is not set."""
 _DAY_SECONDS: Final = 86_400
 
 
@@ -130,19 +135,22 @@ def prune_activity_log(catalog: Catalog, clock: Clock) -> None:
 
 
 class ExpireWhenDue:
-    """EXPINTERVAL. First an hour after the start, so that a server that comes back has other things behind it."""
+    """EXPINTERVAL, as it is when one looks. First an hour after the start, so that a server that comes back has other
+    things behind it.
+    """
 
     def __init__(self, catalog: Catalog, storage: Storage, processes: Processes, clock: Clock) -> None:
         self._catalog, self._storage, self._processes, self._clock = catalog, storage, processes, clock
-        self._from = clock.monotonic_seconds()
+        self._last: float | None = None
 
     def __call__(self) -> None:
         with self._catalog.read() as r:
             hours = int(get_setting(r, "EXPINTERVAL") or EXPIRE_HOURS)
+            options = Options(quiet=is_quiet(r))
         now = self._clock.monotonic_seconds()
-        if not hours or now < self._from:
+        if not hours or (self._last is not None and now < self._last + hours * HOUR_SECONDS):
             return
-        self._from = now + hours * HOUR_SECONDS
+        self._last = now
         storage, processes = self._storage, self._processes
         refuse_second(processes)
-        processes.start(DESCRIPTION, lambda process: expire_inventory(storage, process, processes, Options()))
+        processes.start(DESCRIPTION, lambda process: expire_inventory(storage, process, processes, options))

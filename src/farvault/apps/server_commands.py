@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -75,6 +76,7 @@ def run(folder: str, new_log: bool) -> None:
     from farvault.apps.server import Server
     from farvault.transport.notify import tell_service_manager
 
+    gc.set_threshold(50_000, 20, 20)  # a transaction makes tens of thousands of live rows and hardly a cycle
     running = Server(folder, console=StandardError(), new_log=new_log)
     _stop_on_signals(running)  # before it starts its threads, and before it says that it is ready
     with _errors_told():

@@ -286,6 +286,12 @@ def due(r: Snapshot, now: int, limit: int = 1000) -> list[SegmentRow]:
     return [SegmentRow._make(row) for row in r.all(sql, (now, limit))]
 
 
+def count_due(r: Snapshot, now: int) -> int:
+    """How many of them there are."""
+    found = r.one("SELECT COUNT(*) FROM segments WHERE delete_time > 0 AND delete_time <= ?", (now,))
+    return int(found[0]) if found else 0
+
+
 def withdraw_due(tx: Transaction, now: int, limit: int = 1000) -> list[int]:
     """Take the due segments away for good: nobody can unmark them any more. Returns their objects, to be deleted.
 

@@ -376,7 +376,7 @@ class Backup:
     def _expire_all(self, scope: Scope, stored: Stored) -> None:
         if not self._task.compares:
             return
-        lane = self._lane(scope, self._binding.default)
+        lane = self._lane(scope, self._binding.of_changes)
         for name, (row, _) in stored.rows.items():
             is_folder = row.type == ObjectType.DIRECTORY
             if self._options.files_only if is_folder else self._options.directories_only:

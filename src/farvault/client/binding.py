@@ -37,10 +37,13 @@ class Binding:
             if self._override not in self._classes:
                 raise NotFound("ANS9816E", management_class=self._override, domain=policy.domain)
             self.default = self._classes[self._override]
-        if self.default.group is None:
+        takes = [bound for bound in self._classes.values() if bound.group is not None]
+        if not takes or (self._override and self.default.group is None):
             raise NotAvailable(
                 "ANS9802E", management_class=self.default.name or "(none)", kind=self._purpose.value
             )
+        self.of_changes = self.default if self.default.group is not None else takes[0]
+        """Under it goes what stores nothing: expiring. Files bound to the default class may have nowhere to go."""
         self.of_folders = self._folder_class(options.directory_class.upper())
         self.has_rules = bool(rules.statements)
 

@@ -197,11 +197,16 @@ class _Expiring:
 
     def __init__(self, job: Job) -> None:
         self._report = job.report
+        session = job.session()
+        self._class = _takes_backups(session.policy())
+        job.sessions.give_back(session)
 
     def take(self, session: NodeSession, source: Source, batch: list[Found]) -> None:
         connection = session.connection
         connection.call(
-            m.BeginTransaction(file_space=source.file_space, kind=ObjectKind.BACKUP, management_class=""),
+            m.BeginTransaction(
+                file_space=source.file_space, kind=ObjectKind.BACKUP, management_class=self._class
+            ),
             m.Done,
         )
         connection.send(m.ExpireObjects(ids=tuple(each.row.id for each in batch)))
@@ -210,6 +215,12 @@ class _Expiring:
         for each in batch if self._report.lines else ():
             path = show_path(join_path(source.root, each.directory, each.row.name))
             self._report.object_line("Expiring", 0, path, " [Done]")
+
+
+def _takes_backups(policy: m.Policy) -> str:
+    """A transaction has a class also where it stores nothing: the default one, or any that has a backup copy group."""
+    names = [row.name for row in policy.classes if row.backup is not None]
+    return policy.default_class if policy.default_class in names or not names else names[0]
 
 
 # --- asking first --------------------------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ from farvault.client.selection import (
 )
 from farvault.client.session import NodeSession
 from farvault.model.stored_object import ObjectKind, ObjectState, ObjectType
+from farvault.policy.retention import ArchiveRule, Grace
+from farvault.policy.versions import decide_archive
 from farvault.protocol import messages as m
 
 _NUMBER_ENDS = 14
@@ -44,18 +46,28 @@ def _query_objects(job: Job, operands: list[str], kind: ObjectKind) -> None:
     shown = 0
     try:
         source = resolve_source(operands[0], session, options.subdir)
+        expiry = Expiry(_active_policy(session) if kind is ObjectKind.ARCHIVE else None)
         several = considers_inactive(options, asked)
         found = at_moments(find(session, source, kind, options, all_versions=several), asked)
         if options.latest and not options.inactive:
             found = newest(found)
-        show = query_backup if kind is ObjectKind.BACKUP else query_archive
-        shown = show(found, source.root, report, options.detail)
+        if kind is ObjectKind.BACKUP:
+            shown = query_backup(found, source.root, report, options.detail)
+        else:
+            shown = query_archive(found, source.root, report, options.detail, expiry)
     except NotFound as problem:
         if problem.message.id != "ANS1084E":
             raise
     job.sessions.give_back(session)
     if not shown:
         report.say("ANS1092W", code=WARNING)
+
+
+def _active_policy(session: NodeSession) -> m.Policy | None:
+    try:
+        return session.policy()
+    except NotFound:
+        return None
 
 
 def file_spaces(job: Job, _: list[str]) -> None:
@@ -103,7 +115,32 @@ def query_backup(found: Iterable[Found], root: bytes, report: Report, detail: bo
     return shown
 
 
-def query_archive(found: Iterable[Found], root: bytes, report: Report, detail: bool) -> int:
+class Expiry:
+    """When archive copies go, as this node's policy says today. Without an active set nothing goes."""
+
+    def __init__(self, policy: m.Policy | None) -> None:
+        self._policy = policy
+        self._groups = {row.name: row.archive for row in policy.classes} if policy is not None else {}
+
+    def shown(self, each: Found) -> str:
+        """A day, or `Never`; `Event` where it waits for one or counts from one: only the server knows of that."""
+        rule = self._rule(each.management_class)
+        if isinstance(rule, ArchiveRule) and rule.by_event:
+            return "Event"
+        goes = decide_archive(each.row.inserted_time, None, rule).goes
+        return "Never" if goes is None else time.strftime("%m/%d/%Y", time.localtime(goes))
+
+    def _rule(self, management_class: str) -> ArchiveRule | Grace | None:
+        if self._policy is None:
+            return None
+        for name in (management_class, self._policy.default_class):
+            if (group := self._groups.get(name)) is not None:
+                by_event = group.retain_init == "EVENT"
+                return ArchiveRule(name, group.retain_version_days, by_event, group.retain_min_days)
+        return Grace(self._policy.archive_grace_days)
+
+
+def query_archive(found: Iterable[Found], root: bytes, report: Report, detail: bool, expiry: Expiry) -> int:
     shown = 0
     for each in found:
         row = each.row
@@ -112,7 +149,8 @@ def query_archive(found: Iterable[Found], root: bytes, report: Report, detail: b
             report.answer("             ----  -------------------    -------------------------------")
         shown += 1
         path = show_path(join_path(root, each.directory, row.name))
-        report.answer(f"{_size(row)}  {show_time(row.inserted_time)}    {path} {row.description}")
+        told = f"{path} {expiry.shown(each)} {row.description}"
+        report.answer(f"{_size(row)}  {show_time(row.inserted_time)}    {told}")
         if detail:
             _detail(row, report)
     return shown

@@ -56,13 +56,12 @@ def _destinations(
 ) -> Iterator[Message]:
     """A pool that is missing may still be defined in time; a copy pool can never take a client's data."""
     named = [(each.management_class, each.type.lower(), each.destination) for each in groups]
-    named += [
-        (each.name, "migration", each.migration_destination)
-        for each in classes
-        if each.space_management != "NONE"
-    ]
+    named += [(each.name, "migration", each.migration_destination) for each in classes]
+    migrating = {each.name for each in classes if each.space_management != "NONE"}
     for management_class, use, pool_name in named:
         pool = pools.get(pool_name)
+        if pool is None and use == "migration" and management_class not in migrating:
+            continue  # SPACEMGPOOL is what every class names
         if pool is None or pool.is_copy:
             yield message(
                 "ANR1557W" if pool is None else "ANR1558E",

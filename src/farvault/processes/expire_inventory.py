@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 from farvault.base.disk import crash_point
 from farvault.base.errors import Cancelled, FarvaultError, InUse, NotFound
 from farvault.base.units import show_size
-from farvault.catalog import directories, expiration, freeing, nouns
+from farvault.catalog import directories, expiration, freeing, nouns, vault
 from farvault.catalog.expiration import START, ExaminedRow
 from farvault.catalog.freeing import Freed
 from farvault.catalog.objects import ObjectPlace
+from farvault.catalog.settings import get_setting
+from farvault.catalog.transaction import Snapshot
 from farvault.model.file_space import FileSpace
 from farvault.model.node import Node
 from farvault.model.stored_object import ObjectKind
@@ -31,6 +33,8 @@ from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import collect_deleted
 
 DESCRIPTION = "EXPIRE INVENTORY"
+EXPIRE_HOURS = 24
+"""Where EXPINTERVAL is not set."""
 PIECE_OBJECTS = 8192
 TRANSACTION_SECONDS = 0.03
 """What a transaction should take; the limit others may feel is 0.1."""
@@ -51,6 +55,11 @@ class Options:
     skip_directories: bool = False
     quiet: bool = False
     preview: bool = False
+
+
+def is_quiet(r: Snapshot) -> bool:
+    """EXPQUIET: what holds where nobody says QUIET."""
+    return get_setting(r, "EXPQUIET") == "YES"
 
 
 def refuse_second(processes: Processes, number: int | None = None) -> None:
@@ -109,8 +118,8 @@ class _Run:
         work = self._work()
         segments = 0
         try:
-            if options.nodes is None and not options.preview:
-                segments = collect_deleted(self._storage)
+            if options.nodes is None:
+                segments = self._segments()
             jobs = [lambda: self._take(work)] * options.resources
             run_side_by_side(jobs, process.cancel_event)
             process.raise_if_cancelled()
@@ -120,10 +129,17 @@ class _Run:
         if self._stopped:
             process.say("ANR0813I", **self._figures(), reason="DURATION is over")
         elif options.preview:
-            process.say("ANR0814I", **self._figures())
+            process.say("ANR0814I", **self._figures(), segments=f"{segments:,}")
         else:
             size = show_size(self._totals.live_bytes)
             process.say("ANR0812I", **self._figures(), segments=f"{segments:,}", size=size)
+
+    def _segments(self) -> int:
+        """Virtual volumes of sources: no policy concerns them, only those marked go whose grace is over."""
+        if not self._options.preview:
+            return collect_deleted(self._storage)
+        with self._storage.catalog.read() as r:
+            return vault.count_due(r, self._now)
 
     def _work(self) -> Iterator[tuple[Node, FileSpace, ObjectPlace]]:
         """File spaces of clients, those that waited longest first, each with the place to begin behind."""

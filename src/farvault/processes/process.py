@@ -145,6 +145,9 @@ class Process:
         }
         if self.bytes:
             self.say("ANR0986I", items=f"{self.objects:,}", size=show_size(self.bytes), **ending)
+            if self.seconds > 0:
+                rate = show_size(int(self.bytes_per_second))
+                self.say("ANR2970I", number=self.number, seconds=f"{self.seconds:.2f}", rate=rate)
         elif self.objects:
             self.say("ANR0987I", items=f"{self.objects:,}", **ending)
         else:

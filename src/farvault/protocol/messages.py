@@ -322,8 +322,11 @@ class TransactionAnswer(Body, frozen=True, kw_only=True):
     objects: Natural
     expired: Natural
     updated: Natural
+    """Objects with new attributes."""
     new_extents: Natural
     stored_bytes: Natural
+    rebound: Natural = 0
+    """Versions that are bound to another class now, the inactive ones of a name too."""
     held: Many[Natural] = ()
     """DeleteObjects: those that a hold keeps; they stay."""
     holds: str = ""

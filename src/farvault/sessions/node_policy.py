@@ -32,7 +32,7 @@ def active_policy(r: Snapshot, node: Node) -> Policy:
     )
     return Policy(
         domain=node.domain,
-        policy_set=ACTIVE,
+        policy_set=domain.activated_set or ACTIVE,
         default_class=active.default_class,
         classes=classes,
         compression=node.compression,

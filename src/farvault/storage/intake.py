@@ -243,12 +243,14 @@ class Intake:
         self._storage.freed(tx, freeing.free_extents(tx, unused))
         expired = objects.expire(tx, self._node.id, self._expired, now)
         updated = objects.update_attributes(tx, self._node.id, self._updated)
+        rebound = 0
         for management_class, ids in self._rebound:
-            updated += objects.rebind(tx, self._node.id, ids, management_class)
+            rebound += objects.rebind(tx, self._node.id, ids, management_class)
         return TransactionAnswer(
             objects=stored,
             expired=expired,
             updated=updated,
+            rebound=rebound,
             new_extents=len(new_ids) - len(unused),
             stored_bytes=sum(one.header.stored_bytes for one in self._sealed),
         )

@@ -76,6 +76,8 @@ def test_a_copy_pool_as_destination_cannot_be_activated() -> None:
         migration_destination="COPYPOOL",
     )
     assert ids(judge([managed("STANDARD"), migrating, to_copy], FULL)) == (["ANR1558E"], ["ANR1557W"])
+    idle = managed("I", migration_destination="COPYPOOL")
+    assert ids(judge([managed("STANDARD"), idle], FULL)) == (["ANR1558E"], []), "also where nothing migrates"
 
 
 def test_a_class_or_copy_group_that_active_has_and_this_has_not_is_a_warning() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from farvault.base.errors import BadInput, NotAvailable
 from farvault.policy.inclexcl import (
@@ -15,6 +19,7 @@ from farvault.policy.inclexcl import (
     parse_lines,
     parse_statement,
 )
+from farvault.policy.pattern import translate
 
 
 def rules(*lines: str, server: tuple[str, ...] = ()) -> Rules:
@@ -135,6 +140,35 @@ def test_the_root_file_space_can_be_dropped() -> None:
     assert asked.excludes_file_space(b"/")
     assert asked.excludes_file_space(b"/mnt")
     assert not asked.excludes_file_space(b"/home")
+
+
+_LINES = st.lists(
+    st.tuples(
+        st.sampled_from([verb for verb, purposes in VERBS.items() if purposes]),
+        st.sampled_from(["/a", "/a/*", "/.../b", "/a/.../*", "/?", "/.../*", "/a/[ab]"]),
+        st.sampled_from(["", "ONE", "TWO"]),
+    ),
+    max_size=8,
+)
+
+
+@given(_LINES, st.integers(0, 8), st.sampled_from(["/a", "/b", "/a/b", "/a/a", "/a/b/b", "/b/c"]))
+@settings(max_examples=500, deadline=None)
+def test_it_agrees_with_the_reference_algorithm(
+    lines: list[tuple[str, str, str]], cut: int, path: str
+) -> None:
+    """Statement by statement, from the last one up; the server's stand at the end (clients 4.4)."""
+    statements = [
+        Statement(verb, pattern, "" if verb.startswith("EXCLUDE") else name) for verb, pattern, name in lines
+    ]
+    asked = Rules(statements[:cut], statements[cut:])
+    for purpose in (Purpose.BACKUP, Purpose.ARCHIVE, Purpose.SPACE_MANAGEMENT):
+        expected = "in"
+        for one in reversed(statements):
+            if purpose in VERBS[one.verb] and re.fullmatch(translate(one.pattern), path):
+                expected = "out" if one.verb.startswith("EXCLUDE") else one.management_class or "in"
+                break
+        assert outcome(asked.decide(path.encode(), purpose)) == expected
 
 
 def test_without_rules_nothing_is_made_for_a_file() -> None:

@@ -208,6 +208,39 @@ def test_active_versions_and_those_without_policy_stay(versions: list[Version], 
             assert decision.why in (Why.BEYOND_EXISTS, Why.BEYOND_DELETED) or decision.is_due(now)
 
 
+def is_kept(today: int, stored: int, event: int | None, rule: ArchiveRule | Grace | None) -> bool:
+    """Is an archive copy still there on a day? Told the other way round: by what keeps it. Whole days."""
+    if rule is None:
+        return True
+    if isinstance(rule, Grace):
+        return today <= stored + rule.days
+    if not rule.by_event:
+        return rule.retain_days is None or today <= stored + rule.retain_days
+    waits = event is None
+    in_its_time = event is not None and (rule.retain_days is None or today <= event + rule.retain_days)
+    at_least = today <= stored + rule.retain_min_days
+    return waits or in_its_time or at_least
+
+
+_archive_rules = st.one_of(
+    st.builds(ArchiveRule, st.just("C"), st.none() | st.integers(0, 9), st.booleans(), st.integers(0, 9)),
+    st.builds(Grace, st.integers(0, 9)),
+    st.none(),
+)
+
+
+@given(st.integers(0, 9), st.none() | st.integers(0, 9), _archive_rules)
+@settings(max_examples=500, deadline=None)
+def test_an_archive_copy_goes_on_the_first_day_on_which_nothing_keeps_it(
+    stored: int, days_to_event: int | None, rule: ArchiveRule | Grace | None
+) -> None:
+    event = None if days_to_event is None else stored + days_to_event
+    event_time = None if event is None else event * DAY_SECONDS
+    decision = decide_archive(stored * DAY_SECONDS, event_time, rule)
+    for today in range(40):
+        assert decision.is_due(today * DAY_SECONDS) != is_kept(today, stored, event, rule)
+
+
 def test_only_a_copy_group_limits_the_number() -> None:
     rule = BackupRule("C", 2, 1, None, None)
     assert [is_beyond(rule, place, False) for place in range(3)] == [False, False, True]
@@ -253,6 +286,38 @@ def test_without_any_copy_group_the_domain_has_its_grace_periods() -> None:
 def test_the_kinds_do_not_stand_in_for_each_other() -> None:
     retention = Retention(DOMAIN, ACTIVE_SET, classes("DEF"), [group("DEF", ARCHIVE)])
     assert retention.backup("DEF") == Grace(7)
+
+
+_names = st.sampled_from(["DEF", "A", "B", "GONE", ""])
+_groups = st.builds(
+    CopyGroup,
+    **{key: st.just(value) for key, value in _PLACE.items()},
+    management_class=_names,
+    type=st.sampled_from([BACKUP, ARCHIVE]),
+    destination=st.just("P"),
+    versions_exist=st.integers(1, 9),
+    retain_version_days=st.integers(0, 9),
+)
+
+
+@given(st.lists(_groups, max_size=6, unique_by=lambda one: (one.management_class, one.type)), _names, _names)
+@settings(max_examples=300, deadline=None)
+def test_a_class_leads_where_the_reference_says(groups: list[CopyGroup], default: str, name: str) -> None:
+    """Its own copy group if there are both; else the default class's, if there are both; else the grace period."""
+    defined = ["DEF", "A", "B"]
+    active = PolicySet(domain="D", name="ACTIVE", default_class=default)
+    retention = Retention(DOMAIN, active, classes(*defined), groups)
+    for kind, answer, grace in (
+        (BACKUP, retention.backup(name), Grace(7)),
+        (ARCHIVE, retention.archive(name), Grace(9)),
+    ):
+        expected: object = grace
+        for asked in (default, name):
+            for one in groups:
+                if one.type == kind and one.management_class == asked and asked in defined:
+                    expected = asked
+        found = answer if isinstance(answer, Grace) else answer.management_class if answer else None
+        assert found == expected
 
 
 @pytest.mark.parametrize(("domain", "active"), [(None, None), (DOMAIN, None), (None, ACTIVE_SET)])

@@ -156,7 +156,7 @@ def test_expire_update_and_rebind_belong_to_the_transaction(depot: Depot) -> Non
     intake.rebind([ids["c"]], "GOLD")
     assert depot.inventory() == ids
     answer = intake.commit()
-    assert (answer.objects, answer.expired, answer.updated) == (0, 1, 2)
+    assert (answer.objects, answer.expired, answer.updated, answer.rebound) == (0, 1, 1, 1)
     assert sorted(depot.inventory()) == ["b", "c"]
 
 

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.storage.depot import Depot, MakeDepot, packs, send_pack, some_files
 
 from farvault.base.errors import AlreadyExists, InUse, MediaFailed, MediaFull, NotAvailable, StillReferenced
@@ -94,7 +95,7 @@ def test_a_writer_waits_for_the_only_volume(depot: Depot) -> None:
     thread.start()
     first.abandon()
     volumes.release(first)
-    thread.join(30)
+    thread.join(PATIENCE_SECONDS)
     assert got[0].volume.id == first.volume.id
     got[0].abandon()
     volumes.release(got[0])

@@ -13,11 +13,11 @@ from farvault.admin.kinds import Frequency, Pattern
 from farvault.admin.lookup import select_by
 from farvault.admin.output import Answer, Column, Report, of_attribute, row_of, time_column
 from farvault.admin.policy_tree import grace_notice, set_for_change, stamp
-from farvault.base.errors import BadInput
+from farvault.base.errors import BadInput, NotAvailable
 from farvault.base.messages import message
 from farvault.catalog import nouns
 from farvault.catalog.transaction import Snapshot
-from farvault.model.attribute import Choice, Name
+from farvault.model.attribute import Choice, Name, Text
 from farvault.model.policy import ACTIVE, ARCHIVE, BACKUP, CopyGroup, Domain, ManagementClass
 from farvault.model.storage_pool import StoragePool
 
@@ -52,7 +52,18 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
 
 
 def _without_cmd(call: Call) -> Call:
-    """FREQUENCY=CMD says of an archive copy group what is so anyway; a backup copy group needs days."""
+    """FREQUENCY=CMD says of an archive copy group what is so anyway; a backup copy group needs days.
+
+    There are no tables of contents: `NotAvailable` for a pool of them, see decision 15.
+    """
+    if call["tocdestination"]:
+        raise NotAvailable(
+            "ANR2991E",
+            command=call.command.name,
+            parameter="TOCDESTINATION",
+            value=call["tocdestination"],
+            only="backups of files of its clients, not of NAS file servers",
+        )
     if call[_FREQUENCY] != Frequency.CMD:
         return call
     if call["type"] == BACKUP:
@@ -106,7 +117,7 @@ def _query(instance: Instance, call: Call) -> Iterator[Answer]:
             management_class=call["management_class"],
             type=call["type"],
         )
-    rows = [row_of(group, group.type) for group in found]
+    rows = [row_of(group, group.type, **_FIXED[group.type]) for group in found]
     yield Report(columns=_columns(call["type"], call.detailed), rows=rows, detailed=call.detailed)
 
 
@@ -115,6 +126,8 @@ _RETENTION = {
     BACKUP: ("versions_exist", "versions_deleted", "retain_extra_days", "retain_only_days"),
     ARCHIVE: ("retain_version_days",),
 }
+_FIXED: dict[str, dict[str, str]] = {BACKUP: {}, ARCHIVE: {"frequency": "Cmd"}}
+"""An archive copy is made by command only."""
 _DETAILS = {
     BACKUP: ("mode", "serialization", "frequency_days", "destination"),
     ARCHIVE: ("retain_init", "retain_min_days", "mode", "serialization", "destination"),
@@ -131,6 +144,7 @@ def _columns(kind: str, detailed: bool) -> list[Column]:
     return [
         *head,
         *(of_attribute(CopyGroup, f) for f in ("type", *_RETENTION[kind], *_DETAILS[kind])),
+        *([Column(key="frequency", label="Copy Frequency")] if kind == ARCHIVE else []),
         Column(key="updated_by", label="Last Update by (administrator)"),
         time_column("updated_time", "Last Update Date/Time"),
     ]
@@ -146,8 +160,13 @@ def _named(call: Call) -> dict[str, str]:
 
 
 def _with_cmd(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
-    """FREQUENCY also takes CMD."""
-    return tuple(with_values(p, kind=Frequency()) if p.name == _FREQUENCY else p for p in parameters)
+    """FREQUENCY also takes CMD; TOCDESTINATION is known and can only be empty."""
+    return (
+        *(with_values(p, kind=Frequency()) if p.name == _FREQUENCY else p for p in parameters),
+        keyword(
+            "TOCDestination", Text(30), "pool for tables of contents of NAS backups: none here", default=""
+        ),
+    )
 
 
 def _domain(instance: Instance, call: Call) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from farvault.admin.authority import ANYONE, SYSTEM, policy
-from farvault.admin.command import FORMAT, Call, Command, positional
+from farvault.admin.command import FORMAT, Call, Command, keyword, positional
 from farvault.admin.definition import (
     changed,
     define_parameters,
@@ -28,21 +28,35 @@ from farvault.admin.output import (
     time_column,
 )
 from farvault.admin.policy_tree import copy_set, delete_set, stamp
-from farvault.base.errors import StillReferenced
+from farvault.base.errors import NotAvailable, StillReferenced
 from farvault.base.messages import message
 from farvault.catalog import nouns
-from farvault.model.attribute import Name
+from farvault.model.attribute import Name, Text
 from farvault.model.node import Node
 from farvault.model.policy import ACTIVE, Domain, PolicySet
 
 
+def _refuse_active_pools(call: Call) -> None:
+    """`NotAvailable`: there are no pools of active versions only, see decision 15."""
+    if call["activedestination"]:
+        raise NotAvailable(
+            "ANR2991E",
+            command=call.command.name,
+            parameter="ACTIVEDESTINATION",
+            value=call["activedestination"],
+            only="an empty list: it has no active-data pools",
+        )
+
+
 def _define(instance: Instance, call: Call) -> Iterator[Answer]:
+    _refuse_active_pools(call)
     with instance.catalog.write() as tx:
         nouns.insert(tx, Domain(**defined(Domain, call), **stamp(instance, call)))
     yield message("ANR1500I", domain=call["name"])
 
 
 def _update(instance: Instance, call: Call) -> Iterator[Answer]:
+    _refuse_active_pools(call)
     values = changed(Domain, call)
     with instance.catalog.write() as tx:
         nouns.update(tx, replace(nouns.get(tx, Domain, call["name"]), **values, **stamp(instance, call)))
@@ -122,19 +136,21 @@ def _domain(instance: Instance, call: Call) -> list[str]:
     return [call["name"]]
 
 
+_ACTIVE_POOLS = keyword("ACTIVEDESTination", Text(), "pools of active versions: none here", default="")
+
 COMMANDS = (
     Command(
         words=("DEFine", "DOmain"),
         rule=SYSTEM,
         help="Make a policy domain. Clients can use it when a policy set has been activated in it.",
-        parameters=define_parameters(Domain),
+        parameters=(*define_parameters(Domain), _ACTIVE_POOLS),
         run=_define,
     ),
     Command(
         words=("UPDate", "DOmain"),
         rule=policy(_domain),
         help="Change a policy domain.",
-        parameters=(*key_parameters(Domain), *update_parameters(Domain)),
+        parameters=(*key_parameters(Domain), *update_parameters(Domain), _ACTIVE_POOLS),
         run=_update,
     ),
     Command(

@@ -1,4 +1,4 @@
-"""EXPIRE INVENTORY, QUERY RETENTION (what goes when, and why), SIGNAL OBJECT (retention by event), EXPINTERVAL."""
+"""EXPIRE INVENTORY, QUERY RETENTION (what goes when, and why), SIGNAL OBJECT (retention by event), EXPINTERVAL, EXPQUIET."""
 
 from __future__ import annotations
 
@@ -27,7 +27,13 @@ from farvault.model.stored_object import ObjectKind, ObjectState
 from farvault.policy.holding import path_matches, path_of
 from farvault.policy.retention import ArchiveRule
 from farvault.policy.versions import AT_ONCE, Decision
-from farvault.processes.expire_inventory import DESCRIPTION, Options, expire_inventory, refuse_second
+from farvault.processes.expire_inventory import (
+    DESCRIPTION,
+    Options,
+    expire_inventory,
+    is_quiet,
+    refuse_second,
+)
 from farvault.processes.judge import Judge
 from farvault.processes.process import Process
 
@@ -40,12 +46,14 @@ _NEXT_RUN, _NEVER = "next expiration", "never"
 def _expire(instance: Instance, call: Call) -> Iterator[Answer]:
     refuse_second(instance.processes)
     minutes = call["duration"]
+    with instance.catalog.read() as r:
+        quiet = call["quiet"] if "quiet" in call.given else is_quiet(r)
     options = Options(
         nodes=_chosen(instance, call),
         duration_seconds=None if minutes is None else minutes * 60.0,
         resources=call["resource"],
         skip_directories=call["skipdirs"],
-        quiet=call["quiet"],
+        quiet=quiet,
         preview=call["preview"],
     )
 
@@ -171,6 +179,15 @@ def _set_interval(instance: Instance, call: Call) -> Iterator[Answer]:
     yield message("ANR0816I", hours=hours) if hours else message("ANR0817I")
 
 
+def _set_quiet(instance: Instance, call: Call) -> Iterator[Answer]:
+    quiet = call["value"]
+    with instance.catalog.write() as tx:
+        set_setting(tx, "EXPQUIET", "YES" if quiet else "NO")
+    yield message(
+        "ANR2980I", value="YES" if quiet else "NO", what="nothing" if quiet else "what there is to say"
+    )
+
+
 def _domain_of_node(instance: Instance, call: Call) -> list[str]:
     with instance.catalog.read() as r:
         node = nouns.find(r, Node, call["node"])
@@ -189,7 +206,9 @@ COMMANDS = (
         rule=SYSTEM,
         help="Delete what policy no longer keeps. It also runs by itself, see SETOPT EXPINTERVAL.",
         parameters=(
-            keyword("Quiet", YesNo(), "no messages about nodes and their policy", default=False),
+            keyword(
+                "Quiet", YesNo(), "no messages about nodes and their policy; without it EXPQUIET decides"
+            ),
             WAIT,
             keyword("Node", Patterns(64), "only these nodes"),
             keyword("DOmain", Patterns(30), "only nodes of these domains"),
@@ -224,5 +243,12 @@ COMMANDS = (
         help="Set how often expiration runs by itself.",
         parameters=(positional("hours", Integer(0, 336), "hours between two runs; 0 = never"),),
         run=_set_interval,
+    ),
+    Command(
+        words=("SETOPT", "EXPQuiet"),
+        rule=SYSTEM,
+        help="Set whether expiration says less where EXPIRE INVENTORY has no QUIET; also when it runs by itself.",
+        parameters=(positional("value", YesNo(), "Yes = no messages about nodes and their policy"),),
+        run=_set_quiet,
     ),
 )

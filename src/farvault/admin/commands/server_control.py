@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from farvault.admin.authority import ANYONE, OPERATOR
 from farvault.admin.command import Call, Command
 from farvault.admin.instance import Instance
-from farvault.admin.output import Answer, Column, Report, time_column, yes_column
+from farvault.admin.output import Answer, Column, Report, count_column, time_column, yes_column
 from farvault.base.messages import message
 from farvault.catalog.settings import all_settings
+from farvault.processes.expire_inventory import EXPIRE_HOURS
 from farvault.seal.identity import fingerprint
 
 
@@ -30,6 +31,8 @@ def _status(instance: Instance, call: Call) -> Iterator[Answer]:
         "server_password_set": "SERVERPASSWORD" in settings,
         "installed_time": int(settings.get("INSTALLED", "0")),
         "restarted_time": instance.started_time,
+        "expire_hours": int(settings.get("EXPINTERVAL", str(EXPIRE_HOURS))),
+        "expire_quiet": settings.get("EXPQUIET", "NO") == "YES",
         "availability": f"Disabled for {', '.join(disabled).lower()} sessions" if disabled else "Enabled",
         "sessions": len(instance.session_table.list()),
         "processes": len(instance.processes.list()),
@@ -50,6 +53,8 @@ _COLUMNS = (
     yes_column("server_password_set", "Server Password Set"),
     time_column("installed_time", "Server Installation Date/Time"),
     time_column("restarted_time", "Server Restart Date/Time"),
+    count_column("expire_hours", "Expiration Interval (hours)"),
+    yes_column("expire_quiet", "Expiration Quiet"),
     Column(key="availability", label="Availability"),
     Column(key="sessions", label="Sessions"),
     Column(key="processes", label="Processes"),

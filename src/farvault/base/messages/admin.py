@@ -33,7 +33,8 @@ ROWS: dict[str, Row] = {
     ),
     "ANR1560W": Row(
         "Class {management_class} of set {policy_set}, domain {domain}, has no {use} copy group while the ACTIVE set has "
-        "one: the domain's grace period will apply to its files."
+        "one: its files will be kept as those of the default class, or by the domain's grace period where that has none "
+        "either."
     ),
     "ANR1561W": Row(
         "Class {management_class} of set {policy_set}, domain {domain}, needs a backup before migration but has no backup "

@@ -112,7 +112,7 @@ ROWS: dict[str, Row] = {
     ),
     "ANS9802E": Row(
         "Nothing can be stored: management class {management_class} has no {kind} copy group.",
-        "The copy group says where the data goes.",
+        "The copy group says where the data goes. No class that could be used instead has one.",
         "At the server: DEFINE COPYGROUP and ACTIVATE POLICYSET for this node's domain.",
     ),
     "ANS9803E": Row(
@@ -121,7 +121,7 @@ ROWS: dict[str, Row] = {
         "Correct the INCLUDE statement or DIRMC, or DEFINE COPYGROUP at the server.",
     ),
     "ANS9807W": Row(
-        "Class {management_class}, named in the include-exclude list, is not in the active policy; {default} is used."
+        "Class {management_class}, named by an INCLUDE statement or DIRMC, is not in the active policy; {default} is used."
     ),
     # storing
     "ANS1228E": Row(

@@ -12,7 +12,7 @@ ROWS: dict[str, Row] = {
         "Inventory expiration process {number} stopped early ({reason}): examined {examined} objects, deleting {backup} backup objects and {archive} archive objects; {held} held objects stay. The next one goes on where it stopped."
     ),
     "ANR0814I": Row(
-        "Preview of inventory expiration: of {examined} objects {backup} backup objects and {archive} archive objects would be deleted; {held} held objects would stay. Nothing was changed."
+        "Preview of inventory expiration: of {examined} objects {backup} backup objects and {archive} archive objects would be deleted, and {segments} virtual volume segments; {held} held objects would stay. Nothing was changed."
     ),
     "ANR0815E": Row(
         "Inventory expiration is running already, as process {number}.",
@@ -47,6 +47,9 @@ ROWS: dict[str, Row] = {
         "EXPINTERVAL is {hours} hours: expiration runs an hour after the server's start and then every {hours} hours."
     ),
     "ANR0817I": Row("EXPINTERVAL is 0: expiration runs only when EXPIRE INVENTORY is typed."),
+    "ANR2980I": Row(
+        "EXPQUIET is {value}: where EXPIRE INVENTORY says nothing about QUIET, expiration says {what} about nodes and their policy."
+    ),
     # policy that other policy hangs on
     "ANR1563I": Row(
         "Once the set is activated, objects bound to {what} are kept as those of the default class; where that has no copy group either, for {backup_days} days (backup versions) or {archive_days} days (archive copies)."

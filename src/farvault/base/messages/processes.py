@@ -14,6 +14,7 @@ ROWS: dict[str, Row] = {
     "ANR0987I": Row(
         "Process {number} for {description} running in the {where} processed {items} items with a completion state of {state} at {time}."
     ),
+    "ANR2970I": Row("Process {number} took {seconds} seconds: {rate}/s."),
     "ANR1893E": Row(
         "Process {number} for {description} ended with completion state {state}. Items that failed: {failed}.",
         "It was cancelled, or something went wrong; the lines before this one say what.",
