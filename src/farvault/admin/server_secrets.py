@@ -41,6 +41,11 @@ def target_definition(catalog: Catalog, keyring: Keyring, server_name: str) -> T
     with catalog.read() as r:
         server = nouns.get(r, Server, server_name)
         own_name = get_setting(r, "SERVERNAME") or ""
+    return opened(server, own_name, keyring)
+
+
+def opened(server: Server, own_name: str, keyring: Keyring) -> TargetDefinition:
+    """The same where the definition did not come from a catalog. `RecordDamaged` where the keys do not fit."""
     code = server.sealed_verification_code
     return TargetDefinition(
         server_name=server.name,

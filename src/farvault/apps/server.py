@@ -20,6 +20,7 @@ from farvault.apps.activity_log import ActivityLog
 from farvault.apps.housekeeping import Housekeeping, Piece, pieces
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
+from farvault.apps.protection_files import write_protection_files
 from farvault.base.clock import Clock, SystemClock
 from farvault.base.errors import FarvaultError, LoginRefused
 from farvault.base.log import Log, Sink
@@ -128,7 +129,7 @@ class Server:
 
     def _open_catalog(self, settings: Settings, undo: contextlib.ExitStack) -> None:
         self.keyring = Keyring.from_bytes(self.folder.read_secret(self.folder.keyring_path))
-        self.identity = _identity(self.folder)
+        self.identity = identity_of(self.folder)
         log = LogPlace(
             self.folder.inside(settings.log_folder), settings.log_capacity_mib * MIB, self._new_log
         )
@@ -156,7 +157,9 @@ class Server:
         delete_left_behind(self.storage, remote=False)
         self.processes = Processes(self.log, self.clock)
         self.database_backups = DatabaseBackups(
-            self.storage, lambda: self.folder.read_secret(self.folder.wrapped_keyring_path)
+            self.storage,
+            lambda: self.folder.read_secret(self.folder.wrapped_keyring_path),
+            lambda: write_protection_files(self.folder, self.catalog, self.clock),
         )
         trigger = DatabaseTrigger(self.catalog, self.database_backups, self.processes, self.log)
         work = pieces(self.catalog, self.storage, self.processes, self.clock)
@@ -256,7 +259,7 @@ class Server:
             moment.wait(0.02)
 
 
-def _identity(folder: InstanceFolder) -> Identity:
+def identity_of(folder: InstanceFolder) -> Identity:
     """The identity file holds the private key first, then the certificate."""
     pem = folder.read_secret(folder.identity_path)
     begin = pem.find(b"-----BEGIN CERTIFICATE-----")

@@ -257,7 +257,7 @@ class Catalog:
             with self.write(uses_reserve=True) as tx:
                 set_setting(tx, "LOGMODE", mode)
                 if mode == ROLLFORWARD:
-                    set_setting(tx, "FULLBACKUPNEEDED", "LOGMODE was changed")
+                    self._note_new_log(tx, "LOGMODE was changed")
             self._wal.sync()  # the next start must know the mode before it looks at any log
         except BaseException:
             if mode == ROLLFORWARD and not self._failed:
@@ -266,8 +266,18 @@ class Catalog:
         if mode == NORMAL:
             self._end_log(self._log_place)
 
+    def _note_new_log(self, tx: Transaction, reason: str) -> None:
+        assert self._log is not None
+        set_setting(tx, "LOGID", self._log.log_id)
+        set_setting(tx, "LOGPRUNED", "0")
+        set_setting(tx, "FULLBACKUPNEEDED", reason)
+
     def prune_log(self, log_id: str, sequence: int) -> int:
-        """A database backup holds everything up to here: what the log has of it goes. Returns how many bytes."""
+        """A database backup holds everything up to here: what the log has of it goes. Returns how many bytes.
+
+        The setting LOGPRUNED says so already, in the transaction that completed the backup: an older copy of the database
+        is told by it.
+        """
         self._wal.sync()  # from now on SQLite's own file alone has what is not in the database file yet
         self._take_writer()
         try:
@@ -350,9 +360,10 @@ class Catalog:
             )
         if half_replayed and place.begin_anew:
             raise MediaFailed("ANR4918E", path=self.path)
-        if found.log_mode != ROLLFORWARD or place.begin_anew:
+        begin_anew = place.begin_anew or not (half_replayed or found.log_id)
+        if found.log_mode != ROLLFORWARD or begin_anew:
             aside = recovery_log.set_aside(place.folder, now)
-            if aside and place.begin_anew:
+            if aside and found.log_mode == ROLLFORWARD:
                 self.notes.append(message("ANR4917W", aside=aside))
             return
         log = RecoveryLog.open(place.folder, place.capacity_bytes, self._row_key, PAGE_BYTES)
@@ -360,7 +371,8 @@ class Catalog:
             raise MediaFailed("ANR4914E", folder=place.folder)
         self._log = log
         step = Step.REPLAY if half_replayed else roll_forward.compare(log.position, found.salts, found.frames)
-        if step is Step.MISMATCH:
+        is_other = not half_replayed and (log.log_id != found.log_id or found.pruned < log.first_sequence - 1)
+        if step is Step.MISMATCH or is_other:
             raise MediaFailed("ANR4913E", folder=place.folder)
         if step is Step.REPLAY:
             with _translated(self.path):
@@ -378,7 +390,7 @@ class Catalog:
         if rows and rows[0][0] == ROLLFORWARD and self._log is None:
             self._begin_log(place)
             with self.write(uses_reserve=True) as tx:
-                set_setting(tx, "FULLBACKUPNEEDED", "a new recovery log was begun")
+                self._note_new_log(tx, "a new recovery log was begun")
             self._wal.sync()
         elif self._log is not None and rows[0][0] != ROLLFORWARD:
             self._end_log(place)

@@ -425,7 +425,7 @@ def _translated(folder: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in NO_ROOM:
-            raise MediaFull("ANR4912E", folder=folder) from error
+            raise MediaFull("ANR4919E", folder=folder) from error
         raise MediaFailed("ANR4911E", folder=folder, reason=error.strerror or error) from error
     except msgspec.MsgspecError as error:
         raise MediaFailed("ANR4911E", folder=folder, reason=error) from error

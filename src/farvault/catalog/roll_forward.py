@@ -52,11 +52,17 @@ def compare(log: Position, salts: Salts | None, frames: int) -> Step:
 
 
 class Found(NamedTuple):
-    """What a database is like after SQLite's own recovery. `log_mode`: '' where it was never set."""
+    """What a database is like after SQLite's own recovery. `log_mode`: '' where it was never set.
+
+    `log_id`: the recovery log it belongs to; '' = it was restored, a new log begins. `pruned`: how far that log had been
+    pruned when the database last heard of it.
+    """
 
     salts: Salts | None
     frames: int
     log_mode: str
+    log_id: str = ""
+    pruned: int = 0
 
 
 def look_at(catalog_path: str, page_bytes: int) -> Found:
@@ -67,11 +73,18 @@ def look_at(catalog_path: str, page_bytes: int) -> Found:
     try:
         connection.wal_autocheckpoint(0)
         there = connection.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'settings'").fetchall()
-        rows = []
+        said: dict[str, str] = {}
         if there[0][0]:
-            rows = connection.execute("SELECT value FROM settings WHERE name = 'LOGMODE'").fetchall()
+            sql = "SELECT name, value FROM settings WHERE name IN ('LOGMODE', 'LOGID', 'LOGPRUNED')"
+            said = {str(name): str(value) for name, value in connection.execute(sql).fetchall()}
         frames, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        return Found(wal.salts(), max(frames, 0), str(rows[0][0]) if rows else "")
+        return Found(
+            wal.salts(),
+            max(frames, 0),
+            said.get("LOGMODE", ""),
+            said.get("LOGID", ""),
+            int(said.get("LOGPRUNED") or 0),
+        )
     finally:
         connection.close()
         wal.close()

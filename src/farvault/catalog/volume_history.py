@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from farvault.catalog import nouns
-from farvault.catalog.sequences import next_value
+from farvault.catalog.sequences import next_value, take_values
 from farvault.catalog.settings import get_setting
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.volume import Volume
-from farvault.model.volume_history import HistoryVolume
-
-_SERIES = {"BACKUPFULL": "database_series", "DBSNAPSHOT": "database_snapshots"}
+from farvault.model.volume_history import SERIES_TYPES, HistoryVolume
 
 
 def epoch(r: Snapshot) -> int:
@@ -21,7 +19,19 @@ def epoch(r: Snapshot) -> int:
 
 def next_series(tx: Transaction, type: str) -> int:
     """The number of a new series of this type. Never given twice, also where the operation fails."""
-    return next_value(tx, _SERIES.get(type, f"series {type}"))
+    return next_value(tx, _sequence(type))
+
+
+def skip_series(tx: Transaction, type: str, highest: int) -> None:
+    """Numbers up to this one are taken."""
+    row = tx.one("SELECT next_value FROM sequences WHERE name = ?", (_sequence(type),))
+    missing = highest + 1 - (int(row[0]) if row else 1)
+    if missing > 0:
+        take_values(tx, _sequence(type), missing)
+
+
+def _sequence(type: str) -> str:
+    return "series BACKUPFULL" if type in SERIES_TYPES else f"series {type}"
 
 
 def add_event(tx: Transaction, type: str, device_class: str, volume: str, now: int) -> None:

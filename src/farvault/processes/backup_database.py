@@ -164,7 +164,7 @@ class DatabaseBackups:
                 )
                 self._states.save(page_state)
             volumes = writer.commit(
-                msgspec.msgpack.encode(manifest), lambda tx: self._complete(tx, options.kind, image.log_id)
+                msgspec.msgpack.encode(manifest), lambda tx: self._complete(tx, options.kind, image)
             )
         if in_series:
             self._states.keep_only(operation.series, operation.operation)
@@ -198,10 +198,14 @@ class DatabaseBackups:
             series = volume_history.next_series(tx, type)
         return Operation(type, RecordKind.DATABASE, series, 0, now), b"", None
 
-    def _complete(self, tx: Transaction, kind: str, log_id: str) -> None:
-        """A full backup ends what asked for one, unless another log was begun while it ran."""
+    def _complete(self, tx: Transaction, kind: str, image: Image) -> None:
+        """What follows from a complete backup, unless another log was begun while it ran."""
         figures = self._storage.catalog.log_figures()
-        if kind == FULL and log_id == (figures.log_id if figures is not None else ""):
+        if kind == SNAPSHOT or image.log_id != (figures.log_id if figures is not None else ""):
+            return
+        if image.log_id:
+            set_setting(tx, "LOGPRUNED", str(image.log_sequence))
+        if kind == FULL:
             set_setting(tx, "FULLBACKUPNEEDED", "")
 
     def _check_incremental(self, r: Snapshot) -> tuple[list[HistoryVolume], PageState]:

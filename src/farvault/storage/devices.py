@@ -82,5 +82,10 @@ class Devices:
         return self._connect_server(definition)
 
     def _folders(self, definition: DeviceClass) -> list[str]:
-        named = [folder.strip() for folder in definition.directory.split(",") if folder.strip()]
-        return [os.path.join(self._volumes_folder, folder) for folder in named] or [self._volumes_folder]
+        return folders_of(definition, self._volumes_folder)
+
+
+def folders_of(definition: DeviceClass, volumes_folder: str) -> list[str]:
+    """Where the volume files of a FILE class lie."""
+    named = [folder.strip() for folder in definition.directory.split(",") if folder.strip()]
+    return [os.path.join(volumes_folder, folder) for folder in named] or [volumes_folder]

@@ -229,7 +229,10 @@ class HistoryWriter:
         one = self._operation
         device = self._storage.devices.device(self._class_name)
         with self._storage.catalog.write(uses_reserve=True) as tx:
-            name = name or device.scratch_name("", next_value(tx, "scratch_volumes"), USES[one.type])
+            for _ in range(NAME_TRIES if scratch else 0):
+                name = device.scratch_name("", next_value(tx, "scratch_volumes"), USES[one.type])
+                if not volume_history.is_taken(tx, name):
+                    break
             if volume_history.is_taken(tx, name):
                 raise AlreadyExists("ANR4901E", volume=name)
             row = HistoryVolume(

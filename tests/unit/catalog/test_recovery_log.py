@@ -362,7 +362,7 @@ def test_a_disk_without_room_for_the_log_refuses_changes_too(
 
     os.unlink(home.folder / "log" / "log.spare")
     monkeypatch.setattr(os, "posix_fallocate", no_room)
-    with pytest.raises(MediaFull, match="ANR4912E"):
+    with pytest.raises(MediaFull, match="ANR4919E"):
         put(catalog, 2)
     with catalog.write(uses_reserve=True) as tx:
         set_setting(tx, "BACKUP", "still works")

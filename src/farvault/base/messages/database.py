@@ -59,7 +59,7 @@ ROWS: dict[str, Row] = {
         "In LOGMODE ROLLFORWARD nothing is acknowledged that is not in the log.",
         "Correct that and restart the server. If the log's disk is lost: `farvault server run --new-log`.",
     ),
-    "ANR4912E": Row(
+    "ANR4919E": Row(
         "No room for the recovery log on the file system of {folder}: nothing was changed.",
         "The log reserves its room before it is needed; the disk has none left.",
         "Free space there, or BACKUP DB, which makes room and still works.",
@@ -174,5 +174,69 @@ ROWS: dict[str, Row] = {
     ),
     "ANR4926E": Row(
         "LOGMODE is NORMAL: there is no recovery log.", "", "SET LOGMODE ROLLFORWARD begins one."
+    ),
+    # protection files
+    "ANR4510E": Row(
+        "File {path} could not be written: {reason}.",
+        "It is what restoring the database reads. The old one is still there, and the backup itself is complete.",
+        "Free space or correct the folder, then back up again.",
+    ),
+    "ANR4930E": Row(
+        "Volume history file {path}, line {line}: this cannot be read.",
+        "It was altered or cut.",
+        "Correct it, give another copy with --volume-history, or name the volumes with --devclass and --volumes.",
+    ),
+    "ANR4931E": Row(
+        "Device configuration file {path}, line {line}: {reason}",
+        "It may hold SET SERVERNAME, DEFINE SERVER and DEFINE DEVCLASS, as typed at an administrator's terminal.",
+        "Correct it, or give another one with --device-configuration.",
+    ),
+    "ANR4932E": Row(
+        "Device class {device_class} is not in the device configuration file.",
+        "Without it nobody knows how its volumes are reached.",
+        "Add its DEFINE DEVCLASS to the file.",
+    ),
+    "ANR4937E": Row(
+        "File {path} is not there.",
+        "Restoring the database reads the volume history and device configuration files: they are kept in the instance folder.",
+        "Bring them back from a copy, or write them anew: one DEFINE DEVCLASS, and --volumes instead of the history.",
+    ),
+    # restore
+    "ANR4591I": Row("Restoring series {series}, begun {time}."),
+    "ANR4592I": Row(
+        "Series {series}, operation {operation}: volume {volume} ({sequence}), device class {device_class}."
+    ),
+    "ANR4598I": Row("Looking at volume {volume}."),
+    "ANR4602E": Row(
+        "No database backup from before {time} is in the volume history.",
+        "",
+        "Give a later --todate, another --source, or name the volumes.",
+    ),
+    "ANR4614E": Row(
+        "Volume {volume} was written {time}, not {expected} as the volume history says.",
+        "It was written anew since, or the history is another one.",
+        "Use another backup.",
+    ),
+    "ANR4634I": Row("Restoring the database as it was {time}."),
+    "ANR4635I": Row("The database is restored from series {series}, operation {operation}, of {time}."),
+    "ANR4638I": Row("Series {series}, operation {operation}."),
+    "ANR4912I": Row("{size} of pages are restored."),
+    "ANR1363I": Row("Reading volume {volume} ({sequence})."),
+    "ANR4933E": Row(
+        "Series {series} is broken: {reason}.",
+        "Each backup of a series builds on the one before.",
+        "Restore to a moment before the gap (--todate, --totime), or from another series.",
+    ),
+    "ANR4934W": Row(
+        "The newest backup was made in LOGMODE NORMAL: what changed after it is not in any log.",
+        "Only the state of that backup can be restored.",
+    ),
+    "ANR4935E": Row(
+        "The recovery log in {folder} is missing, or does not reach back to the newest backup: the most current state cannot be restored.",
+        "Without it everything since that backup is lost.",
+        "Bring the log folder back; or accept the state of the newest backup: --todate TODAY.",
+    ),
+    "ANR4936I": Row(
+        "Preview: everything that is needed is there and signed by this server. Nothing was changed."
     ),
 }
