@@ -14,6 +14,7 @@ from farvault.base.clock import Clock
 from farvault.base.log import Log
 from farvault.catalog.catalog import Catalog
 from farvault.processes.backup_database import DatabaseBackups
+from farvault.processes.prepare import RecoveryPlans
 from farvault.processes.process import Processes
 from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
@@ -67,6 +68,7 @@ class Instance:
     storage: Storage
     processes: Processes
     database_backups: DatabaseBackups
+    recovery_plans: RecoveryPlans
     session_table: SessionTable
     keyring: Keyring
     identity: Identity

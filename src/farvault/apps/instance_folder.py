@@ -85,6 +85,11 @@ class InstanceFolder:
         except (msgspec.DecodeError, UnicodeDecodeError) as reason:
             raise BadInput("ANR0901E", path=self.settings_path, reason=reason) from None
 
+    def settings_text(self) -> str:
+        """The settings file as it is."""
+        with open(self.settings_path, encoding="utf-8") as file:
+            return file.read()
+
     def write_settings(self, settings: Settings) -> None:
         lines = [f"{name} = {_toml_value(value)}" for name, value in msgspec.structs.asdict(settings).items()]
         heading = "# Settings of this Farvault server; read when it starts."

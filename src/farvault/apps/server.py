@@ -15,6 +15,7 @@ import traceback
 
 from farvault import __version__
 from farvault.admin.instance import Instance
+from farvault.admin.recovery_plan_contents import PlanComposer
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
 from farvault.apps.housekeeping import Housekeeping, Piece, pieces
@@ -25,14 +26,23 @@ from farvault.base.clock import Clock, SystemClock
 from farvault.base.errors import FarvaultError, LoginRefused
 from farvault.base.log import Log, Sink
 from farvault.base.units import MIB
+from farvault.catalog import volume_history
 from farvault.catalog.catalog import Catalog, LogPlace
+from farvault.catalog.drm_settings import drm_setting
 from farvault.catalog.settings import get_setting
 from farvault.media.interface import Device
 from farvault.media.server import ServerDevice
+from farvault.media.target import DefinedTarget
 from farvault.model.device_class import DeviceClass
+from farvault.model.volume_history import DBSNAPSHOT, QUERY_TYPES, HistoryVolume
 from farvault.processes.backup_database import DatabaseBackups
 from farvault.processes.database_trigger import PERIOD_SECONDS, DatabaseTrigger
-from farvault.processes.process import Processes
+from farvault.processes.prepare import DESCRIPTION as PREPARE
+from farvault.processes.prepare import RecoveryPlans, Request
+from farvault.processes.process import Process, Processes
+from farvault.processes.recover import DESCRIPTION as RECOVERY
+from farvault.processes.recover import PERIOD_SECONDS as RECOVERY_SECONDS
+from farvault.processes.recover import RecoverRest
 from farvault.protocol.throttle import Throttle
 from farvault.seal.identity import Identity, fingerprint
 from farvault.seal.keyring import Keyring
@@ -119,6 +129,7 @@ class Server:
         self._open_sessions(settings, undo)
         lock.tell_port(self.port)
         undo.callback(self._end_work)
+        self.housekeeping.poke(RECOVERY)  # clients come first: it is served by now
         self.log.say(
             "ANR0916I",
             server=self.name,
@@ -158,12 +169,29 @@ class Server:
         self.processes = Processes(self.log, self.clock)
         self.database_backups = DatabaseBackups(
             self.storage,
-            lambda: self.folder.read_secret(self.folder.wrapped_keyring_path),
-            lambda: write_protection_files(self.folder, self.catalog, self.clock),
+            self._wrapped_keyring,
+            self._database_backed_up,
+        )
+        self.recovery_plans = RecoveryPlans(
+            self.storage,
+            self.folder.path,
+            PlanComposer(
+                folder=self.folder.path,
+                settings_text=self.folder.settings_text,
+                product_version=__version__,
+                catalog=self.catalog,
+                keyring=self.keyring,
+                identity=self.identity,
+                wrapped_keyring=self._wrapped_keyring,
+                log=self.log,
+                clock=self.clock,
+            ),
         )
         trigger = DatabaseTrigger(self.catalog, self.database_backups, self.processes, self.log)
         work = pieces(self.catalog, self.storage, self.processes, self.clock)
         work.append(Piece(DATABASE_TRIGGER, trigger, PERIOD_SECONDS))
+        rest = RecoverRest(self.storage, self.processes, self._target)
+        work.append(Piece(RECOVERY, rest, RECOVERY_SECONDS))
         self.housekeeping = Housekeeping(work, self.log, self.clock)
         self.database_backups.poke = lambda: self.housekeeping.poke(DATABASE_TRIGGER)
         self.catalog.log_grown = self.database_backups.poke
@@ -209,6 +237,7 @@ class Server:
             storage=self.storage,
             processes=self.processes,
             database_backups=self.database_backups,
+            recovery_plans=self.recovery_plans,
             session_table=self.session_table,
             keyring=self.keyring,
             identity=self.identity,
@@ -219,8 +248,10 @@ class Server:
 
     def _server_device(self, device_class: DeviceClass) -> Device:
         """Virtual volumes: nothing is dialled before the first use."""
-        name = device_class.server_name
-        target = defined_target(
+        return ServerDevice(device_class, self._target(device_class.server_name), self.clock, self.log)
+
+    def _target(self, name: str) -> DefinedTarget:
+        return defined_target(
             self.catalog,
             self.keyring,
             self.identity,
@@ -228,7 +259,25 @@ class Server:
             __version__,
             signed_on=lambda: self.last_access.server_reached(name, self.clock.now_seconds()),
         )
-        return ServerDevice(device_class, target, self.clock, self.log)
+
+    def _wrapped_keyring(self) -> bytes:
+        return self.folder.read_secret(self.folder.wrapped_keyring_path)
+
+    def _database_backed_up(self) -> None:
+        """Volume history and device configuration go where the backup went: a plan carries both to the partner."""
+        write_protection_files(self.folder, self.catalog, self.clock)
+        with self.catalog.read() as r:
+            newest = max(
+                volume_history.rows(r, QUERY_TYPES["DBBACKUP"] + QUERY_TYPES["DBSNAPSHOT"]), key=_age
+            )
+            wanted = drm_setting(r, "DRMPLANWITHBACKUP") == "YES"
+        if wanted and self.devices.device(newest.device_class).capabilities.remote:
+            request = Request(newest.device_class, newest.type == DBSNAPSHOT, command="BACKUP DB")
+
+            def work(process: Process) -> None:
+                self.recovery_plans.write(process, request)
+
+            self.processes.start(PREPARE, work, wait=True)
 
     def _wrap_device(self, device: Device) -> Device:
         """Tests put a throttle or faults around each device here."""
@@ -257,6 +306,10 @@ class Server:
             if all(entry.state == "IdleW" for entry in self.session_table.list() if entry.type == "Admin"):
                 return
             moment.wait(0.02)
+
+
+def _age(row: HistoryVolume) -> tuple[int, int]:
+    return row.time, row.id
 
 
 def identity_of(folder: InstanceFolder) -> Identity:

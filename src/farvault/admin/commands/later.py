@@ -13,7 +13,7 @@ from farvault.admin.instance import Instance
 from farvault.admin.kinds import Day, Paths, Pattern, Patterns, TimeOfDay
 from farvault.admin.output import Answer
 from farvault.base.errors import NotAvailable
-from farvault.model.attribute import Choice, Integer, Name, Names, Text, YesNo
+from farvault.model.attribute import Choice, Integer, Name, Text, YesNo
 
 
 def _refuse(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -170,16 +170,4 @@ COMMANDS = (
     ),
     _later("IMport Policy", "Import policy domains.", _names("domains"), *_IMPORT),
     _later("IMport Server", "Import what an export holds.", _FILE_DATA, _DATES, _MERGE, *_IMPORT),
-    # disaster recovery
-    _later(
-        "Prepare",
-        "Write a recovery plan.",
-        keyword("Source", Choice("DBBackup", "DBSnapshot"), "series it relies on", default="DBBACKUP"),
-        _class(),
-        keyword("PLANPrefix", Text(250), "where the plan goes"),
-        keyword("INSTRPrefix", Text(250), "where the instructions are"),
-        keyword("COPYstgpool", Names(30), "copy pools"),
-        keyword("PRIMstgpool", Names(30), "primary pools"),
-        WAIT,
-    ),
 )

@@ -19,6 +19,7 @@ _SUBJECTS = (
     "nodes",
     "policy",
     "processes",
+    "recovery",
     "server",
     "sessions",
     "storage",
