@@ -146,7 +146,11 @@ class _Recovery:
         plan, found = self._plan(partner, kept)
         if plan is None:
             keyring, identity, wrapped = self._keys_of_a_backup(partner, there)
-            settings, configuration, history = Settings(), self._stand_in(keyring), list[HistoryVolume]()
+            settings, configuration, history = (
+                Settings(),
+                self._stand_in(keyring, there[0]),
+                list[HistoryVolume](),
+            )
             self._say(message("ANR4950W", address=self._address))
         else:
             keyring, identity = recovery_plan.open_keys(plan.keys, wanted.recovery_code)
@@ -229,7 +233,7 @@ class _Recovery:
                 )
         raise NotFound("ANR4944E", address=self._address)
 
-    def _stand_in(self, keyring: Keyring) -> DeviceConfiguration:
+    def _stand_in(self, keyring: Keyring, kept: KeptVolume) -> DeviceConfiguration:
         """One class and one server, enough to read with."""
         wanted = self._wanted
         sealed = keyring.seal_secret(wanted.password.encode(), node_password_context(_STAND_IN))
@@ -244,8 +248,10 @@ class _Recovery:
             name=_STAND_IN,
             device_type=SERVER,
             server_name=_STAND_IN,
-            prefix="ADSM",
+            prefix=kept.name.partition(".")[0],
             max_capacity_bytes=1 << 40,
+            mount_limit=2,
+            retry_interval_seconds=30,
         )
         return DeviceConfiguration(wanted.node, {_STAND_IN: server}, {_STAND_IN: only})
 
@@ -354,22 +360,31 @@ class _Recovery:
     # --- building ----------------------------------------------------------------------------------------------
 
     def _build(self, source: _Source) -> Recovered:
-        building = self._building
+        """Where it fails nothing is left of it; where it is killed the next try clears it away."""
         try:
             lock = self._begin()
             try:
-                self._write_instance(source)
+                return self._build_in_folder(source, lock)
+            except BaseException:
+                shutil.rmtree(self._building.path, ignore_errors=True)
+                raise
             finally:
                 lock.release()
-            last = source.choice.volumes[-1]
-            request = Request(until=last.time, snapshot=source.choice.is_snapshot)
-            restored = restore_database(building.path, request, self._say, self._clock)
-            assert restored is not None
-            self._adapt(source)
-            crash_point("recover.before_rename")
-            self._give_name()
         except OSError as error:
-            raise MediaFailed("ANR0905E", folder=building.path, reason=error.strerror or error) from error
+            reason = error.strerror or error
+            raise MediaFailed("ANR0905E", folder=self._building.path, reason=reason) from error
+
+    def _build_in_folder(self, source: _Source, lock: InstanceLock) -> Recovered:
+        building = self._building
+        self._write_instance(source)
+        last = source.choice.volumes[-1]
+        request = Request(until=last.time, snapshot=source.choice.is_snapshot)
+        lock.release()  # it takes the lock itself
+        restored = restore_database(building.path, request, self._say, self._clock)
+        assert restored is not None
+        self._adapt(source)
+        crash_point("recover.before_rename")
+        self._give_name()
         crash_point("recover.after_rename")
         return Recovered(source.server, restored.backup_time, restored.epoch)
 

@@ -3,6 +3,8 @@
 from farvault.base.messages import Row
 
 ROWS: dict[str, Row] = {
+    # settings
+    "ANR6700I": Row("{name} is now: {value}."),
     # plans
     "ANR6900I": Row("Recovery plan {plan} is written: {size}, relying on {series}."),
     "ANR4947I": Row("Recovery plan {plan} is stored on server {server}: {size}, relying on {series}."),
