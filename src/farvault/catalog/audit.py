@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from farvault.catalog import nouns, object_rows
+from farvault.catalog.drills import Drill
 from farvault.catalog.object_rows import ObjectColumns
+from farvault.catalog.offsite_media import Media
 from farvault.catalog.placements import AggregateRow
 from farvault.catalog.transaction import Row, Snapshot
 from farvault.catalog.vault import SegmentRow
@@ -46,6 +48,8 @@ _PLAIN_TABLES = {
     "placements": "volume_id, offset_bytes, aggregate_id, damaged",
     "segments": ", ".join(SegmentRow._fields),
     "retention_events": "object_id, event_time",
+    "offsite_media": ", ".join(Media._fields),
+    "drills": ", ".join(Drill._fields),
 }
 
 

@@ -113,4 +113,49 @@ ROWS: dict[str, Row] = {
         "A target keeps plans without being able to read them.",
         "QUERY RPFCONTENT at the source, or `farvault recover` with its recovery code.",
     ),
+    # expiration
+    "ANR4964W": Row(
+        "{volume} has expired and is not deleted yet: {reason}",
+        "Its entry stays; the next EXPIRE INVENTORY tries again.",
+    ),
+    "ANR4965I": Row(
+        "Expired: {backups} volumes of database backups and {plans} recovery plans are deleted; {retrieved} volumes may come "
+        "back from the vault.",
+    ),
+    "ANR4966I": Row(
+        "Expired: {backups} volumes of database backups and {plans} recovery plans would be deleted; {retrieved} volumes may "
+        "come back from the vault.",
+    ),
+    # movable volumes
+    "ANR6683I": Row("Volume {volume} was moved from state {before} to {after}."),
+    "ANR6684I": Row("Volume {volume} is back: its entry is deleted."),
+    "ANR6685E": Row(
+        "Volume {volume} cannot go from {before} to {after}.",
+        "Volumes move forward only: MOUNTABLE, NOTMOUNTABLE, COURIER, VAULT, and back VAULTRETRIEVE, COURIERRETRIEVE, "
+        "ONSITERETRIEVE.",
+        "Name a later state with TOSTATE. A volume that comes back early: UPDATE VOLUME ACCESS=READWRITE.",
+    ),
+    "ANR6686I": Row("{count} volumes were moved."),
+    "ANR6687W": Row("Move {count} volumes of movable media?"),
+    "ANR6688W": Row(
+        "The label of volume {volume} could not be read ({reason}): it stays where it is.",
+        "DRMCHECKLABEL is YES: what leaves must be what it says it is.",
+        "AUDIT VOLUME, or SET DRMCHECKLABEL NO.",
+    ),
+    "ANR6689E": Row("File {path} could not be written: {reason}.", "", "Give another CMDFILENAME."),
+    # drills
+    "ANR4967I": Row(
+        "Drill {number} succeeded: database of {time} restored in {database_seconds} seconds ({database}), {objects} objects "
+        "({size}) read and right. A recovery would bring back a state {rpo} old; clients could restore after {rto}.",
+    ),
+    "ANR4968E": Row(
+        "Drill {number} failed: {note}",
+        "A recovery today would fail in the same way, or lose what is named.",
+        "QUERY DRILL FORMAT=DETAILED shows the figures. Correct the cause, back up anew, RUN DRILL again.",
+    ),
+    "ANR4969E": Row(
+        "A drill needs a database backup kept by another server; there is none of class {device_class}.",
+        "What lies on this machine proves nothing about the day when it is gone.",
+        "BACKUP DB DEVCLASS=... with a class of DEVTYPE=SERVER.",
+    ),
 }
