@@ -21,7 +21,8 @@ from farvault.apps.activity_log import ActivityLog
 from farvault.apps.housekeeping import Housekeeping, Piece, pieces
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
-from farvault.apps.protection_files import write_protection_files
+from farvault.apps.protection_files import PIECE as PROTECTION_FILES
+from farvault.apps.protection_files import SHOWN_TABLES, ProtectionFiles
 from farvault.base.clock import Clock, SystemClock
 from farvault.base.errors import FarvaultError, LoginRefused
 from farvault.base.log import Log, Sink
@@ -192,11 +193,16 @@ class Server:
         work.append(Piece(DATABASE_TRIGGER, trigger, PERIOD_SECONDS))
         rest = RecoverRest(self.storage, self.processes, self._target)
         work.append(Piece(RECOVERY, rest, RECOVERY_SECONDS))
+        self.protection_files = ProtectionFiles(self.folder, settings, self.catalog, self.clock)
+        work.append(Piece(PROTECTION_FILES, self.protection_files.refresh))
         self.housekeeping = Housekeeping(work, self.log, self.clock)
         self.database_backups.poke = lambda: self.housekeeping.poke(DATABASE_TRIGGER)
         self.catalog.log_grown = self.database_backups.poke
+        self.catalog.nouns_changed = self._nouns_changed
         self.housekeeping.start()
+        self.housekeeping.poke(PROTECTION_FILES)
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)
+        undo.callback(self._last_look)
         undo.callback(self.housekeeping.stop)
 
     def _open_sessions(self, settings: Settings, undo: contextlib.ExitStack) -> None:
@@ -238,6 +244,7 @@ class Server:
             processes=self.processes,
             database_backups=self.database_backups,
             recovery_plans=self.recovery_plans,
+            protection_files=self.protection_files,
             session_table=self.session_table,
             keyring=self.keyring,
             identity=self.identity,
@@ -260,12 +267,23 @@ class Server:
             signed_on=lambda: self.last_access.server_reached(name, self.clock.now_seconds()),
         )
 
+    def _nouns_changed(self, tables: set[str]) -> None:
+        if tables & SHOWN_TABLES:
+            self.housekeeping.poke(PROTECTION_FILES)
+
+    def _last_look(self) -> None:
+        """What changed just before the end."""
+        try:
+            self.protection_files.refresh()
+        except FarvaultError as error:
+            self.log.repeat(error.message)
+
     def _wrapped_keyring(self) -> bytes:
         return self.folder.read_secret(self.folder.wrapped_keyring_path)
 
     def _database_backed_up(self) -> None:
         """Volume history and device configuration go where the backup went: a plan carries both to the partner."""
-        write_protection_files(self.folder, self.catalog, self.clock)
+        self.protection_files.write()
         with self.catalog.read() as r:
             newest = max(
                 volume_history.rows(r, QUERY_TYPES["DBBACKUP"] + QUERY_TYPES["DBSNAPSHOT"]), key=_age

@@ -78,6 +78,8 @@ class Transaction(Snapshot):
         """Directories made by this transaction and not filled yet: nothing older can be in them."""
         self.after_commit: list[Callable[[], None]] = []
         """Called in order once it is durable and the writer is free again; never where it was undone."""
+        self.changed_nouns: set[str] = set()
+        """Tables of the nouns and settings that it has changed: files outside of the catalog repeat some of them."""
         self.extent_lengths: dict[int, int] = {}
         """Lengths of the extents this transaction has added or looked up."""
 

@@ -5,6 +5,9 @@ from farvault.base.messages import Row
 ROWS: dict[str, Row] = {
     # settings
     "ANR6700I": Row("{name} is now: {value}."),
+    # protection files
+    "ANR2462I": Row("The volume history is written to {path}."),
+    "ANR2393I": Row("The device configuration is written to {path}."),
     # plans
     "ANR6900I": Row("Recovery plan {plan} is written: {size}, relying on {series}."),
     "ANR4947I": Row("Recovery plan {plan} is stored on server {server}: {size}, relying on {series}."),
