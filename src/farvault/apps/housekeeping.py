@@ -30,6 +30,7 @@ from farvault.processes.expire_inventory import (
     refuse_second,
 )
 from farvault.processes.process import Processes
+from farvault.processes.reclaim import ReclaimWhenDue
 from farvault.storage.history_volumes import delete_left_behind
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import collect_deleted, collect_unfinished
@@ -39,6 +40,7 @@ UNFINISHED_KEPT_SECONDS: Final = 24 * 3600
 """A source that lost its link comes back within this time and only names what it had sent."""
 ACTIVITY_LOG_DAYS: Final = 30
 """Where ACTLOGRETENTION is not set."""
+RECLAIM: Final = "reclaim storage pools"
 _DAY_SECONDS: Final = 86_400
 
 
@@ -120,6 +122,7 @@ def pieces(catalog: Catalog, storage: Storage, processes: Processes, clock: Cloc
         Piece("delete volumes left behind", lambda: delete_left_behind(storage, remote=True)),
         Piece("prune activity log", lambda: prune_activity_log(catalog, clock)),
         Piece("expire inventory", ExpireWhenDue(catalog, storage, processes, clock)),
+        Piece(RECLAIM, ReclaimWhenDue(storage, processes)),
     ]
 
 

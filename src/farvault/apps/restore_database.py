@@ -343,10 +343,16 @@ class _Restore:
                 write_file(f"{history}.{now}", file.read())
         folder = os.path.dirname(final)
         set_aside = ""
-        for suffix in ("-wal", "-shm", "-replaying", ""):  # the database itself last: until then it is whole
+        for suffix in (
+            "",
+            "-wal",
+            "-shm",
+            "-replaying",
+        ):  # the database first: nobody opens it without the others
             if os.path.exists(final + suffix):
                 set_aside = f"{final}.before-restore-{now}"
                 os.rename(final + suffix, set_aside + suffix)
+                crash_point("restore.database.setting_aside")
         crash_point("restore.database.between")
         os.rename(building, final)
         sync_folder(folder)

@@ -15,35 +15,24 @@ import traceback
 
 from farvault import __version__
 from farvault.admin.instance import Instance
-from farvault.admin.recovery_plan_contents import PlanComposer
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
-from farvault.apps.housekeeping import Housekeeping, Piece, pieces
+from farvault.apps.housekeeping import RECLAIM, Housekeeping, pieces
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
-from farvault.apps.protection_files import PIECE as PROTECTION_FILES
-from farvault.apps.protection_files import SHOWN_TABLES, ProtectionFiles
+from farvault.apps.self_protection import SelfProtection
 from farvault.base.clock import Clock, SystemClock
 from farvault.base.errors import FarvaultError, LoginRefused
 from farvault.base.log import Log, Sink
 from farvault.base.units import MIB
-from farvault.catalog import volume_history
 from farvault.catalog.catalog import Catalog, LogPlace
-from farvault.catalog.drm_settings import drm_setting
 from farvault.catalog.settings import get_setting
 from farvault.media.interface import Device
 from farvault.media.server import ServerDevice
 from farvault.media.target import DefinedTarget
 from farvault.model.device_class import DeviceClass
-from farvault.model.volume_history import DBSNAPSHOT, QUERY_TYPES, HistoryVolume
-from farvault.processes.backup_database import DatabaseBackups
-from farvault.processes.database_trigger import PERIOD_SECONDS, DatabaseTrigger
-from farvault.processes.prepare import DESCRIPTION as PREPARE
-from farvault.processes.prepare import RecoveryPlans, Request
-from farvault.processes.process import Process, Processes
-from farvault.processes.recover import DESCRIPTION as RECOVERY
-from farvault.processes.recover import PERIOD_SECONDS as RECOVERY_SECONDS
-from farvault.processes.recover import RecoverRest
+from farvault.processes.process import Processes
+from farvault.processes.reclaim import AfterDeletions
 from farvault.protocol.throttle import Throttle
 from farvault.seal.identity import Identity, fingerprint
 from farvault.seal.keyring import Keyring
@@ -60,7 +49,6 @@ from farvault.transport.session_table import SessionTable
 
 _PROCESSES_END_SECONDS = 60.0
 _ANSWERS_OUT_SECONDS = 2.0
-DATABASE_TRIGGER = "database backup trigger"
 
 
 class Server:
@@ -130,7 +118,7 @@ class Server:
         self._open_sessions(settings, undo)
         lock.tell_port(self.port)
         undo.callback(self._end_work)
-        self.housekeeping.poke(RECOVERY)  # clients come first: it is served by now
+        self.self_protection.serving()
         self.log.say(
             "ANR0916I",
             server=self.name,
@@ -168,41 +156,18 @@ class Server:
         give_up_unclosed(self.storage)
         delete_left_behind(self.storage, remote=False)
         self.processes = Processes(self.log, self.clock)
-        self.database_backups = DatabaseBackups(
-            self.storage,
-            self._wrapped_keyring,
-            self._database_backed_up,
+        self.self_protection = SelfProtection(
+            self.folder, settings, self.storage, self.processes, self._target
         )
-        self.recovery_plans = RecoveryPlans(
-            self.storage,
-            self.folder.path,
-            PlanComposer(
-                folder=self.folder.path,
-                settings_text=self.folder.settings_text,
-                product_version=__version__,
-                catalog=self.catalog,
-                keyring=self.keyring,
-                identity=self.identity,
-                wrapped_keyring=self._wrapped_keyring,
-                log=self.log,
-                clock=self.clock,
-            ),
-        )
-        trigger = DatabaseTrigger(self.catalog, self.database_backups, self.processes, self.log)
+        self.database_backups = self.self_protection.database_backups
         work = pieces(self.catalog, self.storage, self.processes, self.clock)
-        work.append(Piece(DATABASE_TRIGGER, trigger, PERIOD_SECONDS))
-        rest = RecoverRest(self.storage, self.processes, self._target)
-        work.append(Piece(RECOVERY, rest, RECOVERY_SECONDS))
-        self.protection_files = ProtectionFiles(self.folder, settings, self.catalog, self.clock)
-        work.append(Piece(PROTECTION_FILES, self.protection_files.refresh))
+        work += self.self_protection.pieces
         self.housekeeping = Housekeeping(work, self.log, self.clock)
-        self.database_backups.poke = lambda: self.housekeeping.poke(DATABASE_TRIGGER)
-        self.catalog.log_grown = self.database_backups.poke
-        self.catalog.nouns_changed = self._nouns_changed
+        self.self_protection.watch(self.housekeeping)
         self.housekeeping.start()
-        self.housekeeping.poke(PROTECTION_FILES)
+        self.storage.tell_deleted = AfterDeletions(lambda: self.housekeeping.poke(RECLAIM))
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)
-        undo.callback(self._last_look)
+        undo.callback(self.self_protection.last_look)
         undo.callback(self.housekeeping.stop)
 
     def _open_sessions(self, settings: Settings, undo: contextlib.ExitStack) -> None:
@@ -243,8 +208,8 @@ class Server:
             storage=self.storage,
             processes=self.processes,
             database_backups=self.database_backups,
-            recovery_plans=self.recovery_plans,
-            protection_files=self.protection_files,
+            recovery_plans=self.self_protection.plans,
+            protection_files=self.self_protection.files,
             session_table=self.session_table,
             keyring=self.keyring,
             identity=self.identity,
@@ -266,36 +231,6 @@ class Server:
             __version__,
             signed_on=lambda: self.last_access.server_reached(name, self.clock.now_seconds()),
         )
-
-    def _nouns_changed(self, tables: set[str]) -> None:
-        if tables & SHOWN_TABLES:
-            self.housekeeping.poke(PROTECTION_FILES)
-
-    def _last_look(self) -> None:
-        """What changed just before the end."""
-        try:
-            self.protection_files.refresh()
-        except FarvaultError as error:
-            self.log.repeat(error.message)
-
-    def _wrapped_keyring(self) -> bytes:
-        return self.folder.read_secret(self.folder.wrapped_keyring_path)
-
-    def _database_backed_up(self) -> None:
-        """Volume history and device configuration go where the backup went: a plan carries both to the partner."""
-        self.protection_files.write()
-        with self.catalog.read() as r:
-            newest = max(
-                volume_history.rows(r, QUERY_TYPES["DBBACKUP"] + QUERY_TYPES["DBSNAPSHOT"]), key=_age
-            )
-            wanted = drm_setting(r, "DRMPLANWITHBACKUP") == "YES"
-        if wanted and self.devices.device(newest.device_class).capabilities.remote:
-            request = Request(newest.device_class, newest.type == DBSNAPSHOT, command="BACKUP DB")
-
-            def work(process: Process) -> None:
-                self.recovery_plans.write(process, request)
-
-            self.processes.start(PREPARE, work, wait=True)
 
     def _wrap_device(self, device: Device) -> Device:
         """Tests put a throttle or faults around each device here."""
@@ -324,10 +259,6 @@ class Server:
             if all(entry.state == "IdleW" for entry in self.session_table.list() if entry.type == "Admin"):
                 return
             moment.wait(0.02)
-
-
-def _age(row: HistoryVolume) -> tuple[int, int]:
-    return row.time, row.id
 
 
 def identity_of(folder: InstanceFolder) -> Identity:

@@ -46,6 +46,7 @@ _PLAIN_TABLES = {
     "extents": "id, aggregate_id, offset_bytes, length_bytes, digest",
     "aggregates": ", ".join(AggregateRow._fields),
     "placements": "volume_id, offset_bytes, aggregate_id, damaged",
+    "superseded_aggregates": "aggregate_id, by_aggregate_id",
     "segments": ", ".join(SegmentRow._fields),
     "retention_events": "object_id, event_time",
     "offsite_media": ", ".join(Media._fields),
@@ -104,6 +105,19 @@ _SUMS = {
     "extent outside the range of its aggregate": (
         "SELECT e.id FROM extents e LEFT JOIN aggregates a ON a.id = e.aggregate_id"
         " AND e.id >= a.first_extent_id AND e.id < a.first_extent_id + a.extents WHERE a.id IS NULL"
+    ),
+    "extent that points to a superseded aggregate": (
+        "SELECT e.id, e.aggregate_id FROM superseded_aggregates s JOIN extents e ON e.aggregate_id = s.aggregate_id"
+    ),
+    "superseded aggregate whose replacement is not there, superseded itself or has another range of extents": (
+        "SELECT s.aggregate_id, s.by_aggregate_id FROM superseded_aggregates s JOIN aggregates o ON o.id = s.aggregate_id"
+        " LEFT JOIN aggregates n ON n.id = s.by_aggregate_id AND n.first_extent_id = o.first_extent_id"
+        " AND n.extents = o.extents LEFT JOIN superseded_aggregates t ON t.aggregate_id = s.by_aggregate_id"
+        " WHERE n.id IS NULL OR t.aggregate_id IS NOT NULL"
+    ),
+    "superseded aggregate that lies nowhere": (
+        "SELECT s.aggregate_id FROM superseded_aggregates s"
+        " WHERE NOT EXISTS (SELECT 1 FROM placements p WHERE p.aggregate_id = s.aggregate_id)"
     ),
     "extent nobody uses": (
         "SELECT e.id FROM extents e WHERE NOT EXISTS (SELECT 1 FROM object_extents x WHERE x.extent_id = e.id)"

@@ -309,6 +309,8 @@ class Catalog:
         connection = self._take_reader()
         image: Image | None = None
         try:
+            if self._log is not None:
+                self._log.await_spare()
             self._take_writer()
             try:
                 with _translated(self.path):

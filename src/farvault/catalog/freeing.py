@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from farvault.catalog import extent_index, object_rows, placements
+from farvault.catalog import extent_index, object_rows, placements, superseded
 from farvault.catalog.object_rows import ObjectColumns
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.stored_object import ObjectKind, ObjectState, ObjectType
@@ -139,10 +139,15 @@ def _without_user(tx: Transaction, extent_ids: Sequence[int]) -> list[tuple[int,
 
 
 def _lower(tx: Transaction, lowered: dict[int, int]) -> tuple[list[int], dict[int, int]]:
-    """Take these bytes off each aggregate's account; returns those at zero, and every one's domain."""
+    """Take these bytes off each aggregate's account; returns those at zero, and every one's domain.
+
+    What an aggregate was rebuilt from has the same account.
+    """
     gone: list[int] = []
     domains: dict[int, int] = {}
     changed = []
+    for new_id, old_ids in superseded.predecessors(tx, list(lowered)).items():
+        lowered.update((old_id, lowered[new_id]) for old_id in old_ids)
     for row in placements.aggregates(tx, list(lowered)):
         row = row._replace(live_bytes=row.live_bytes - lowered[row.id])
         domains[row.id] = row.domain_pool_id
@@ -162,5 +167,6 @@ def _remove_aggregates(tx: Transaction, aggregate_ids: list[int]) -> list[FreedS
         many,
     )
     tx.run_many("DELETE FROM placements WHERE aggregate_id = ?", many)
+    tx.run_many("DELETE FROM superseded_aggregates WHERE aggregate_id = ?", many)
     tx.run_many("DELETE FROM aggregates WHERE id = ?", many)
     return sorted(map(FreedSpan._make, spans))

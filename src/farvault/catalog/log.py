@@ -17,6 +17,7 @@ import os
 import re
 import secrets
 import struct
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -39,6 +40,7 @@ _MAGIC: Final = b"FVLOG1\r\n"
 _HEAD: Final = struct.Struct("<8sBxxxIQQIIII")
 _ENTRY_BYTES: Final = _HEAD.size + DIGEST_BYTES
 _KEY_CONTEXT: Final = "farvault recovery log 1: entry key"
+_ZEROS: Final = bytes(MIB)
 _NO_DIGEST: Final = bytes(DIGEST_BYTES)
 _NAME: Final = re.compile(r"log\.(\d{8})")
 
@@ -118,6 +120,8 @@ class RecoveryLog:
         self._segments: list[_Segment] = []
         self._descriptor = -1
         self._failed = False
+        self._preparing: threading.Thread | None = None
+        self._spare_lock = threading.Lock()
 
     @classmethod
     def create(
@@ -130,7 +134,7 @@ class RecoveryLog:
         with _translated(folder):
             make_folder(folder)
             log._start_segment(1, now)
-            log._prepare_spare()
+            log.await_spare()
         return log
 
     @classmethod
@@ -159,6 +163,8 @@ class RecoveryLog:
         room = self.capacity_bytes - self.used_bytes - (0 if uses_reserve else self.reserve_bytes)
         if room <= 0:
             raise MediaFull("ANR0130E", folder=self.folder, percent=f"{self.figures().used_percent:.0f}")
+        if self._preparing is not None and self._preparing.is_alive():
+            return  # a segment has just begun: there is room enough in it
         try:
             with _translated(self.folder):
                 self._prepare_spare()
@@ -174,6 +180,11 @@ class RecoveryLog:
         """The database file holds everything and SQLite's write-ahead log is gone."""
         self._put(CLEAN, b"", self.position._replace(is_clean=True), 0, now)
 
+    def await_spare(self) -> None:
+        """Until the next segment is ready, where it is being made. Not while the writer waits."""
+        if self._preparing is not None:
+            self._preparing.join()
+
     def switch(self, now: int) -> None:
         """Go on in a new segment, so that everything so far can be pruned. Where there is no room, stay in this one."""
         self._refuse_after_failure()
@@ -188,11 +199,12 @@ class RecoveryLog:
             while len(self._segments) > 1 and self._segments[0].last_sequence <= sequence:
                 gone = self._segments.pop(0)
                 crash_point("log.prune.before_unlink")
-                remove_file(gone.path)
+                self._give_up(gone.path)
                 freed += gone.used_bytes
         return freed
 
     def close(self) -> None:
+        self.await_spare()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -342,6 +354,7 @@ class RecoveryLog:
     def _start_segment(self, number: int, now: int) -> None:
         """Made from the spare, which has its blocks; the start entry says where it goes on."""
         path = f"{self.folder}/log.{number:08d}"
+        self.await_spare()
         self._prepare_spare()
         self._descriptor = os.open(self._spare_path, os.O_RDWR | os.O_CLOEXEC)
         start = _Start(self.log_id, number, self.page_bytes, self._previous)
@@ -351,6 +364,19 @@ class RecoveryLog:
         os.rename(self._spare_path, path)
         sync_folder(self.folder)
         self._segments.append(_Segment(number, path, _ENTRY_BYTES + len(body)))
+        self._preparing = threading.Thread(target=self._try_spare, name="recovery log", daemon=True)
+        self._preparing.start()
+
+    def _give_up(self, path: str) -> None:
+        """A pruned segment is the next spare where there is none: its blocks are written already."""
+        with self._spare_lock:
+            if os.path.exists(self._spare_path) or os.path.getsize(path) != self.segment_bytes:
+                remove_file(path)
+            else:
+                os.rename(path, self._spare_path)
+                sync_folder(self.folder)
+
+    def _try_spare(self) -> None:
         with contextlib.suppress(OSError):  # who begins the next change hears of it
             self._prepare_spare()
 
@@ -359,13 +385,22 @@ class RecoveryLog:
         return f"{self.folder}/log.spare"
 
     def _prepare_spare(self) -> None:
-        """A segment's worth of room that nobody else can take; `OSError` where the disk has none."""
-        if os.path.exists(self._spare_path):
-            return
+        """A segment's worth of room that nobody else can take; `OSError` where the disk has none.
+
+        Written, not only reserved: the first write to a reserved block changes the file system's own tables, and every
+        sync of an entry would wait for those as well.
+        """
+        with self._spare_lock:
+            if not os.path.exists(self._spare_path):
+                self._make_spare()
+
+    def _make_spare(self) -> None:
         temporary = f"{self._spare_path}.new"
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(descriptor, 0, self.segment_bytes)
+            for at in range(0, self.segment_bytes, len(_ZEROS)):
+                os.pwrite(descriptor, _ZEROS, at)
             os.fsync(descriptor)
         except OSError:
             os.unlink(temporary)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from farvault.base.errors import NotFound
@@ -31,6 +31,11 @@ class PlacementRow(NamedTuple):
     def is_readable(self) -> bool:
         """Neither damaged nor out of reach."""
         return not self.damaged and self.volume_access in _READABLE and self.pool_access in _READABLE
+
+    @property
+    def is_lost(self) -> bool:
+        """It will not be read again: it is damaged, or its volume is gone."""
+        return self.damaged or self.volume_access == "DESTROYED"
 
     @property
     def is_copy(self) -> bool:
@@ -137,6 +142,7 @@ def missing_in_copy(
         behind = after[1] if volume_id == after[0] else -1
         rows = r.all(
             f"{_SELECT} WHERE p.volume_id = ? AND p.offset_bytes > ? AND p.damaged = 0 AND NOT EXISTS"
+            " (SELECT 1 FROM superseded_aggregates s WHERE s.aggregate_id = p.aggregate_id) AND NOT EXISTS"
             " (SELECT 1 FROM placements c JOIN volumes w ON w.id = c.volume_id WHERE c.aggregate_id = p.aggregate_id"
             " AND c.damaged = 0 AND w.pool_id = ? AND w.access <> 'DESTROYED') ORDER BY p.offset_bytes LIMIT ?",
             (volume_id, behind, copy_pool_id, limit - len(found)),
@@ -193,6 +199,56 @@ def volume_live_bytes(r: Snapshot, volume_id: int) -> int:
         (volume_id,),
     )
     return int(row[0]) if row else 0
+
+
+def pool_live_bytes(r: Snapshot, pool_id: int) -> dict[int, int]:
+    """`volume_live_bytes` of every volume of a pool that holds anything."""
+    rows = r.rows(
+        "SELECT p.volume_id, SUM(a.stored_bytes * a.live_bytes / a.extent_bytes) FROM volumes v"
+        " CROSS JOIN placements p CROSS JOIN aggregates a WHERE v.pool_id = ? AND p.volume_id = v.id"
+        " AND a.id = p.aggregate_id GROUP BY p.volume_id",
+        (pool_id,),
+    )
+    return {volume_id: int(live) for volume_id, live in rows}
+
+
+def of_nodes(
+    r: Snapshot,
+    pool_id: int,
+    node_ids: Collection[int],
+    file_space_ids: Collection[int] = (),
+    kind: int = 0,
+    after: tuple[int, int] = (-1, -1),
+    limit: int = 1000,
+) -> list[PlacementRow]:
+    """What lies in a pool of aggregates that these nodes sent first, by (volume, offset); for MOVE NODEDATA.
+
+    `file_space_ids` empty: of all. `kind` 0: of any; else at least one living extent belongs to an object of that kind.
+    """
+    nodes = ", ".join(map(str, sorted(node_ids)))
+    condition = f"a.node_id IN ({nodes})"
+    if file_space_ids:
+        spaces = ", ".join(map(str, sorted(file_space_ids)))
+        condition += f" AND a.file_space_id IN ({spaces})"
+    if kind:
+        condition += (
+            " AND EXISTS (SELECT 1 FROM extents e CROSS JOIN object_extents x CROSS JOIN objects o"
+            " WHERE e.id >= a.first_extent_id AND e.id < a.first_extent_id + a.extents AND x.extent_id = e.id"
+            f" AND o.id = x.object_id AND o.kind = {int(kind)})"
+        )
+    found: list[PlacementRow] = []
+    for (volume_id,) in r.all(
+        "SELECT id FROM volumes WHERE pool_id = ? AND id >= ? ORDER BY id", (pool_id, after[0])
+    ):
+        behind = after[1] if volume_id == after[0] else -1
+        rows = r.all(
+            f"{_SELECT} WHERE p.volume_id = ? AND p.offset_bytes > ? AND {condition} ORDER BY p.offset_bytes LIMIT ?",
+            (volume_id, behind, limit - len(found)),
+        )
+        found.extend(map(_placement, rows))
+        if len(found) >= limit:
+            break
+    return found
 
 
 def has_placements(r: Snapshot, volume_id: int) -> bool:

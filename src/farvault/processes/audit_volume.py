@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from farvault.base.disk import aligned_buffer, crash_point
 from farvault.base.errors import Cancelled, FarvaultError, MediaFailed, NotAvailable, NotFound, RecordDamaged
 from farvault.base.units import show_path
-from farvault.catalog import content, holds, nouns, placements
+from farvault.catalog import content, holds, nouns, placements, superseded
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Transaction
 from farvault.media.interface import Device, Span
@@ -235,9 +235,11 @@ class _Audit:
         """Those that have not moved or gone since they were read, as they are now, each with its other places."""
         asked = {(row.aggregate_id, row.offset_bytes) for row in rows}
         found = {}
-        for places in placements.of_aggregates(tx, [row.aggregate_id for row in rows]).values():
+        numbers = [row.aggregate_id for row in rows]
+        for number, places in superseded.places_of_data(tx, numbers).items():
             for row in places:
-                if row.volume_id == self._volume.id and (row.aggregate_id, row.offset_bytes) in asked:
+                here = (row.volume_id, row.aggregate_id) == (self._volume.id, number)
+                if here and (row.aggregate_id, row.offset_bytes) in asked:
                     found[row] = [one for one in places if one.volume_id != row.volume_id]
         return found
 

@@ -28,6 +28,7 @@ from farvault.processes.volume_copies import (
     volumes_with_work,
 )
 from farvault.storage.copying import Copied
+from farvault.storage.rebuilding import Rebuilt, rebuild_aggregates
 from farvault.storage.storage import Storage
 
 
@@ -113,6 +114,23 @@ def _restore(
     max_processes: int,
 ) -> Copied:
     destination, only = _destination(storage, pool, new_pool), _copy_pool_id(storage, copy_pool)
+    leave = leaving(storage, lambda row: row.pool_id == pool.id and is_lost(row))
+
+    def allowed(row: PlacementRow) -> bool:
+        return row.is_copy and only in (0, row.pool_id)
+
+    def from_older(lost: Sequence[int]) -> Rebuilt:
+        """The copies of what was rebuilt since the last BACKUP STGPOOL are older records."""
+        return rebuild_aggregates(
+            storage,
+            lost,
+            destination,
+            progress=process.advance,
+            raise_if_cancelled=process.raise_if_cancelled,
+            on_store=leave,
+            exclude=destroyed,
+            allowed=allowed,
+        )
 
     try:
         return copy_volumes(
@@ -121,10 +139,11 @@ def _restore(
             volumes_with_work(storage, page),
             page,
             destination,
-            allowed=lambda row: row.is_copy and only in (0, row.pool_id),
-            on_store=leaving(storage, lambda row: row.pool_id == pool.id and is_lost(row)),
+            allowed=allowed,
+            on_store=leave,
             max_processes=max_processes,
             exclude=destroyed,
+            otherwise=from_older,
         )
     finally:
         process.note = ""

@@ -17,9 +17,9 @@ from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
-from farvault.model.volume import DESTROYED
 from farvault.processes.process import Process, run_side_by_side
 from farvault.storage.copying import Copied, Stored, copy_aggregates
+from farvault.storage.rebuilding import Rebuilt
 from farvault.storage.storage import Storage
 
 PAGE = 1000
@@ -79,8 +79,12 @@ def copy_volumes(
     on_store: Stored,
     max_processes: int,
     exclude: Iterable[int] = (),
+    otherwise: Callable[[Sequence[int]], Rebuilt] | None = None,
 ) -> Copied:
-    """Copy the rows of all these volumes into the pool; what could not be read is counted as failed."""
+    """Copy the rows of all these volumes into the pool; what could not be read is counted as failed.
+
+    `otherwise`: gets these aggregates first, and may bring them in by another way.
+    """
     waiting = list(volume_ids)[::-1]
     total = Copied()
     lock = threading.Lock()
@@ -117,6 +121,11 @@ def copy_volumes(
 
     workers = max(1, min(max_processes, len(waiting), _most_writers(storage, pool)))
     run_side_by_side([work] * workers, process.cancel_event)
+    if otherwise is not None and total.lost:
+        done = otherwise([lost.aggregate_id for lost in total.lost])
+        total.records += done.records
+        total.stored_bytes += done.after_bytes
+        total.lost = [lost for lost in total.lost if lost.aggregate_id in done.failed]
     for lost in total.lost:
         process.count_failed()
         process.repeat(lost.reason)
@@ -138,7 +147,7 @@ def leaving(storage: Storage, goes: Callable[[PlacementRow], bool]) -> Stored:
 
 def is_lost(row: PlacementRow) -> bool:
     """What lies there will not be read again: it is damaged, or its volume is gone."""
-    return row.damaged or row.volume_access == DESTROYED
+    return row.is_lost
 
 
 def _most_writers(storage: Storage, pool: StoragePool) -> int:

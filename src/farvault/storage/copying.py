@@ -16,7 +16,7 @@ from farvault.base.disk import crash_point
 from farvault.base.errors import Cancelled, MediaFailed
 from farvault.base.pipeline import run_ahead
 from farvault.base.units import MIB
-from farvault.catalog import placements
+from farvault.catalog import placements, superseded
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Transaction
 from farvault.model.storage_pool import StoragePool
@@ -59,17 +59,20 @@ def copy_aggregates(
     on_store: Stored = lambda _tx, _ids: None,
     exclude: Iterable[int] = (),
     down: bool = False,
+    nearest: bool = False,
 ) -> Copied:
     """Put a copy of each row's aggregate into the pool. `rows` in the order in which they should be read.
 
     `allowed`: which placements may be read (only copy pools, only one pool). `progress(records, bytes)` after each that
     is written. `exclude`: volumes that must not receive anything. `down`: go on in the pool's successors when it is full.
+    `nearest`: read what lies on this machine before what another server keeps.
     An aggregate that is freed meanwhile is left out. Raises what ended the work; what was stored before stays.
     """
     copied = Copied()
     source = iter(rows)
     with contextlib.closing(storage.writer(pool, down=down, exclude=exclude)) as writer:
-        copy = _Copy(storage, writer, allowed, progress, raise_if_cancelled, on_store, copied)
+        reader = AggregateReader(storage, allowed, nearest=nearest)
+        copy = _Copy(storage, writer, reader, progress, raise_if_cancelled, on_store, copied)
         while window := _next_window(source):
             copy.window(window)
     return copied
@@ -93,13 +96,13 @@ class _Copy:
         self,
         storage: Storage,
         writer: PoolWriter,
-        allowed: Callable[[PlacementRow], bool] | None,
+        reader: AggregateReader,
         progress: Callable[[int, int], None],
         raise_if_cancelled: Callable[[], None],
         on_store: Stored,
         copied: Copied,
     ) -> None:
-        self._storage, self._writer, self._allowed = storage, writer, allowed
+        self._storage, self._writer, self._reader = storage, writer, reader
         self._progress, self._raise_if_cancelled, self._on_store = progress, raise_if_cancelled, on_store
         self._copied = copied
         self._placed: list[int] = []
@@ -128,7 +131,8 @@ class _Copy:
             for one in found:
                 self._raise_if_cancelled()
                 if isinstance(one, Lost):
-                    self._copied.lost.append(one)
+                    if self._is_needed(one.aggregate_id):
+                        self._copied.lost.append(one)
                     left.pop(one.aggregate_id)
                     continue
                 self._writer.append(one.record, one.header.digest)
@@ -137,6 +141,12 @@ class _Copy:
                 if self._storage.clock.monotonic_seconds() - began > WINDOW_SECONDS:
                     self._store(left)
                     began = self._storage.clock.monotonic_seconds()
+
+    def _is_needed(self, aggregate_id: int) -> bool:
+        """Neither freed nor rebuilt since it was listed."""
+        with self._storage.catalog.read() as r:
+            exists = bool(placements.aggregates(r, (aggregate_id,)))
+            return exists and not superseded.replacements(r, (aggregate_id,))
 
     def _refer(self, left: dict[int, PlacementRow]) -> list[int]:
         """Put what the target holds already by name; returns the aggregates whose bytes must travel."""
@@ -166,7 +176,7 @@ class _Copy:
 
     def _read_into(self, ring: list[memoryview], wanted: list[int]) -> Iterator[Found | Lost]:
         turn = 0
-        with contextlib.closing(AggregateReader(self._storage, self._allowed).read(wanted)) as records:
+        with contextlib.closing(self._reader.read(wanted)) as records:
             for one in records:
                 if isinstance(one, Found):
                     kept = ring[turn][: one.record.nbytes]
@@ -187,6 +197,7 @@ class _Copy:
             self._on_store(tx, kept)
             wanted = alive - self._in_the_pool_by_now(tx, kept)
             self._writer.store(tx, [one if one in wanted else None for one in self._placed])
+            self._storage.drop_replaced(tx, {*kept, *superseded.replacements(tx, kept).values()})
         crash_point("copy.window.after_catalog")
         for one in self._placed:
             row = left.pop(one)

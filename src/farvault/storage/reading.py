@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from itertools import cycle
 from typing import NamedTuple
 
 from farvault.base.errors import (
@@ -26,7 +27,7 @@ from farvault.base.errors import (
 )
 from farvault.base.messages import Message, message
 from farvault.base.pipeline import run_ahead
-from farvault.catalog import nouns, objects, placements
+from farvault.catalog import nouns, objects, placements, superseded
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot
 from farvault.media.interface import Span
@@ -70,11 +71,21 @@ class Lost(NamedTuple):
 
 
 class AggregateReader:
-    """Reads records by aggregate. `allowed` may leave placements out (only copy pools, only one pool)."""
+    """Reads records by aggregate. `allowed` may leave placements out (only copy pools, only one pool).
 
-    def __init__(self, storage: Storage, allowed: Callable[[PlacementRow], bool] | None = None) -> None:
+    `nearest`: what lies on this machine comes before what another server keeps, whatever the pool.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        allowed: Callable[[PlacementRow], bool] | None = None,
+        *,
+        nearest: bool = False,
+    ) -> None:
         self._storage = storage
         self._allowed = allowed
+        self._nearest = nearest
         self._pools: dict[int, StoragePool] = {}
         self._gone_volumes: set[int] = set()
 
@@ -89,6 +100,9 @@ class AggregateReader:
         self._reasons: dict[int, Message] = {}
         self._seen = places
         self._left = {one: [row for row in places[one] if self._may_be_read(row)] for one in wanted}
+        if self._nearest:
+            for rows in self._left.values():
+                rows.sort(key=lambda row: (row.damaged, self._is_remote(row)))
         queue = deque(wanted if in_order else sorted(wanted, key=self._position))
         while queue:
             row = self._best(queue[0])
@@ -106,6 +120,10 @@ class AggregateReader:
         """A damaged one too: as the last resort, its digest decides again."""
         reachable = row.volume_access in (READWRITE, READONLY) and row.pool_access in (READWRITE, READONLY)
         return reachable and (self._allowed is None or self._allowed(row))
+
+    def _is_remote(self, row: PlacementRow) -> bool:
+        device_class = self._pools[row.pool_id].device_class
+        return self._storage.devices.device(device_class).capabilities.remote
 
     def _best(self, aggregate_id: int) -> PlacementRow | None:
         rows = self._left[aggregate_id]
@@ -306,19 +324,66 @@ class ObjectReader:
             self._report()
 
     def _open_packs(self, ring: list[memoryview]) -> Iterator[SentPack | Lost]:
-        """In the second thread: check, decipher, and where others' extents are inside, pack anew."""
+        """In the second thread: check, decipher, and where others' extents are inside, pack anew.
+
+        What was rebuilt and is not to be had comes from an older record; what was rebuilt meanwhile, from the new one.
+        """
+        turns = cycle(ring)
+        missed: list[Lost] = []
+        for one in self._open_each(list(self._needed), turns):
+            if isinstance(one, Lost):
+                missed.append(one)
+            else:
+                yield one
+        for lost in missed:
+            yield from self._open_elsewhere(lost, turns)
+
+    def _open_elsewhere(self, lost: Lost, turns: Iterator[memoryview]) -> Iterator[SentPack | Lost]:
+        """What one aggregate should have given, from those that hold its extents now or held them before."""
+        needed, users = self._needed[lost.aggregate_id], self._users[lost.aggregate_id]
         with self._storage.catalog.read() as r:
-            senders = {one.id: one.node_id for one in placements.aggregates(r, list(self._needed))}
-        turn = 0
-        with contextlib.closing(AggregateReader(self._storage).read(self._needed)) as found:
+            now = {
+                aggregate_id
+                for _, rows in objects.contents(r, users)
+                for _, digest, _, aggregate_id in rows
+                if digest in needed
+            }
+            older = superseded.predecessors(r, now)
+        is_whole = bool(now)
+        for aggregate_id in sorted(now):
+            candidates = [one for one in (aggregate_id, *older[aggregate_id]) if one != lost.aggregate_id]
+            self._needed.update({one: self._needed.get(one, set()) | needed for one in candidates})
+            is_whole = (yield from self._open_first(candidates, turns)) and is_whole
+        if not is_whole:
+            yield lost
+
+    def _open_first(
+        self, candidates: Sequence[int], turns: Iterator[memoryview]
+    ) -> Generator[SentPack, None, bool]:
+        """From the first of these records that is intact; False where none is."""
+        for aggregate_id in candidates:
+            is_good = True
+            for one in self._open_each([aggregate_id], turns):
+                if isinstance(one, Lost):
+                    is_good = False
+                else:
+                    yield one
+            if is_good:
+                return True
+        return False
+
+    def _open_each(
+        self, aggregate_ids: Sequence[int], turns: Iterator[memoryview]
+    ) -> Iterator[SentPack | Lost]:
+        with self._storage.catalog.read() as r:
+            senders = {one.id: one.node_id for one in placements.aggregates(r, aggregate_ids)}
+        with contextlib.closing(AggregateReader(self._storage).read(aggregate_ids)) as found:
             for one in found:
                 if isinstance(one, Lost):
                     yield one
                     continue
-                into = ring[turn]
-                turn = (turn + 1) % len(ring)
                 try:
-                    packed = self._packed(one, into)
+                    packed = self._packed(one, next(turns))
                     if senders.get(one.aggregate_id) == self._node_id:
                         yield SentPack(one.header.codec, one.header.plain_bytes, packed)
                     else:

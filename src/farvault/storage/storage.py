@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from farvault.base.clock import Clock
 from farvault.base.errors import FarvaultError, MediaFailed, MediaFull, NotAvailable, NotFound
 from farvault.base.log import Log
 from farvault.base.units import show_size
-from farvault.catalog import freeing, holds, nouns, placements
+from farvault.catalog import freeing, holds, nouns, placements, superseded
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.freeing import Freed, FreedSpan
 from farvault.catalog.placements import PlacementRow
@@ -48,6 +48,8 @@ class Storage:
         self.catalog, self.keyring, self.identity = catalog, keyring, identity
         self.devices, self.log, self.clock = devices, log, clock
         self.buffers = Buffers()
+        self.tell_deleted: Callable[[int], None] = lambda _bytes: None
+        """Told after each deletion how much data is needed no more."""
         self.spaces = FreeSpaces()
         self.life = VolumeLife(catalog, devices, self.spaces, log, clock)
         self.volumes = Volumes(catalog, devices, self.life, self.spaces, clock, mount_wait_seconds)
@@ -115,6 +117,7 @@ class Storage:
 
     def freed(self, tx: Transaction, freed: Freed) -> None:
         """Call it in the transaction that freed something: once it is durable, spans and empty volumes come back."""
+        tx.after_commit.append(lambda: self.tell_deleted(freed.live_bytes))
         if freed.spans:
             tx.after_commit.append(lambda: self.volumes.empty_if_free(self.spaces.give_back(freed.spans)))
 
@@ -122,9 +125,23 @@ class Storage:
         """These aggregates do not lie there any more: space and empty volumes come back when it is durable."""
         for row in rows:
             placements.remove(tx, row.aggregate_id, row.volume_id)
+        superseded.forget_unplaced(tx, {row.aggregate_id for row in rows})
         spans = [FreedSpan(row.volume_id, row.offset_bytes, row.stored_bytes) for row in rows]
         if spans:
             tx.after_commit.append(lambda: self.volumes.empty_if_free(self.spaces.give_back(spans)))
+
+    def drop_replaced(self, tx: Transaction, aggregate_ids: Collection[int]) -> None:
+        """These aggregates have got new places: what they were rebuilt from goes from every pool where they are good now."""
+        older = {new: old for new, old in superseded.predecessors(tx, aggregate_ids).items() if old}
+        if not older:
+            return
+        now = placements.of_aggregates(tx, older)
+        before = placements.of_aggregates(tx, {one for several in older.values() for one in several})
+        dropped = []
+        for new_id, old_ids in older.items():
+            pools = {row.pool_id for row in now[new_id] if not row.is_lost}
+            dropped += [row for one in old_ids for row in before[one] if row.pool_id in pools]
+        self.drop_placements(tx, dropped)
 
     def delete_objects(
         self, ids: Iterable[int], raise_if_cancelled: Callable[[], None] = lambda: None

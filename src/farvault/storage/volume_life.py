@@ -88,6 +88,7 @@ class VolumeLife:
         device = self._devices.device(pool.device_class)
         for _ in range(NAME_TRIES):
             with self._catalog.write() as tx:
+                nouns.by_id(tx, StoragePool, pool.id)  # the pool may have been deleted since its writer began
                 volume = Volume(
                     name=device.scratch_name(pool.name, next_value(tx, "scratch_volumes")),
                     pool_id=pool.id,

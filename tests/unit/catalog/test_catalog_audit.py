@@ -27,6 +27,7 @@ PROTECTED = {
     "aggregates": "id",
     "placements": "volume_id",
     "segments": "object_id",
+    "superseded_aggregates": "aggregate_id",
     "retention_events": "object_id",
 }
 
@@ -57,6 +58,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
         segment = vault.open_segment(tx, world.node, world.space, "V", 0, 5)
         vault.append_records(tx, segment, [(one, 3)])
         vault.close_segment(tx, segment, 3, 1, b"D" * 32, b"", 6)
+        rebuilt_id, (three,) = world.aggregate(tx, b"three")
+        world.store(tx, new_file(b"d", b"h", three))
+        world.rebuild(tx, rebuilt_id)
     catalog.close()
     return path
 
@@ -145,6 +149,15 @@ def test_a_changed_list_of_extents_is_found_at_its_object(filled: str, harm: str
         ("DELETE FROM directories", "object whose directory is not there"),
         ("UPDATE volumes SET written_bytes = 4095", "placement beyond the written end"),
         ("UPDATE segments SET stored_bytes = 4", "segment whose bytes"),
+        (
+            "UPDATE extents SET aggregate_id = (SELECT aggregate_id FROM superseded_aggregates) WHERE id = 3",
+            "extent that points to a superseded aggregate",
+        ),
+        ("UPDATE superseded_aggregates SET by_aggregate_id = 1", "superseded aggregate whose replacement"),
+        (
+            "DELETE FROM placements WHERE aggregate_id IN (SELECT aggregate_id FROM superseded_aggregates)",
+            "superseded aggregate that lies nowhere",
+        ),
     ],
 )
 def test_a_sum_that_does_not_hold_is_said(filled: str, harm: str, sentence: str) -> None:

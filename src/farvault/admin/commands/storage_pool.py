@@ -50,10 +50,6 @@ _LATER = {
     "migration_delay_days": "migration",
     "migration_continue": "migration",
     "cache": "migration",
-    "reclaim_percent": "reclamation",
-    "reclaim_processes": "reclamation",
-    "reclaim_pool": "reclamation",
-    "offsite_reclaim_limit": "reclamation",
     "collocate": "collocation",
     "auto_copy": "simultaneous write",
 }

@@ -16,6 +16,7 @@ _SUBJECTS = (
     "admin",
     "client",
     "database",
+    "moving",
     "nodes",
     "policy",
     "processes",
