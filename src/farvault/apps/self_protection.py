@@ -17,6 +17,8 @@ from farvault.media.target import Target
 from farvault.model.volume_history import DBSNAPSHOT, SERIES_TYPES, HistoryVolume
 from farvault.processes.backup_database import DatabaseBackups
 from farvault.processes.database_trigger import PERIOD_SECONDS, DatabaseTrigger
+from farvault.processes.drill import DESCRIPTION as DRILL
+from farvault.processes.drill import DrillWhenDue
 from farvault.processes.prepare import DESCRIPTION as PREPARE
 from farvault.processes.prepare import RecoveryPlans, Request
 from farvault.processes.process import Process, Processes
@@ -57,9 +59,11 @@ class SelfProtection:
         )
         self.plans = RecoveryPlans(storage, folder.path, compose)
         trigger = DatabaseTrigger(catalog, self.database_backups, processes, storage.log)
+        self.drill = DrillWhenDue(storage, processes, f"{folder.path}/drill")
         self.pieces = [
             Piece(DATABASE_TRIGGER, trigger, PERIOD_SECONDS),
             Piece(PROTECTION_FILES, self.files.refresh),
+            Piece(DRILL, self.drill),
             Piece(RECOVERY, RecoverRest(storage, processes, target), RECOVERY_SECONDS),
         ]
 

@@ -9,6 +9,7 @@ from farvault.admin.command import Call, Command
 from farvault.admin.instance import Instance
 from farvault.admin.output import Answer, Column, Report, count_column, time_column, yes_column
 from farvault.base.messages import message
+from farvault.catalog import drills
 from farvault.catalog.settings import all_settings
 from farvault.processes.expire_inventory import EXPIRE_HOURS
 from farvault.seal.identity import fingerprint
@@ -18,6 +19,7 @@ def _status(instance: Instance, call: Call) -> Iterator[Answer]:
     del call
     with instance.catalog.read() as r:
         settings = all_settings(r)
+        proven, drilled = drills.last_success(r), drills.last(r)
     disabled = instance.availability.disabled
     row = {
         "server_name": settings.get("SERVERNAME", ""),
@@ -31,6 +33,10 @@ def _status(instance: Instance, call: Call) -> Iterator[Answer]:
         "server_password_set": "SERVERPASSWORD" in settings,
         "installed_time": int(settings.get("INSTALLED", "0")),
         "restarted_time": instance.started_time,
+        "proven_time": proven.started_time if proven else 0,
+        "proven_state_time": proven.backup_time if proven else 0,
+        "last_drill": drilled.result if drilled else "NONE",
+        "recovering": settings.get("RECOVERING", "NO") == "YES",
         "expire_hours": int(settings.get("EXPINTERVAL", str(EXPIRE_HOURS))),
         "expire_quiet": settings.get("EXPQUIET", "NO") == "YES",
         "availability": f"Disabled for {', '.join(disabled).lower()} sessions" if disabled else "Enabled",
@@ -53,6 +59,10 @@ _COLUMNS = (
     yes_column("server_password_set", "Server Password Set"),
     time_column("installed_time", "Server Installation Date/Time"),
     time_column("restarted_time", "Server Restart Date/Time"),
+    time_column("proven_time", "Last Proven Restorable"),
+    time_column("proven_state_time", "Proven State of"),
+    Column(key="last_drill", label="Last Drill", show=str.capitalize),
+    yes_column("recovering", "Recovery in Progress?"),
     count_column("expire_hours", "Expiration Interval (hours)"),
     yes_column("expire_quiet", "Expiration Quiet"),
     Column(key="availability", label="Availability"),

@@ -101,11 +101,6 @@ ROWS: dict[str, Row] = {
         "Recovery: {failed} steps are not done yet; tried again in {seconds} seconds.",
         "The lines above say which.",
     ),
-    "ANR4961E": Row(
-        "Folder {folder} holds the beginnings of a recovery that is running.",
-        "Another farvault recover works in it.",
-        "Wait for it.",
-    ),
     "ANR4962E": Row(
         "{command} needs DEVCLASS (at the source) or NODENAME (at the target), and only one of them.",
         "",
@@ -161,4 +156,10 @@ ROWS: dict[str, Row] = {
         "What lies on this machine proves nothing about the day when it is gone.",
         "BACKUP DB DEVCLASS=... with a class of DEVTYPE=SERVER.",
     ),
+    "ANR4938E": Row(
+        "No other server has a copy of it.",
+        "What lies on this machine alone is lost with it.",
+        "BACKUP STGPOOL to a copy pool of DEVTYPE=SERVER.",
+    ),
+    "ANR4939E": Row("A drill is running already, as process {number}.", "", "Wait for it: QUERY PROCESS."),
 }
