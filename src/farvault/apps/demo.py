@@ -35,6 +35,9 @@ _ENVIRONMENT = {
 }  # the library tree that is backed up must hold still
 
 
+_RECOVERED = "ANR4959I"
+
+
 class DemoFailed(Exception):
     """A step did not do what the story says; the text says which."""
 
@@ -318,7 +321,7 @@ def rebuild_delhi(story: Story, direct: str) -> None:
         for node in ("ann", "bob"):
             _restore(story, node, [direct], f"{story.folder}/rebuilt-{node}")
     with story.step("TAPEPOOL is restored in the background") as step:
-        story.delhi.wait_for("ANR4959I")
+        story.delhi.wait_for(_RECOVERED)
         step.moved_bytes = _folder_bytes(f"{story.folder}/delhi-tapes")
     with story.step("TOKYO is switched off; ANN restores from the new TAPEPOOL", _tree_bytes(direct)):
         story.tokyo.stop()

@@ -83,6 +83,13 @@ class Transaction(Snapshot):
         self.extent_lengths: dict[int, int] = {}
         """Lengths of the extents this transaction has added or looked up."""
 
+    def follow_up(self, nouns_changed: Callable[[set[str]], None]) -> None:
+        """Once it is durable: tell what it has changed, then what its users left to do."""
+        if self.changed_nouns:
+            nouns_changed(self.changed_nouns)
+        for left_to_do in self.after_commit:
+            left_to_do()
+
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Execute a statement; returns how many rows it changed."""
         self._connection.execute(sql, values)
