@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from farvault.admin.device_configuration import device_configuration_text
 from farvault.admin.volume_history_file import volume_history_text
 from farvault.base.clock import Clock
-from farvault.base.log import Log
 from farvault.base.units import show_size, show_time
 from farvault.catalog import nouns, volume_history
 from farvault.catalog.catalog import Catalog
@@ -45,10 +44,10 @@ class PlanComposer:
     keyring: Keyring
     identity: Identity
     wrapped_keyring: Callable[[], bytes]
-    log: Log
     clock: Clock
 
     def __call__(self, request: Request, now: int) -> Composed:
+        missing: list[str] = []
         with self.catalog.read() as r:
             server = get_setting(r, "SERVERNAME") or ""
             instance = get_setting(r, "INSTANCE_ID") or ""
@@ -59,7 +58,7 @@ class PlanComposer:
             stanzas = {
                 recovery_plan.DESCRIPTION: self._description(r, request, server, instance, newest, now),
                 "SERVER.REQUIREMENTS": self._requirements(pools),
-                **self._instructions(r, request),
+                **self._instructions(r, request, missing),
                 "RECOVERY.VOLUMES.REQUIRED": _volumes_required(history, newest, pools),
                 "RECOVERY.DEVICES.REQUIRED": _devices_required(r),
                 "RECOVERY.SCRIPT.DISASTER.RECOVERY.MODE": _disaster_script(r, server),
@@ -94,7 +93,7 @@ class PlanComposer:
         series = (
             f"series {newest[0].series}, operation {newest[0].operation}" if newest else "no database backup"
         )
-        return Composed(text, server, wrapped, bool(newest), series)
+        return Composed(text, server, wrapped, bool(newest), series, missing)
 
     def _description(
         self, r: Snapshot, request: Request, server: str, instance: str, newest: list[HistoryVolume], now: int
@@ -129,7 +128,7 @@ class PlanComposer:
             ]
         )
 
-    def _instructions(self, r: Snapshot, request: Request) -> dict[str, str]:
+    def _instructions(self, r: Snapshot, request: Request, missing: list[str]) -> dict[str, str]:
         """The site's own text, one file a stanza; a missing one leaves its stanza empty."""
         prefix = request.instruction_prefix or drm_setting(r, "DRMINSTRPREFIX")
         prefix = os.path.join(self.folder, prefix) if prefix else f"{self.folder}/"
@@ -143,7 +142,7 @@ class PlanComposer:
             except OSError:
                 found[name] = ""
                 if request.instruction_prefix or drm_setting(r, "DRMINSTRPREFIX"):
-                    self.log.say("ANR6918W", path=path)
+                    missing.append(path)
         return found
 
 

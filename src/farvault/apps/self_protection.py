@@ -54,7 +54,6 @@ class SelfProtection:
             keyring=storage.keyring,
             identity=storage.identity,
             wrapped_keyring=self._wrapped_keyring,
-            log=storage.log,
             clock=clock,
         )
         self.plans = RecoveryPlans(storage, folder.path, compose)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from farvault.base.disk import crash_point, make_folder, write_file
@@ -42,13 +42,17 @@ class Request(NamedTuple):
 
 
 class Composed(NamedTuple):
-    """A plan's text, and what is needed to put it somewhere. `series`: what it relies on, for people."""
+    """A plan's text, and what is needed to put it somewhere. `series`: what it relies on, for people.
+
+    `missing`: instruction files that should be there.
+    """
 
     text: bytes
     server: str
     wrapped_keyring: bytes
     has_backup: bool
     series: str
+    missing: Sequence[str] = ()
 
 
 Compose = Callable[[Request, int], Composed]
@@ -72,6 +76,8 @@ class RecoveryPlans:
         plan = self._compose(request, now)
         if not plan.has_backup:
             process.say("ANR6921W", source="DBSNAPSHOT" if request.snapshot else "DBBACKUP")
+        for path in plan.missing:
+            process.say("ANR6918W", path=path)
         name = (
             self._to_target(request, plan, now) if request.class_name else self._to_file(request, plan, now)
         )
