@@ -21,6 +21,7 @@ from farvault.base.log import Log
 from farvault.catalog import activity
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import get_setting
+from farvault.model.storage_pool import StoragePool
 from farvault.processes.expire_inventory import (
     DESCRIPTION,
     EXPIRE_HOURS,
@@ -29,6 +30,7 @@ from farvault.processes.expire_inventory import (
     is_quiet,
     refuse_second,
 )
+from farvault.processes.migrate_when_due import PERIOD_SECONDS, MigrateWhenDue
 from farvault.processes.process import Processes
 from farvault.processes.reclaim import ReclaimWhenDue
 from farvault.storage.history_volumes import delete_left_behind
@@ -113,7 +115,12 @@ class Housekeeping:
                 self._log.say("ANR9999D", place=f"housekeeping, {piece.name}", error=repr(error))
 
 
-def pieces(catalog: Catalog, storage: Storage, processes: Processes, clock: Clock) -> list[Piece]:
+MIGRATE: Final = "migrate"
+
+
+def pieces(
+    catalog: Catalog, storage: Storage, processes: Processes, clock: Clock, migrate: MigrateWhenDue
+) -> list[Piece]:
     """What every server does by itself."""
     return [
         Piece("collect deleted volumes", lambda: collect_deleted(storage)),
@@ -123,7 +130,22 @@ def pieces(catalog: Catalog, storage: Storage, processes: Processes, clock: Cloc
         Piece("prune activity log", lambda: prune_activity_log(catalog, clock)),
         Piece("expire inventory", ExpireWhenDue(catalog, storage, processes, clock)),
         Piece(RECLAIM, ReclaimWhenDue(storage, processes)),
+        Piece(MIGRATE, migrate, PERIOD_SECONDS),
     ]
+
+
+def watch_pools(storage: Storage, housekeeping: Housekeeping, migrate: MigrateWhenDue) -> None:
+    """Whoever stores data or changes a pool makes the server look at once whether migration is due."""
+
+    def stored(pool: StoragePool, filled_a_volume: bool) -> None:
+        if migrate.may_be_due(pool, filled_a_volume):
+            housekeeping.poke(MIGRATE)
+
+    def changed(pool: StoragePool) -> None:
+        migrate.look_again(pool)
+        housekeeping.poke(MIGRATE)
+
+    storage.watch.listen(stored, changed)
 
 
 def prune_activity_log(catalog: Catalog, clock: Clock) -> None:

@@ -17,7 +17,7 @@ from farvault import __version__
 from farvault.admin.instance import Instance
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
-from farvault.apps.housekeeping import RECLAIM, Housekeeping, pieces
+from farvault.apps.housekeeping import RECLAIM, Housekeeping, pieces, watch_pools
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
 from farvault.apps.self_protection import SelfProtection
@@ -31,6 +31,7 @@ from farvault.media.interface import Device
 from farvault.media.server import ServerDevice
 from farvault.media.target import DefinedTarget
 from farvault.model.device_class import DeviceClass
+from farvault.processes.migrate_when_due import MigrateWhenDue
 from farvault.processes.process import Processes
 from farvault.processes.reclaim import AfterDeletions
 from farvault.protocol.throttle import Throttle
@@ -160,10 +161,12 @@ class Server:
             self.folder, settings, self.storage, self.processes, self._target
         )
         self.database_backups = self.self_protection.database_backups
-        work = pieces(self.catalog, self.storage, self.processes, self.clock)
+        migrate = MigrateWhenDue(self.storage, self.processes)
+        work = pieces(self.catalog, self.storage, self.processes, self.clock, migrate)
         work += self.self_protection.pieces
         self.housekeeping = Housekeeping(work, self.log, self.clock)
         self.self_protection.watch(self.housekeeping)
+        watch_pools(self.storage, self.housekeeping, migrate)
         self.housekeeping.start()
         self.storage.tell_deleted = AfterDeletions(lambda: self.housekeeping.poke(RECLAIM))
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)

@@ -47,6 +47,7 @@ _PLAIN_TABLES = {
     "aggregates": ", ".join(AggregateRow._fields),
     "placements": "volume_id, offset_bytes, aggregate_id, damaged",
     "superseded_aggregates": "aggregate_id, by_aggregate_id",
+    "cached_copies": "volume_id, offset_bytes, aggregate_id, cached_time",
     "segments": ", ".join(SegmentRow._fields),
     "retention_events": "object_id, event_time",
     "offsite_media": ", ".join(Media._fields),
@@ -156,6 +157,25 @@ _SUMS = {
         "SELECT p.volume_id, p.offset_bytes FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
         " JOIN placements q ON q.volume_id = p.volume_id AND q.offset_bytes > p.offset_bytes"
         " AND q.offset_bytes < p.offset_bytes + a.stored_bytes"
+    ),
+    "cached copy on a volume that is not random": (
+        "SELECT c.volume_id, c.offset_bytes FROM cached_copies c JOIN volumes v ON v.id = c.volume_id"
+        " JOIN storage_pools s ON s.id = v.pool_id WHERE s.variant <> 'RANDOM'"
+    ),
+    "cached copy that overlaps another": (
+        "SELECT c.volume_id, c.offset_bytes FROM cached_copies c JOIN aggregates a ON a.id = c.aggregate_id"
+        " JOIN cached_copies d ON d.volume_id = c.volume_id AND d.offset_bytes > c.offset_bytes"
+        " AND d.offset_bytes < c.offset_bytes + a.stored_bytes"
+    ),
+    "cached copy that overlaps a placement": (
+        "SELECT c.volume_id, c.offset_bytes FROM cached_copies c JOIN aggregates a ON a.id = c.aggregate_id"
+        " JOIN placements p ON p.volume_id = c.volume_id AND p.offset_bytes >= c.offset_bytes"
+        " AND p.offset_bytes < c.offset_bytes + a.stored_bytes"
+    ),
+    "placement that overlaps a cached copy": (
+        "SELECT p.volume_id, p.offset_bytes FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
+        " JOIN cached_copies c ON c.volume_id = p.volume_id AND c.offset_bytes > p.offset_bytes"
+        " AND c.offset_bytes < p.offset_bytes + a.stored_bytes"
     ),
     "segment whose bytes are not the sum of its records": (
         "SELECT s.object_id FROM segments s WHERE s.stored_bytes <> (SELECT COALESCE(SUM(e.length_bytes), 0)"

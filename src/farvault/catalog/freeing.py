@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from farvault.catalog import extent_index, object_rows, placements, superseded
+from farvault.catalog import cached, extent_index, object_rows, placements, superseded
+from farvault.catalog.freed_span import FreedSpan
 from farvault.catalog.object_rows import ObjectColumns
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.stored_object import ObjectKind, ObjectState, ObjectType
@@ -18,14 +19,6 @@ from farvault.model.stored_object import ObjectKind, ObjectState, ObjectType
 WORK_LIMIT = 2048
 """Objects and extents handled in one call: well under 100 ms."""
 _BATCH = 100
-
-
-class FreedSpan(NamedTuple):
-    """A record's place on a volume that nobody needs any more."""
-
-    volume_id: int
-    offset_bytes: int
-    stored_bytes: int
 
 
 class Freed(NamedTuple):
@@ -166,7 +159,8 @@ def _remove_aggregates(tx: Transaction, aggregate_ids: list[int]) -> list[FreedS
         " JOIN aggregates a ON a.id = p.aggregate_id WHERE p.aggregate_id = ?",
         many,
     )
+    given_up = cached.take_of_aggregates(tx, aggregate_ids)
     tx.run_many("DELETE FROM placements WHERE aggregate_id = ?", many)
     tx.run_many("DELETE FROM superseded_aggregates WHERE aggregate_id = ?", many)
     tx.run_many("DELETE FROM aggregates WHERE id = ?", many)
-    return sorted(map(FreedSpan._make, spans))
+    return sorted([*(FreedSpan(*row) for row in spans), *given_up])

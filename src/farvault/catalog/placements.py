@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from farvault.base.errors import NotFound
 from farvault.catalog.transaction import Snapshot, Transaction
+from farvault.model.volume import OFFLINE
 
 _READABLE = ("READWRITE", "READONLY")
 
@@ -26,11 +27,19 @@ class PlacementRow(NamedTuple):
     volume_name: str
     volume_access: str
     volume_status: str
+    is_cached: bool = False
+    """Not a placement at all but what migration left behind: fine to read, never to be counted on."""
+
+    @property
+    def is_reachable(self) -> bool:
+        """Its volume and pool may be read: neither is UNAVAILABLE or DESTROYED, nor is the volume varied offline."""
+        access = (self.volume_access, self.pool_access)
+        return all(one in _READABLE for one in access) and self.volume_status != OFFLINE
 
     @property
     def is_readable(self) -> bool:
         """Neither damaged nor out of reach."""
-        return not self.damaged and self.volume_access in _READABLE and self.pool_access in _READABLE
+        return not self.damaged and self.is_reachable
 
     @property
     def is_lost(self) -> bool:
@@ -71,7 +80,7 @@ class UsedSpan(NamedTuple):
 
 _SELECT = (
     "SELECT p.aggregate_id, p.volume_id, p.offset_bytes, a.stored_bytes, a.digest, p.damaged, v.pool_id, s.variant,"
-    " s.access, v.name, v.access, v.status FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
+    " s.access, v.name, v.access, v.status, 0 FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
     " JOIN volumes v ON v.id = p.volume_id JOIN storage_pools s ON s.id = v.pool_id"
 )
 
@@ -108,6 +117,17 @@ def on_volume(r: Snapshot, volume_id: int, after_offset: int = -1, limit: int = 
     return [_placement(row) for row in r.all(sql, (volume_id, after_offset, limit))]
 
 
+def chosen_on_volume(
+    r: Snapshot, volume_id: int, after_offset: int, tests: str, values: tuple[int, ...], limit: int
+) -> list[PlacementRow]:
+    """The next undamaged placements of a volume whose aggregate `a` passes these tests (` AND a... = ?`)."""
+    sql = (
+        f"{_SELECT} WHERE p.volume_id = ? AND p.offset_bytes > ? AND p.damaged = 0{tests}"
+        " ORDER BY p.offset_bytes LIMIT ?"
+    )
+    return [_placement(row) for row in r.all(sql, (volume_id, after_offset, *values, limit))]
+
+
 def mark_damaged(tx: Transaction, aggregate_id: int, volume_id: int, damaged: bool) -> None:
     """Reading it there gave wrong or no bytes; or it was found good again. Fine where it is gone."""
     row = tx.one(
@@ -136,7 +156,8 @@ def missing_in_copy(
     """
     found: list[PlacementRow] = []
     for (volume_id,) in r.all(
-        "SELECT id FROM volumes WHERE pool_id = ? AND id >= ? AND access IN ('READWRITE', 'READONLY') ORDER BY id",
+        "SELECT id FROM volumes WHERE pool_id = ? AND id >= ? AND access IN ('READWRITE', 'READONLY')"
+        " AND status <> 'OFFLINE' ORDER BY id",
         (primary_pool_id, after[0]),
     ):
         behind = after[1] if volume_id == after[0] else -1
@@ -251,6 +272,16 @@ def of_nodes(
     return found
 
 
+def volume_stored_bytes(r: Snapshot, volume_id: int) -> int:
+    """What placements cover of a volume."""
+    row = r.one(
+        "SELECT COALESCE(SUM(a.stored_bytes), 0) FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
+        " WHERE p.volume_id = ?",
+        (volume_id,),
+    )
+    return int(row[0]) if row else 0
+
+
 def has_placements(r: Snapshot, volume_id: int) -> bool:
     """Is anything on it?"""
     return r.one("SELECT 1 FROM placements WHERE volume_id = ? LIMIT 1", (volume_id,)) is not None
@@ -293,4 +324,4 @@ def aggregate_extents(r: Snapshot, aggregate_id: int) -> list[tuple[int, int, in
 
 def _placement(row: tuple[object, ...]) -> PlacementRow:
     placed = PlacementRow._make(row)
-    return placed._replace(damaged=bool(placed.damaged))
+    return placed._replace(damaged=bool(placed.damaged), is_cached=False)

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from farvault.catalog import placements
+from farvault.catalog import cached, placements
+from farvault.catalog.freed_span import FreedSpan
 from farvault.catalog.placements import AggregateRow, PlacementRow
 from farvault.catalog.sequences import take_values
 from farvault.catalog.transaction import Snapshot, Transaction
@@ -133,14 +134,16 @@ def places_of_data(r: Snapshot, aggregate_ids: Collection[int]) -> dict[int, lis
     return found
 
 
-def forget_unplaced(tx: Transaction, aggregate_ids: Iterable[int]) -> None:
-    """Of these, superseded ones that lie nowhere any more are gone."""
+def forget_unplaced(tx: Transaction, aggregate_ids: Iterable[int]) -> list[FreedSpan]:
+    """Of these, superseded ones that lie nowhere any more are gone; returns the spans of their cached copies."""
     if not any_superseded(tx):
-        return
+        return []
     rows = tx.each(
         "SELECT aggregate_id FROM superseded_aggregates s WHERE aggregate_id = ? AND NOT EXISTS"
         " (SELECT 1 FROM placements p WHERE p.aggregate_id = s.aggregate_id)",
         [(one,) for one in set(aggregate_ids)],
     )
+    given_up = cached.take_of_aggregates(tx, [row[0] for row in rows])
     tx.run_many("DELETE FROM superseded_aggregates WHERE aggregate_id = ?", rows)
     tx.run_many("DELETE FROM aggregates WHERE id = ?", rows)
+    return given_up

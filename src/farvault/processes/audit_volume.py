@@ -28,7 +28,7 @@ from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Transaction
 from farvault.media.interface import Device, Span
 from farvault.model.storage_pool import StoragePool
-from farvault.model.volume import DESTROYED, OFFSITE, READONLY, READWRITE, UNAVAILABLE, Volume
+from farvault.model.volume import DESTROYED, OFFLINE, OFFSITE, READONLY, READWRITE, UNAVAILABLE, Volume
 from farvault.processes.process import Process
 from farvault.seal import label
 from farvault.storage.free_space import LABEL_BYTES
@@ -70,6 +70,8 @@ def audit_volume(
     for access in (volume.access, pool.access):
         if access not in (READWRITE, READONLY):
             raise NotAvailable("ANR2314E", volume=volume.name, access=access)
+    if volume.status == OFFLINE:
+        raise NotAvailable("ANR2314E", volume=volume.name, access=volume.status)
     process.say("ANR2312I" if fix else "ANR2313I", volume=volume.name, number=process.number)
     process.note = f"Volume {volume.name}"
     audit = _Audit(storage, process, volume, pool, fix=fix, quiet=quiet)
@@ -85,7 +87,7 @@ def audit_volume(
 def audit_volumes(
     storage: Storage, process: Process, names: Sequence[str], *, fix: bool = False, quiet: bool = False
 ) -> None:
-    """One after the other. One that cannot be audited is said and counted as failed, unless it is just OFFSITE."""
+    """One after the other. One that cannot be audited is said and counted as failed, unless it is just OFFSITE or offline."""
     for name in names:
         process.raise_if_cancelled()
         with storage.catalog.read() as r:
@@ -98,7 +100,7 @@ def audit_volumes(
             raise
         except FarvaultError as error:
             process.repeat(error.message)
-            if volume.access != OFFSITE:
+            if volume.access != OFFSITE and volume.status != OFFLINE:
                 process.count_failed()
 
 

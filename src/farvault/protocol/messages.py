@@ -256,13 +256,15 @@ class Objects(Body, frozen=True, kw_only=True):
 class BeginTransaction(Body, frozen=True, kw_only=True):
     """Everything until EndTransaction is visible at once or not at all. Answer: Done or Refused.
 
-    All objects of one transaction go to one destination: the copy group of `management_class`.
+    All objects of one transaction go to one destination: the copy group of `management_class`. `size_estimate_bytes`: of
+    all of them, for which there must be room; `largest_object_bytes`: of the largest, for MAXSIZE. 0: not known.
     """
 
     file_space: str
     kind: Natural
     management_class: str
     size_estimate_bytes: Natural = 0
+    largest_object_bytes: Natural = 0
 
 
 class Known(Body, frozen=True, kw_only=True):

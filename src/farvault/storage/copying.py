@@ -33,8 +33,9 @@ AHEAD = 4
 TRIES = 3
 """How often a window is written again after a volume broke under it; each time on other volumes."""
 
-Stored = Callable[[Transaction, Sequence[int]], None]
-"""Called inside the storing transaction, before the placements, with the aggregates that get one now."""
+Stored = Callable[[Transaction, Sequence[int]], "set[int] | None"]
+"""Called inside the storing transaction, before the placements, with the aggregates that get one now. It may name some
+that shall not get one after all, because what was to be moved has gone elsewhere meanwhile."""
 
 
 @dataclass(slots=True)
@@ -194,8 +195,8 @@ class _Copy:
         with self._storage.catalog.write() as tx:
             alive = {one.id for one in placements.aggregates(tx, self._placed)}
             kept = [one for one in self._placed if one in alive]
-            self._on_store(tx, kept)
-            wanted = alive - self._in_the_pool_by_now(tx, kept)
+            not_wanted = self._on_store(tx, kept) or set()
+            wanted = alive - not_wanted - self._in_the_pool_by_now(tx, kept)
             self._writer.store(tx, [one if one in wanted else None for one in self._placed])
             self._storage.drop_replaced(tx, {*kept, *superseded.replacements(tx, kept).values()})
         crash_point("copy.window.after_catalog")

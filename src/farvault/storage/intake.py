@@ -65,7 +65,7 @@ class Intake:
 
     `destination`: the pool the copy group names; also the domain of deduplication, wherever the bytes end up. Raises
     `NotFound`, `NotAvailable` or `MediaFull` where the destination cannot take data. `most_objects`: TXNGROUPMAX, 0 = no
-    limit.
+    limit. What the client says of sizes (0: nothing) decides which pool down the hierarchy takes the whole transaction.
     """
 
     def __init__(
@@ -78,14 +78,16 @@ class Intake:
         management_class: str,
         size_estimate_bytes: int = 0,
         most_objects: int = 0,
+        largest_object_bytes: int = 0,
     ) -> None:
         self._storage = storage
         self._node, self._file_space = node, file_space
         self._kind, self._class = kind, management_class
         self._most_objects = most_objects
         self._domain = storage.destination(destination)
+        self._estimate, self._largest = size_estimate_bytes, largest_object_bytes
         if size_estimate_bytes:
-            storage.choose_pool(destination, size_estimate_bytes)
+            storage.choose_pool(destination, size_estimate_bytes, largest_object_bytes)
         self._writer: PoolWriter | None = None
         self._conveyor: Conveyor[_Received] = Conveyor(self._take_in, PACKS_WAITING, f"intake {node.name}")
         self._record = memoryview(b"")
@@ -205,8 +207,9 @@ class Intake:
 
     def _write(self, received: _Received, packed: memoryview) -> Header:
         if self._writer is None:
-            pool = self._storage.choose_pool(self._domain.name, received.plain_bytes)
-            self._writer = self._storage.writer(pool)
+            size = max(self._estimate, received.plain_bytes)
+            pool = self._storage.choose_pool(self._domain.name, size, self._largest)
+            self._writer = self._storage.writer(pool, largest_file_bytes=self._largest)
             self._record = self._storage.buffers.take()
         header = seal(
             self._record,

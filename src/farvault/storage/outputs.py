@@ -6,6 +6,7 @@ owner says so. `abandon` leaves the volume as the catalog knows it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -199,10 +200,18 @@ class RandomOutput:
 
     refers = False
 
-    def __init__(self, volume: Volume, pool: StoragePool, writer: VolumeWriter, free: FreeSpace) -> None:
+    def __init__(
+        self,
+        volume: Volume,
+        pool: StoragePool,
+        writer: VolumeWriter,
+        free: FreeSpace,
+        make_room: Callable[[int], bool],
+    ) -> None:
+        """`make_room(size)`: True where giving cached copies up has made a record of this size fit."""
         self.volume, self.pool = volume, pool
         self._writer = writer
-        self._free = free
+        self._free, self._make_room = free, make_room
         self._reserved: list[tuple[int, int]] = []
         self._dirty = False
         self._mounts = 1
@@ -213,6 +222,8 @@ class RandomOutput:
 
     def put(self, record: memoryview, digest: bytes) -> int:  # noqa: ARG002 - the record carries it
         offset = self._free.reserve(record.nbytes)
+        while offset is None and self._make_room(record.nbytes):
+            offset = self._free.reserve(record.nbytes)
         if offset is None:
             raise MediaFull("ANR8341I", volume=self.volume.name)
         self._reserved.append((offset, record.nbytes))

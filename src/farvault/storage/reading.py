@@ -27,13 +27,13 @@ from farvault.base.errors import (
 )
 from farvault.base.messages import Message, message
 from farvault.base.pipeline import run_ahead
-from farvault.catalog import nouns, objects, placements, superseded
+from farvault.catalog import cached, nouns, objects, placements, superseded
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot
 from farvault.media.interface import Span
 from farvault.model.node import Node
 from farvault.model.storage_pool import StoragePool
-from farvault.model.volume import READONLY, READWRITE, UNAVAILABLE
+from farvault.model.volume import UNAVAILABLE
 from farvault.protocol.messages import MapRow
 from farvault.seal.compress import RAW, decompress
 from farvault.seal.pack import PackBuilder, parse
@@ -96,6 +96,9 @@ class AggregateReader:
         wanted = list(dict.fromkeys(aggregate_ids))
         with self._storage.catalog.read() as r:
             places = placements.of_aggregates(r, wanted)
+            if self._allowed is None:  # who chooses among placements means placements
+                for one, kept in cached.of_aggregates(r, wanted).items():
+                    places[one] = kept + places[one]
             self._pools = {pool.id: pool for pool in nouns.select(r, StoragePool)}
         self._reasons: dict[int, Message] = {}
         self._seen = places
@@ -118,8 +121,7 @@ class AggregateReader:
 
     def _may_be_read(self, row: PlacementRow) -> bool:
         """A damaged one too: as the last resort, its digest decides again."""
-        reachable = row.volume_access in (READWRITE, READONLY) and row.pool_access in (READWRITE, READONLY)
-        return reachable and (self._allowed is None or self._allowed(row))
+        return row.is_reachable and (self._allowed is None or self._allowed(row))
 
     def _is_remote(self, row: PlacementRow) -> bool:
         device_class = self._pools[row.pool_id].device_class
@@ -201,7 +203,8 @@ class AggregateReader:
     def _fall_over(self, failed: PlacementRow) -> Found | Lost:
         """One record whose first placement was damaged, from the next ones."""
         rows = self._left[failed.aggregate_id]
-        rows[:] = [row for row in rows if row.volume_id != failed.volume_id]
+        tried = (failed.volume_id, failed.offset_bytes)
+        rows[:] = [row for row in rows if (row.volume_id, row.offset_bytes) != tried]
         while (row := self._best(failed.aggregate_id)) is not None:
             try:
                 found = self._read_one(row)
@@ -229,10 +232,7 @@ class AggregateReader:
         said = message("ANR1330E", volume=row.volume_name, offset=row.offset_bytes, reason=reason)
         self._reasons[row.aggregate_id] = said
         try:
-            with self._storage.catalog.write() as tx:
-                here = _lies_there(tx, row)
-                if here is not None and not here.damaged:
-                    placements.mark_damaged(tx, row.aggregate_id, row.volume_id, True)
+            here = self._drop_cached(row) if row.is_cached else self._mark(row)
         except (
             MediaFull,
             MediaFailed,
@@ -241,6 +241,17 @@ class AggregateReader:
             here = row
         if here is not None:
             self._storage.log.repeat(said)
+
+    def _mark(self, row: PlacementRow) -> PlacementRow | None:
+        with self._storage.catalog.write() as tx:
+            here = _lies_there(tx, row)
+            if here is not None and not here.damaged:
+                placements.mark_damaged(tx, row.aggregate_id, row.volume_id, True)
+        return here
+
+    def _drop_cached(self, row: PlacementRow) -> PlacementRow | None:
+        """A cached copy is not worth a mark: it goes."""
+        return row if self._storage.cache.drop_one(row) else None
 
     def _volume_gone(self, row: PlacementRow, error: FarvaultError) -> None:
         """Nothing is read from it any more. A volume that was emptied since we looked is none the worse for it."""
@@ -265,6 +276,8 @@ class AggregateReader:
 
 def _lies_there(r: Snapshot, row: PlacementRow) -> PlacementRow | None:
     """The placement as it is now; None where it moved or was freed."""
+    if row.is_cached:
+        return row if cached.lies_there(r, row) else None
     now = placements.of_aggregates(r, [row.aggregate_id])[row.aggregate_id]
     same = (one for one in now if (one.volume_id, one.offset_bytes) == (row.volume_id, row.offset_bytes))
     return next(same, None)

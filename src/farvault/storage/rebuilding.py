@@ -39,7 +39,7 @@ LEVEL = 3
 """Done once, in the background: a better ratio for a little time."""
 TRIES = 3
 
-Stored = Callable[[Transaction, Sequence[int]], None]
+Stored = Callable[[Transaction, Sequence[int]], object]
 """Called inside the storing transaction with the old aggregates that were replaced."""
 
 

@@ -10,7 +10,8 @@ from farvault.base.log import Log
 from farvault.base.units import show_size
 from farvault.catalog import freeing, holds, nouns, placements, superseded
 from farvault.catalog.catalog import Catalog
-from farvault.catalog.freeing import Freed, FreedSpan
+from farvault.catalog.freed_span import FreedSpan
+from farvault.catalog.freeing import Freed
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.storage_pool import StoragePool
@@ -19,17 +20,20 @@ from farvault.policy.destination import PoolState, Refusal, choose_pool, follow_
 from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
 from farvault.storage.buffers import Buffers
+from farvault.storage.cache import Cache
 from farvault.storage.devices import Devices
 from farvault.storage.free_space import FreeSpaces
 from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES
 from farvault.storage.volume_life import VolumeLife
 from farvault.storage.volumes import MOUNT_WAIT_SECONDS, Volumes
+from farvault.storage.watch import PoolWatch
 from farvault.storage.writing import PoolWriter
 
 
 class Storage:
     """One per server. `recover` once before the first session; `close` at the end.
 
+    `cache`: what migration left in random pools. `watch`: who wants to know that a pool has changed.
     `life`: define, empty, delete volumes (what commands call). `volumes`: who may use which. Deleting goes through
     `freed` or `delete_objects`, so that space and empty volumes come back.
     """
@@ -52,7 +56,11 @@ class Storage:
         """Told after each deletion how much data is needed no more."""
         self.spaces = FreeSpaces()
         self.life = VolumeLife(catalog, devices, self.spaces, log, clock)
-        self.volumes = Volumes(catalog, devices, self.life, self.spaces, clock, mount_wait_seconds)
+        self.cache = Cache(catalog, self.spaces, clock)
+        self.volumes = Volumes(
+            catalog, devices, self.life, self.spaces, self.cache, clock, mount_wait_seconds
+        )
+        self.watch = PoolWatch()
         self.history_in_use: set[int] = set()
         """Numbers of volume history rows whose volume is being written now (`history_volumes.py`)."""
         with catalog.read() as r:
@@ -84,18 +92,23 @@ class Storage:
             raise NotFound("ANR0520W", pool=name)
         return pool
 
-    def choose_pool(self, name: str, size_bytes: int) -> StoragePool:
-        """The first pool from `name` down its hierarchy that takes this size (TSM reference, storage 3.1)."""
+    def choose_pool(self, name: str, size_bytes: int, largest_file_bytes: int = 0) -> StoragePool:
+        """The first pool from `name` down its hierarchy that has room for this size (TSM reference, storage 3.1).
+
+        MAXSIZE is compared with the largest file, where that is known, else with the size as a whole.
+        """
         with self.catalog.read() as r:
             pools = {pool.name: pool for pool in nouns.select(r, StoragePool)}
             chain = follow_chain(name, {pool.name: pool.next_pool for pool in pools.values()})
-            choice = choose_pool([self._state(r, pools[one]) for one in chain], size_bytes)
+            choice = choose_pool(
+                [self._state(r, pools[one]) for one in chain], size_bytes, largest_file_bytes or size_bytes
+            )
         if choice.refusal is None:
             return pools[choice.name]
         if choice.refusal is Refusal.UNDEFINED:
             raise NotFound("ANR0520W", pool=name)
         if choice.refusal is Refusal.TOO_LARGE:
-            raise MediaFull("ANR0521W", pool=name, size=show_size(size_bytes))
+            raise MediaFull("ANR0521W", pool=name, size=show_size(largest_file_bytes or size_bytes))
         if all(pools[one].access != READWRITE for one in chain):
             raise NotAvailable("ANR0525W", pool=name, access=pools[name].access)
         raise MediaFull("ANR0522W", pool=name)
@@ -103,15 +116,26 @@ class Storage:
     def _state(self, r: Snapshot, pool: StoragePool) -> PoolState:
         return PoolState(pool.name, pool.access, pool.max_size_bytes, self.volumes.free_bytes(r, pool))
 
-    def writer(self, pool: StoragePool, *, down: bool = True, exclude: Iterable[int] = ()) -> PoolWriter:
-        """Writes into the pool; with `down`, what it cannot take goes to its successors. `exclude`: volumes not to use."""
+    def writer(
+        self,
+        pool: StoragePool,
+        *,
+        down: bool = True,
+        exclude: Iterable[int] = (),
+        largest_file_bytes: int = 0,
+    ) -> PoolWriter:
+        """Writes into the pool; with `down`, what it cannot take goes to its successors. `exclude`: volumes not to use.
+
+        `largest_file_bytes`: what the successors' MAXSIZE is compared with; 0: with each record's own size.
+        """
 
         def successor(full: StoragePool, size_bytes: int) -> StoragePool:
             if not full.next_pool:
                 raise MediaFull("ANR0522W", pool=full.name)
-            return self.choose_pool(full.next_pool, size_bytes)
+            return self.choose_pool(full.next_pool, size_bytes, largest_file_bytes)
 
-        return PoolWriter(self.volumes, self.life, self.clock, pool, successor if down else None, exclude)
+        next_pool = successor if down else None
+        return PoolWriter(self.volumes, self.life, self.watch, self.clock, pool, next_pool, exclude)
 
     # --- deleting --------------------------------------------------------------------------------------------------
 
@@ -125,8 +149,8 @@ class Storage:
         """These aggregates do not lie there any more: space and empty volumes come back when it is durable."""
         for row in rows:
             placements.remove(tx, row.aggregate_id, row.volume_id)
-        superseded.forget_unplaced(tx, {row.aggregate_id for row in rows})
         spans = [FreedSpan(row.volume_id, row.offset_bytes, row.stored_bytes) for row in rows]
+        spans += superseded.forget_unplaced(tx, {row.aggregate_id for row in rows})
         if spans:
             tx.after_commit.append(lambda: self.volumes.empty_if_free(self.spaces.give_back(spans)))
 

@@ -11,6 +11,7 @@ import contextlib
 import threading
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from farvault.base.clock import Clock
@@ -22,6 +23,7 @@ from farvault.catalog.transaction import Snapshot
 from farvault.media.interface import Device, VolumeReader, VolumeWriter
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import EMPTY, FILLING, ONLINE, READWRITE, UNAVAILABLE, Volume
+from farvault.storage.cache import Cache
 from farvault.storage.devices import Devices
 from farvault.storage.free_space import FreeSpaces
 from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES, Output, RandomOutput, SequentialOutput
@@ -47,11 +49,12 @@ class Volumes:
         devices: Devices,
         life: VolumeLife,
         spaces: FreeSpaces,
+        cache: Cache,
         clock: Clock,
         mount_wait_seconds: float = MOUNT_WAIT_SECONDS,
     ) -> None:
         self._catalog, self._devices, self._life, self._spaces = catalog, devices, life, spaces
-        self._clock = clock
+        self._cache, self._clock = cache, clock
         self._wait_seconds = mount_wait_seconds
         self._changed = threading.Condition()
         self._writers: Counter[int] = Counter()
@@ -176,7 +179,9 @@ class Volumes:
         if pool.is_random:
             volumes = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=ONLINE)
             spaces = [(one, self._spaces.find(one)) for one in volumes]
-            return [one for one, free in spaces if free is not None and free.largest_bytes >= size_bytes]
+            has_room = [one for one, free in spaces if free is not None and free.largest_bytes >= size_bytes]
+            makes_room = [one for one, free in spaces if free is not None and free.cached_bytes]
+            return [*has_room, *(one for one in makes_room if one not in has_room)]
         filling = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=FILLING)
         empty = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=EMPTY, scratch=False)
         return [*sorted(filling, key=lambda one: -one.written_bytes), *empty]
@@ -212,7 +217,8 @@ class Volumes:
         device = self._devices.device(pool.device_class)
         if pool.is_random:
             writer = device.open_writer(volume.name, 0, volume.capacity_bytes)
-            return RandomOutput(volume, pool, writer, self._spaces.of(volume))
+            make_room = partial(self._cache.make_room, volume.id)
+            return RandomOutput(volume, pool, writer, self._spaces.of(volume), make_room)
         writer = self._sequential_writer(volume, pool)
         with self._catalog.read() as r:
             server_name = get_setting(r, "SERVERNAME") or ""
@@ -330,11 +336,11 @@ class Volumes:
                     self._end_hold(volume.id)
 
     def free_bytes(self, r: Snapshot, pool: StoragePool) -> int | None:
-        """Room for new data in the pool; None where a scratch volume may still be made."""
+        """Room for new data in the pool, cached copies not counted; None where a scratch volume may still be made."""
         if pool.is_random:
             volumes = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=ONLINE)
             spaces = map(self._spaces.find, volumes)
-            return sum(free.free_bytes for free in spaces if free is not None)
+            return sum(free.free_bytes + free.cached_bytes for free in spaces if free is not None)
         if nouns.count(r, Volume, pool_id=pool.id, scratch=True) < pool.max_scratch:
             return None
         volumes = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE)

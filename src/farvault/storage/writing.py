@@ -20,6 +20,7 @@ from farvault.model.volume import READONLY, Volume
 from farvault.storage.outputs import Output
 from farvault.storage.volume_life import VolumeLife
 from farvault.storage.volumes import Volumes
+from farvault.storage.watch import PoolWatch
 
 END_OF_VOLUME = "ANR8341I"
 TRIES_WITHOUT_SPACE = 3
@@ -44,12 +45,13 @@ class PoolWriter:
         self,
         volumes: Volumes,
         life: VolumeLife,
+        watch: PoolWatch,
         clock: Clock,
         pool: StoragePool,
         next_pool: Callable[[StoragePool, int], StoragePool] | None = None,
         exclude: Iterable[int] = (),
     ) -> None:
-        self._volumes, self._life, self._clock = volumes, life, clock
+        self._volumes, self._life, self._watch, self._clock = volumes, life, watch, clock
         self._pool = pool
         self._next_pool = next_pool
         self._exclude = set(exclude)
@@ -225,3 +227,6 @@ class PoolWriter:
         finished, self._finished, self._places = self._finished, [], []
         for output in finished:
             self._volumes.release(output, mounted=False)
+        filled = {output.pool.id for output in finished}
+        for pool in {output.pool.id: output.pool for output in outputs}.values():
+            self._watch.stored(pool, filled_a_volume=pool.id in filled)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from farvault.admin.authority import STORAGE, SYSTEM, Rule
-from farvault.admin.command import WAIT, Call, Command, Parameter, keyword, positional
+from farvault.admin.authority import SYSTEM, Rule
+from farvault.admin.command import Call, Command, Parameter, keyword, positional
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Day, Paths, Pattern, Patterns, TimeOfDay
 from farvault.admin.output import Answer
 from farvault.base.errors import NotAvailable
-from farvault.model.attribute import Choice, Integer, Name, Text, YesNo
+from farvault.model.attribute import Choice, Name, Text, YesNo
 
 
 def _refuse(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -35,8 +35,6 @@ def _class(*, required: bool = False, word: str = "DEVclass") -> Parameter:
     return keyword(word, Name(30), "device class", required=required)
 
 
-_POOL = positional("pool", Name(30), "storage pool")
-_DURATION = keyword("DUration", Integer(1, 9999), "most minutes it may take")
 _PREVIEW = keyword("Preview", YesNo(), "only say what would be done", default=False)
 _SCRATCH = keyword("Scratch", YesNo(), "scratch volumes may be used", default=True)
 _VOLUMES = keyword("VOLumenames", Paths(), "volumes, in order")
@@ -79,31 +77,6 @@ def _names(what: str) -> Parameter:
 
 
 COMMANDS = (
-    # moving data
-    _later(
-        "MIGrate STGpool",
-        "Move a pool's data to its next pool.",
-        _POOL,
-        keyword("LOwmig", Integer(0, 99), "stop at this occupancy"),
-        _DURATION,
-        keyword("REClaim", YesNo(), "reclaim first", default=False),
-        WAIT,
-        rule=STORAGE,
-    ),
-    _later(
-        "VARy ONline",
-        "Make a random-access volume usable.",
-        positional("volume", Text(1024), "volume"),
-        WAIT,
-        rule=Rule(("OPERATOR",)),
-    ),
-    _later(
-        "VARy OFfline",
-        "Take a random-access volume out of use.",
-        positional("volume", Text(1024), "volume"),
-        WAIT,
-        rule=Rule(("OPERATOR",)),
-    ),
     # reconciliation
     _later(
         "REConcile Volumes",

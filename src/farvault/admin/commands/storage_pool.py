@@ -21,6 +21,7 @@ from farvault.admin.output import (
     of_attribute,
     percent_column,
     row_of,
+    yes_column,
 )
 from farvault.base.errors import BadInput, NotAvailable, StillReferenced
 from farvault.base.messages import Message, message
@@ -32,6 +33,8 @@ from farvault.model.device_class import DeviceClass
 from farvault.model.policy import ACTIVE, CopyGroup
 from farvault.model.storage_pool import COPY, RANDOM, SEQUENTIAL, StoragePool
 from farvault.model.volume import Volume
+from farvault.processes.migrate import DESCRIPTION
+from farvault.storage.pool_use import pool_use
 
 _NAME = positional("name", Name(30), "name of the pool")
 _ACCEPTED = (
@@ -44,12 +47,6 @@ _ACCEPTED = (
     keyword("SHRED", Integer(0, 10), "overwrites of deleted data", only=0),
 )
 _LATER = {
-    "high_migration_percent": "migration",
-    "low_migration_percent": "migration",
-    "migration_processes": "migration",
-    "migration_delay_days": "migration",
-    "migration_continue": "migration",
-    "cache": "migration",
     "collocate": "collocation",
     "auto_copy": "simultaneous write",
 }
@@ -62,6 +59,7 @@ def _define(instance: Instance, call: Call) -> Iterator[Answer]:
         pool = StoragePool(**defined(StoragePool, call, variant), variant=variant)
         _check(tx, call, pool)
         nouns.insert(tx, pool)
+        tx.after_commit.append(lambda: instance.storage.watch.changed(pool))
     yield message("ANR2200I", pool=pool.name, device_class=pool.device_class)
     yield from _later(call, pool)
 
@@ -125,6 +123,7 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
         pool = replace(found, **changed(StoragePool, call, found.variant))
         _check(tx, call, pool)
         nouns.update(tx, pool)
+        tx.after_commit.append(lambda: instance.storage.watch.changed(pool))
     yield message("ANR2202I", pool=pool.name)
     yield from _later(call, pool)
 
@@ -132,14 +131,14 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
         rows = [
-            _row(r, pool)
+            _row(instance, r, pool)
             for pool in select(r, StoragePool, [call["name"]])
             if call["pool_type"] in ("ANY", pool.pool_type)
         ]
     yield Report(columns=_columns(call.detailed), rows=rows, detailed=call.detailed)
 
 
-def _row(r: Snapshot, pool: StoragePool) -> Row:
+def _row(instance: Instance, r: Snapshot, pool: StoragePool) -> Row:
     figures = pool_figures(r, pool)
     more: dict[str, Any] = {
         "capacity_bytes": figures.capacity_bytes,
@@ -147,10 +146,22 @@ def _row(r: Snapshot, pool: StoragePool) -> Row:
         "logical_percent": 100.0,
     }
     if not pool.is_copy:
-        more["migratable_percent"] = more["used_percent"]
+        more |= _migration(instance, r, pool)
     if not pool.is_random:
         more["scratch_used"] = figures.scratch_used
     return row_of(pool, pool.variant, **more)
+
+
+def _migration(instance: Instance, r: Snapshot, pool: StoragePool) -> dict[str, Any]:
+    """Where migration stands; amounts of the run under way, or of the last one since the start of the server."""
+    running, ended = instance.processes.of_pool(pool.name, DESCRIPTION)
+    shown = running or ended
+    return {
+        "migratable_percent": round(pool_use(instance.storage, r, pool).percent, 1),
+        "migrates_now": running is not None,
+        "migrated_bytes": shown.bytes if shown else 0,
+        "migration_seconds": int(shown.seconds) if shown else 0,
+    }
 
 
 def _columns(detailed: bool) -> list[Column]:
@@ -194,7 +205,11 @@ def _columns(detailed: bool) -> list[Column]:
             )
         ),
         count_column("scratch_used", "Number of Scratch Volumes Used"),
-        *(_of(f) for f in ("reuse_delay_days", "copy_pools", "copy_continue", "crc_data", "auto_copy")),
+        _of("reuse_delay_days"),
+        yes_column("migrates_now", "Migration in Progress?"),
+        Column(key="migrated_bytes", label="Amount Migrated", show=show_size, number=True),
+        count_column("migration_seconds", "Elapsed Migration Time (seconds)"),
+        *(_of(f) for f in ("copy_pools", "copy_continue", "crc_data", "auto_copy")),
     ]
 
 

@@ -16,6 +16,7 @@ _SUBJECTS = (
     "admin",
     "client",
     "database",
+    "migration",
     "moving",
     "nodes",
     "policy",

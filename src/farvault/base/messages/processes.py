@@ -38,7 +38,7 @@ ROWS: dict[str, Row] = {
     "ANR1229W": Row(
         "Volume {volume} cannot be backed up: its access is {access}.",
         "What lies on it is left out.",
-        "UPDATE VOLUME, or RESTORE VOLUME where it is lost, and start the backup again.",
+        "UPDATE VOLUME or VARY ONLINE, or RESTORE VOLUME where it is lost, and start the backup again.",
     ),
     # RESTORE STGPOOL, RESTORE VOLUME
     "ANR1230I": Row("Restore of primary storage pool {pool} started as process {number}."),
@@ -76,7 +76,7 @@ ROWS: dict[str, Row] = {
     "ANR2314E": Row(
         "Volume {volume} is not audited: access is {access}.",
         "It, or its pool, may not be read now.",
-        "Use UPDATE VOLUME ACCESS=READWRITE or UPDATE STGPOOL ACCESS=READWRITE where it is there and in reach.",
+        "Use UPDATE VOLUME ACCESS=READWRITE, UPDATE STGPOOL ACCESS=READWRITE or VARY ONLINE where it is there and in reach.",
     ),
     "ANR2315W": Row(
         "Volume {volume}: {path} in file space {file_space} of node {node} is deleted.",
