@@ -102,6 +102,23 @@ def test_a_burned_server_comes_back_from_its_partner_alone(story: Story) -> None
     assert is_whole(delhi, ids), "the local pool is whole again"
 
 
+def test_a_random_access_pool_comes_back_on_new_volumes(story: Story) -> None:
+    delhi = story.delhi
+    delhi.admin("define stgpool diskpool disk")
+    delhi.admin(f"define volume diskpool {delhi.folder}/disk1 formatsize=16 wait=yes")
+    ids = store_files(delhi, *SEEDS, pool="DISKPOOL")
+    delhi.admin("backup stgpool diskpool targetcopypool wait=yes")
+    delhi.admin(FULL)
+    story.burn()
+    assert story.recover() is not None
+    delhi.start()
+    assert is_whole(delhi, ids)
+    delhi.lines.wait_for("ANR4959I")
+    assert os.path.exists(f"{delhi.folder}/disk1@")
+    story.tokyo.stop()
+    assert is_whole(delhi, ids)
+
+
 def test_preview_says_what_would_come_back_and_touches_nothing(story: Story) -> None:
     story.delhi.admin(FULL)
     story.burn()

@@ -107,7 +107,13 @@ class Partner:
     def plan_bytes(self, found: Found, keyring: Keyring) -> bytes:
         """The text of a plan whose end was proved."""
         prefix, _, name = found.kept.name.partition(".")
-        return b"".join(bytes(part) for part in read_records(self._device(prefix), name, found.end, keyring))
+        parts, size = list[bytes](), 0
+        for part in read_records(self._device(prefix), name, found.end, keyring):
+            parts.append(bytes(part))
+            size += len(part)
+            if size > recovery_plan.PLAN_MOST_BYTES:
+                raise RecordDamaged("ANR4940E", plan=name, reason="it is larger than any plan")
+        return b"".join(parts)
 
     def close(self) -> None:
         for device in self._devices.values():

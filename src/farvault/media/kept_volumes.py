@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from farvault.base.errors import PeerMisbehaved
 from farvault.media.interface import Span
 from farvault.media.target import TargetSession
 from farvault.protocol.messages import QueryVolumes, Volumes
+
+ROWS_MOST: Final = 50_000_000
+KEPT_MOST: Final = 1_000_000
+"""More than any vault has; a partner whose list does not end is not listened to any longer."""
 
 
 class KeptVolume(NamedTuple):
@@ -24,8 +29,12 @@ def kept_volumes(session: TargetSession, wanted: Callable[[str], bool]) -> list[
     """Volumes whose name (behind PREFIX) is wanted, in order. Only what was closed is told by the target."""
     session.connection.send(QueryVolumes(pattern="*"))
     found: dict[tuple[str, bool], KeptVolume] = {}
+    rows = 0
     while True:
         answer, _ = session.connection.expect(Volumes)
+        rows += len(answer.rows)
+        if rows > ROWS_MOST or len(found) > KEPT_MOST:
+            raise PeerMisbehaved("ANR4961E", rows=f"{rows:,}")
         for row in answer.rows:
             if not wanted(row.volume.partition(".")[2]):
                 continue

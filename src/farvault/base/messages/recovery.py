@@ -69,6 +69,11 @@ ROWS: dict[str, Row] = {
     ),
     "ANR4948I": Row("Reading what server {address} keeps of node {node}."),
     "ANR4949I": Row("Recovery plan {plan}, written {time}: signed by server {server}."),
+    "ANR4961E": Row(
+        "The partner's list of volumes does not end ({rows} so far).",
+        "No vault has so many; it misbehaves.",
+        "Ask its administrator, or use another partner.",
+    ),
     "ANR4950W": Row(
         "There is no recovery plan at {address}: the database backups alone are used.",
         "Settings are those of a new server.",
