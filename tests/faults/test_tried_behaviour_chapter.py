@@ -79,11 +79,27 @@ def test_what_is_backed_up_as_printed_arrives(chapter: Pair, tmp_path: Path) -> 
     assert "ADSM.SERVER" in chapter.tokyo.admin("query filespace delhi").text
 
 
+def test_the_database_is_backed_up_as_printed(chapter: Pair) -> None:
+    """The chapter's incremental backup follows a full one; its trigger has an effect in LOGMODE ROLLFORWARD."""
+    folder = chapter.delhi.folder
+    incremental = "backup db type=incremental devclass=targetclass"
+    code, output = farvault_admin(folder, incremental)
+    assert code == 14 and "ANR2361E" in output
+    for typed in (
+        "set logmode rollforward",
+        "backup db type=full devclass=targetclass wait=yes",
+        f"{incremental} wait=yes",
+        "define dbbackuptrigger devclass=targetclass logfullpct=60",
+    ):
+        code, output = farvault_admin(folder, typed)
+        assert code == 0, output
+    assert "ANR2282I" in output
+    assert "BACKUPINCR" in chapter.delhi.admin("query volhistory type=dbbackup").text
+
+
 @pytest.mark.parametrize(
     "command",
     [
-        "backup db type=incremental devclass=targetclass",
-        "define dbbackuptrigger devclass=targetclass logfullpct=60",
         "export server devclass=targetclass",
         "import server devclass=targetclass",
         "reconcile volumes targetclass fix=yes",

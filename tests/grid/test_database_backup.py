@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.faults.two_servers import prepare_source, prepare_target
 from tests.grid.grid_server import GridServer
@@ -300,6 +301,30 @@ def test_the_chapters_incremental_goes_to_another_server(tmp_path: Path) -> None
         ]
         delhi.admin("delete volhistory todate=today type=dbbackup")
         assert len(history(delhi)) == 2, "the newest series stays"
+    finally:
+        delhi.stop()
+        tokyo.stop()
+
+
+def test_a_target_that_lets_nothing_in_is_told_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    """Another verification code makes the session read-only: the backup fails, the next one after FORCESYNC succeeds."""
+    tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
+    delhi = GridServer("DELHI", str(tmp_path / "delhi")).start()
+    try:
+        prepare_target(tokyo)
+        prepare_source(delhi, tokyo.port)
+        command = "backup db type=full devclass=targetclass wait=yes"
+        delhi.admin(command)
+        with tokyo.server.catalog.write() as tx:
+            node = nouns.get(tx, Node, "DELHI")
+            nouns.update(tx, msgspec.structs.replace(node, verification_public_key=b"k" * 32))
+        delhi.restart()
+        answer = delhi.admin(command, allow=(4,)).text
+        assert "read-only" in answer and "FAILURE" in answer
+        assert [row[:3] for row in history(delhi) if row[0].startswith("BACKUP")] == [("BACKUPFULL", 1, 0)]
+        delhi.admin("update server tokyo forcesync=yes")
+        delhi.admin(command)
+        assert history(delhi)[-1][:2] == ("BACKUPFULL", 3)
     finally:
         delhi.stop()
         tokyo.stop()

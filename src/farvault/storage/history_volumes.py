@@ -102,6 +102,8 @@ class HistoryWriter:
         self._writer: VolumeWriter
         self._lengths: list[int] = []
         self._digests: list[bytes] = []
+        self._committed: set[int] = set()
+        """Rows whose volume another server may know: the others need not be deleted there."""
         with storage.catalog.read() as r:
             self._server = get_setting(r, "SERVERNAME") or ""
             self._instance = get_setting(r, "INSTANCE_ID") or ""
@@ -255,8 +257,9 @@ class HistoryWriter:
 
     def _end_volume(self, *, is_last: bool, body: bytes = b"") -> None:
         """Records durable first, then the end alone: a segment of its own at a target."""
-        self._writer.commit()
         row, one = self._rows[-1], self._operation
+        self._committed.add(row.id)
+        self._writer.commit()
         end = VolumeEnd(
             server=self._server,
             instance=self._instance,
@@ -307,20 +310,28 @@ class HistoryWriter:
     def _undo(self) -> None:
         """It did not end: volumes and rows go. What cannot go now goes at the next start. Never raises."""
         rows, self._rows = self._rows, []
+        remote = self._storage.devices.device(self._class_name).capabilities.remote
         for row in rows:
             try:
                 self._storage.catalog.check_writable()
-                delete_volume(self._storage, row)
+                if remote and row.id not in self._committed:
+                    self._remove_row(row)
+                else:
+                    delete_volume(self._storage, row)
             except FarvaultError as error:
                 self._storage.log.repeat(error.message)
             finally:
                 self._storage.history_in_use.discard(row.id)
 
+    def _remove_row(self, row: HistoryVolume) -> None:
+        with self._storage.catalog.write(uses_reserve=True) as tx:
+            nouns.delete(tx, row)
+
     def _forget(self, row: HistoryVolume) -> None:
         """Its media was never made."""
         self._rows.remove(row)
-        with contextlib.suppress(FarvaultError), self._storage.catalog.write(uses_reserve=True) as tx:
-            nouns.delete(tx, row)
+        with contextlib.suppress(FarvaultError):
+            self._remove_row(row)
         self._storage.history_in_use.discard(row.id)
 
 
