@@ -89,7 +89,7 @@ def test_a_burned_server_comes_back_from_its_partner_alone(story: Story) -> None
     fingerprint = delhi.server.fingerprint
     story.burn()
     done = story.recover()
-    assert done is not None and done.server == "DELHI" and done.epoch == 2, story.text
+    assert done is not None and done.server == "DELHI" and done.epoch > 1, story.text
     delhi.start()
     assert delhi.server.fingerprint == fingerprint, "clients that pinned it go on"
     assert is_whole(delhi, ids), "straight from TOKYO"
@@ -97,7 +97,7 @@ def test_a_burned_server_comes_back_from_its_partner_alone(story: Story) -> None
     delhi.lines.wait_for("ANR4959I")
     with delhi.server.catalog.read() as r:
         assert not nouns.select(r, Volume, access=DESTROYED)
-        assert volume_history.epoch(r) == 2
+        assert volume_history.epoch(r) == done.epoch
     tokyo.stop()
     assert is_whole(delhi, ids), "the local pool is whole again"
 

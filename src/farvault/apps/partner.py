@@ -25,7 +25,7 @@ from farvault.seal.keyring import Keyring
 from farvault.seal.record import check
 from farvault.seal.recovery_plan import PlanKeys
 from farvault.seal.volume_end import VolumeEnd
-from farvault.storage.history_volumes import Place, read_end_record, read_records
+from farvault.storage.history_volumes import Place, read_contents, read_end_record, read_records
 
 
 class Found(NamedTuple):
@@ -89,6 +89,7 @@ class Partner:
         end = volume_end.parse_unproved(record)
         if end.volume != name:
             raise RecordDamaged("ANR4904E", volume=name, reason=f"it says it is {end.volume}")
+        place = place._replace(digest=check(record).digest)
         row = HistoryVolume(
             time=end.time,
             type=end.type,
@@ -99,7 +100,8 @@ class Partner:
             records=len(end.lengths) // 4,
             stored_bytes=place.stored_bytes,
             end_bytes=place.end_bytes,
-            digest=check(record).digest,
+            digest=place.digest,
+            contents=read_contents(self._device(prefix), place, end),
             epoch=end.epoch,
         )
         return Found(kept, end, record, row)

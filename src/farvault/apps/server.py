@@ -14,13 +14,22 @@ import threading
 import traceback
 
 from farvault import __version__
+from farvault.admin.first_contact import set_back_check
 from farvault.admin.instance import Instance
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
-from farvault.apps.housekeeping import RECLAIM, Housekeeping, pieces, watch_pools
+from farvault.apps.housekeeping import (
+    RECLAIM,
+    TELL_DELETIONS,
+    Housekeeping,
+    look_at_clock,
+    pieces,
+    watch_pools,
+)
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
 from farvault.apps.self_protection import SelfProtection
+from farvault.apps.target_checks import TargetChecks
 from farvault.base.clock import Clock, SystemClock
 from farvault.base.errors import FarvaultError, LoginRefused
 from farvault.base.log import Log, Sink
@@ -156,13 +165,15 @@ class Server:
         self.storage.recover()
         give_up_unclosed(self.storage)
         delete_left_behind(self.storage, remote=False)
+        look_at_clock(self.storage)
         self.processes = Processes(self.log, self.clock)
         self.self_protection = SelfProtection(
             self.folder, settings, self.storage, self.processes, self._target
         )
         self.database_backups = self.self_protection.database_backups
         migrate = MigrateWhenDue(self.storage, self.processes)
-        work = pieces(self.catalog, self.storage, self.processes, self.clock, migrate)
+        parts = (self.catalog, self.storage, self.processes, self.clock)
+        work = [*pieces(*parts, migrate), *TargetChecks(*parts, self._target).pieces()]
         work += self.self_protection.pieces
         self.housekeeping = Housekeeping(work, self.log, self.clock)
         self.self_protection.watch(self.housekeeping)
@@ -198,7 +209,14 @@ class Server:
             self.catalog, self.keyring, self.clock, self.instance.availability, LOCAL_ADMINISTRATOR, console
         )
         throttle = Throttle(self.clock)
-        dispatcher = Dispatcher(self.instance, accounts, throttle, self.last_access, lambda: self.name)
+        dispatcher = Dispatcher(
+            self.instance,
+            accounts,
+            throttle,
+            self.last_access,
+            lambda: self.name,
+            most_of_a_source=max(settings.max_sessions // 2, 1),
+        )
         ready.set()
 
     def _assemble(self) -> Instance:
@@ -219,6 +237,7 @@ class Server:
             log=self.log,
             clock=self.clock,
             halt=self.ask_to_stop,
+            target=self._target,
         )
 
     def _server_device(self, device_class: DeviceClass) -> Device:
@@ -232,8 +251,15 @@ class Server:
             self.identity,
             name,
             __version__,
-            signed_on=lambda: self.last_access.server_reached(name, self.clock.now_seconds()),
+            signed_on=lambda: self._reached(name),
+            is_set_back=set_back_check(self.catalog, self.clock, self.log, name),
         )
+
+    def _reached(self, server_name: str) -> None:
+        """A target has let us in: what it could not be told before can be told now."""
+        self.last_access.server_reached(server_name, self.clock.now_seconds())
+        if not self.storage.deletions.is_telling:
+            self.housekeeping.poke(TELL_DELETIONS)
 
     def _wrap_device(self, device: Device) -> Device:
         """Tests put a throttle or faults around each device here."""

@@ -37,6 +37,9 @@ NOT_FOUND = {
     "hold_rules": "ANR4422E",
     "volume_history": "ANR4900E",
     "database_backup_trigger": "ANR4921E",
+    "vault_rules": "ANR2146E",
+    "vault_floors": "ANR2146E",
+    "pending_deletions": "ANR2401E",
 }
 ALREADY_EXISTS = {
     "servers": "ANR1656E",
@@ -54,6 +57,9 @@ ALREADY_EXISTS = {
     "hold_rules": "ANR4421E",
     "volume_history": "ANR4900E",
     "database_backup_trigger": "ANR4922E",
+    "vault_rules": "ANR2147E",
+    "vault_floors": "ANR2147E",
+    "pending_deletions": "ANR2404E",
 }
 
 

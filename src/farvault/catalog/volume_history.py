@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from farvault.catalog import nouns
+from farvault.catalog.epoch import epoch as epoch
 from farvault.catalog.sequences import next_value, take_values
-from farvault.catalog.settings import get_setting
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.volume import Volume
 from farvault.model.volume_history import SERIES_TYPES, HistoryVolume
-
-
-def epoch(r: Snapshot) -> int:
-    """The catalog's epoch: 1, and one more for every restored database."""
-    return int(get_setting(r, "EPOCH") or 1)
 
 
 def next_series(tx: Transaction, type: str) -> int:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from farvault.base.errors import PeerMisbehaved
 from farvault.media.interface import Span
 from farvault.media.target import TargetSession
-from farvault.protocol.messages import QueryVolumes, Volumes
+from farvault.protocol.virtual_volumes import QueryVolumes, Volumes
 
 ROWS_MOST: Final = 50_000_000
 KEPT_MOST: Final = 1_000_000

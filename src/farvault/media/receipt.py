@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from farvault.base.errors import PeerMisbehaved
-from farvault.protocol.messages import Receipt
+from farvault.protocol.virtual_volumes import Receipt
 from farvault.seal.digest import DIGEST_BYTES, digest, digest_parts
 from farvault.seal.identity import Identity, verify
 
@@ -68,13 +68,14 @@ def check(receipt: Receipt, expected: Receipt, identity_key: bytes, server: str)
         raise PeerMisbehaved("ANR4804E", server=server, volume=expected.volume, reason=reason)
 
 
-def _contents(receipt: Receipt) -> tuple[str, int, int, int, bytes]:
+def _contents(receipt: Receipt) -> tuple[str, int, int, int, bytes, int]:
     return (
         receipt.volume,
         receipt.offset_bytes,
         receipt.stored_bytes,
         receipt.records,
         receipt.digest,
+        receipt.epoch,
     )
 
 

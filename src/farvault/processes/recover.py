@@ -19,14 +19,14 @@ from farvault.model.device_class import SERVER, DeviceClass
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import DESTROYED, READWRITE, Volume
 from farvault.processes.process import Process, Processes
+from farvault.processes.reconcile_history import history_of
+from farvault.processes.reconcile_volumes import reconcile_volumes
 from farvault.processes.restore_pool import restore_pool
 from farvault.storage.storage import Storage
 
 DESCRIPTION: Final = "RECOVERY"
 PERIOD_SECONDS: Final = 60.0
 """A partner that does not take our code yet, or is away, is asked again so often."""
-
-Reconcile = Callable[[Process], None]
 
 
 class RecoverRest:
@@ -37,10 +37,8 @@ class RecoverRest:
         storage: Storage,
         processes: Processes,
         target: Callable[[str], Target],
-        reconcile: Reconcile | None = None,
     ) -> None:
-        self._storage, self._processes = storage, processes
-        self._target, self._reconcile = target, reconcile
+        self._storage, self._processes, self._target = storage, processes, target
 
     def __call__(self) -> None:
         if not is_recovering(self._storage.catalog):
@@ -52,8 +50,8 @@ class RecoverRest:
     def _run(self, process: Process) -> None:
         process.say("ANR4957I", number=process.number)
         failed = self._reach_partners(process)
-        if not failed and self._reconcile is not None:
-            failed += self._try(process, lambda: self._reconciled(process))
+        if not failed:
+            failed += self._try(process, lambda: self._reconcile(process))
         pools = self._pools()
         for pool in pools:
             failed += self._try(process, lambda pool=pool: self._restore(process, pool))  # type: ignore[misc]
@@ -94,9 +92,11 @@ class RecoverRest:
             session.close()
         self._storage.devices.forget()
 
-    def _reconciled(self, process: Process) -> None:
-        assert self._reconcile is not None
-        self._reconcile(process)
+    def _reconcile(self, process: Process) -> None:
+        """Targets take deletions from us again only when our inventories agree."""
+        storage = self._storage
+        crash_point("recover.rest.before_reconcile")
+        reconcile_volumes(storage, process, self._target, "*", fix=True, history=history_of(storage.catalog))
 
     def _pools(self) -> list[StoragePool]:
         """Primary pools that have lost volumes."""

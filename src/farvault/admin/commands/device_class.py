@@ -20,6 +20,7 @@ from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Name
 from farvault.model.database_backup_trigger import DatabaseBackupTrigger
 from farvault.model.device_class import DISK, DeviceClass
+from farvault.model.pending_deletion import PendingDeletion
 from farvault.model.server import Server
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume_history import HistoryVolume
@@ -110,6 +111,8 @@ def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
                 raise StillReferenced("ANR4927E", device_class=found.name)
         if any(one.has_own_volume for one in nouns.select(tx, HistoryVolume, device_class=found.name)):
             raise StillReferenced("ANR4928E", device_class=found.name)
+        if nouns.count(tx, PendingDeletion, device_class=found.name):  # they know their target by it
+            raise StillReferenced("ANR0140E", title=DeviceClass.TITLE, name=found.name)
         nouns.delete(tx, found)
     instance.storage.devices.forget(found.name)
     yield message("ANR2204I", device_class=found.name)

@@ -12,7 +12,7 @@ from farvault.base.messages import message
 from farvault.catalog import drills
 from farvault.catalog.settings import all_settings
 from farvault.processes.expire_inventory import EXPIRE_HOURS
-from farvault.seal.identity import fingerprint
+from farvault.seal.identity import fingerprint, key_fingerprint
 
 
 def _status(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -27,6 +27,7 @@ def _status(instance: Instance, call: Call) -> Iterator[Answer]:
         "low_level_address": settings.get("SERVERLLADDRESS", ""),
         "data_port": instance.data_port,
         "fingerprint": fingerprint(instance.identity.certificate_der),
+        "identity_fingerprint": key_fingerprint(instance.identity.public_key_bytes),
         "version": instance.product_version,
         "folder": instance.folder,
         "cross_define": settings.get("CROSSDEFINE", "OFF"),
@@ -54,6 +55,7 @@ _COLUMNS = (
     Column(key="low_level_address", label="Server TCP/IP port number"),
     Column(key="data_port", label="Listening on port"),
     Column(key="fingerprint", label="Fingerprint"),
+    Column(key="identity_fingerprint", label="Identity Fingerprint"),
     Column(key="version", label="Version"),
     Column(key="folder", label="Instance folder"),
     Column(key="cross_define", label="Crossdefine", show=str.capitalize),

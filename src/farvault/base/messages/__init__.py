@@ -26,6 +26,8 @@ _SUBJECTS = (
     "sessions",
     "storage",
     "terminal",
+    "trust",
+    "truth",
     "vault",
 )
 
