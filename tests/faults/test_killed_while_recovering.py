@@ -159,7 +159,9 @@ def test_recover_killed_when_it_is_done_is_done(burned: Burned, tmp_path: Path) 
     assert os.path.exists(f"{folder}/farvault.toml")
 
 
-@pytest.mark.parametrize("label", ["recover.rest.before_pool", "recover.rest.before_done"])
+@pytest.mark.parametrize(
+    "label", ["recover.rest.before_reconcile", "recover.rest.before_pool", "recover.rest.before_done"]
+)
 def test_a_rebuilt_server_that_is_killed_goes_on_where_it_was(
     burned: Burned, tmp_path: Path, label: str
 ) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from tests.faults.two_servers import prepare_source, prepare_target
 from tests.grid.grid_server import PASSWORD, GridServer
-from tests.grid.vaults import Source, file_bytes, restored, sealed_record, store_files
+from tests.grid.vaults import Source, change_node, file_bytes, restored, sealed_record, store_files
 
 from farvault.apps.instance_folder import InstanceFolder, Settings
 from farvault.apps.recover import Recovered, Wanted, recover
 from farvault.base.errors import FarvaultError
-from farvault.catalog import audit, nouns, volume_history
+from farvault.catalog import audit, nouns, vault, volume_history
+from farvault.model.node import Node
 from farvault.model.volume import DESTROYED, Volume
 from farvault.model.volume_history import OWN_VOLUME, SERIES_TYPES
 from farvault.processes.prepare import stamp
@@ -117,6 +118,55 @@ def test_a_random_access_pool_comes_back_on_new_volumes(story: Story) -> None:
     assert os.path.exists(f"{delhi.folder}/disk1@")
     story.tokyo.stop()
     assert is_whole(delhi, ids)
+
+
+def test_where_the_partner_wants_to_be_asked_recovery_waits_and_goes_on(story: Story) -> None:
+    delhi, tokyo = story.delhi, story.tokyo
+    ids = store_files(delhi, *SEEDS)
+    delhi.admin(COPY)
+    delhi.admin(FULL)
+    change_node(tokyo, "DELHI", verification_public_key=bytes(32))  # the code was changed after the backup
+    tokyo.admin("update node delhi forcesync=approve")
+    story.burn()
+    assert story.recover() is not None
+    delhi.start()
+    assert is_whole(delhi, ids), "clients need no approval"
+    delhi.lines.wait_for("ANR4958W")
+    delhi.lines.wait_for("ANR4960W")
+    assert "Recovery in Progress?: Yes" in delhi.admin("query status").text
+    tokyo.admin("approve forcesync delhi")
+    delhi.server.self_protection.serving()
+    delhi.lines.wait_for("ANR4959I")
+    assert "Recovery in Progress?: No" in delhi.admin("query status").text
+    delhi.admin(FULL)
+
+
+def test_a_partner_that_admits_no_readers_says_so(story: Story) -> None:
+    story.delhi.admin(FULL)
+    story.tokyo.admin("update node delhi readonlysessions=no")
+    story.burn()
+    with pytest.raises(FarvaultError, match="ANR0497W"):
+        story.recover()
+
+
+def test_what_the_restored_catalog_does_not_know_is_marked_and_backups_are_not(story: Story) -> None:
+    delhi, tokyo = story.delhi, story.tokyo
+    store_files(delhi, *SEEDS)
+    delhi.admin(COPY)
+    delhi.admin(FULL)
+    store_files(delhi, 91, 92)
+    delhi.admin(COPY)  # on volumes the backup knows nothing of, or behind the end of one it knows
+    story.burn()
+    assert story.recover() is not None
+    delhi.start()
+    delhi.lines.wait_for("ANR4959I")
+    delhi.admin("reconcile volumes * fix=no wait=yes")
+    with delhi.server.catalog.read() as r:
+        known = {row.volume for row in volume_history.rows(r, OWN_VOLUME)}
+    with tokyo.server.catalog.read() as r:
+        rows = vault.list_volumes(r, nouns.get(r, Node, "DELHI").id)
+    marked = {row.volume.partition(".")[2] for row in rows if row.marked_time}
+    assert known and not known & marked, "no backup and no plan is taken for an orphan"
 
 
 def test_preview_says_what_would_come_back_and_touches_nothing(story: Story) -> None:
