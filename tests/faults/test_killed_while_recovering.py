@@ -211,6 +211,7 @@ def test_expiration_killed_between_media_and_entry_goes_on(burned: Burned, tmp_p
     delhi.admin("set drmdbbackupexpiredays 0")
     delhi.admin("update server tokyo delgraceperiod=0")
     delhi.admin("backup db type=full devclass=targetclass wait=yes")
+    delhi.admin("reconcile volumes * fix=yes wait=yes")  # others of this name were at the partner in between
     delhi.stop()
 
     def work() -> None:
