@@ -108,7 +108,6 @@ def test_volumes_and_archive_files_are_reconciled_as_printed(chapter: Pair) -> N
     [
         "export server devclass=targetclass",
         "import server devclass=targetclass",
-        "migrate stgpool tapepool",
     ],
 )
 def test_what_comes_later_is_understood_as_printed_and_refused_clearly(chapter: Pair, command: str) -> None:

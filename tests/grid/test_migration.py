@@ -161,7 +161,6 @@ REFUSED = [
     ("migrate stgpool diskpool lowmig=100", "ANR2020E"),
     ("migrate stgpool diskpool lowmig=-1", "ANR2020E"),
     ("migrate stgpool diskpool duration=0", "ANR2020E"),
-    ("migrate stgpool diskpool reclaim=yes", "ANR2991E"),
     ("update stgpool diskpool highmig=101", "ANR2020E"),
     ("update stgpool diskpool lowmig=61", "ANR2254E"),
     ("update stgpool diskpool migprocess=0", "ANR2020E"),

@@ -116,7 +116,8 @@ def test_a_refused_deletion_waits_too_and_says_the_targets_reason(
     assert marked(tokyo) == {names[0]}
     assert "ANR4864E" in str(shown(delhi)["deletions_error"])
     delhi.server.housekeeping.do_everything()
-    assert len(waiting(delhi)) == 1 and waiting(delhi)[0].tries == 2
+    (still,) = waiting(delhi)
+    assert still.tries >= 2, "that the target was reached makes another try"
     tokyo.admin("approve deletion delhi")
     delhi.server.housekeeping.do_everything()
     assert waiting(delhi) == [] and marked(tokyo) == set(names[:2])

@@ -17,6 +17,7 @@ from farvault.apps.instance_folder import InstanceFolder, Settings
 from farvault.apps.recover import Recovered, Wanted, recover
 from farvault.base.errors import FarvaultError
 from farvault.catalog import audit, nouns, vault, volume_history
+from farvault.catalog.epoch import epoch
 from farvault.model.node import Node
 from farvault.model.volume import DESTROYED, Volume
 from farvault.model.volume_history import OWN_VOLUME, SERIES_TYPES
@@ -98,7 +99,7 @@ def test_a_burned_server_comes_back_from_its_partner_alone(story: Story) -> None
     delhi.lines.wait_for("ANR4959I")
     with delhi.server.catalog.read() as r:
         assert not nouns.select(r, Volume, access=DESTROYED)
-        assert volume_history.epoch(r) == done.epoch
+        assert epoch(r) == done.epoch
     tokyo.stop()
     assert is_whole(delhi, ids), "the local pool is whole again"
 

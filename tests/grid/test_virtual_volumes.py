@@ -42,6 +42,7 @@ from farvault.protocol.truth import ReconcileDone
 from farvault.protocol.verbs import VERBS
 from farvault.seal.identity import Identity, new_code
 from farvault.storage.vault import FLUSH_RECORDS
+from farvault.storage.vault_clock import VaultClock
 from farvault.storage.vault_volumes import collect_deleted, collect_unfinished, give_up_unclosed
 
 CAPACITY = 500 * MIB
@@ -734,7 +735,8 @@ def test_marked_volumes_go_when_their_grace_is_over_and_give_their_space_back(to
 def test_no_policy_expires_what_a_source_keeps_here(tokyo: GridServer) -> None:
     """RETVER=0, VERDELETED=0 and a class that is gone: expiration takes the one its source deleted, nothing else."""
     clock = HurriedClock(int(tokyo.server.clock.now_seconds()))
-    tokyo.server.storage.clock = clock
+    storage = tokyo.server.storage
+    storage.clock, storage.vault_clock = clock, VaultClock(storage.catalog, clock, tokyo.server.log)
     with tokyo.server.catalog.write() as tx:
         group = nouns.get(tx, CopyGroup, VAULT_DOMAIN, ACTIVE, "STANDARD", ARCHIVE)
         nouns.update(tx, msgspec.structs.replace(group, retain_version_days=0))

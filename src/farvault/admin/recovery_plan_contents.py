@@ -17,6 +17,7 @@ from farvault.base.units import show_size, show_time
 from farvault.catalog import nouns, volume_history
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.drm_settings import drm_pools, drm_setting, is_chosen
+from farvault.catalog.epoch import epoch
 from farvault.catalog.settings import get_setting
 from farvault.catalog.transaction import Snapshot
 from farvault.model.device_class import DISK, SERVER, DeviceClass
@@ -111,7 +112,7 @@ class PlanComposer:
             "Backup Series": str(last.series) if last else "none",
             "Backup Operation": str(last.operation) if last else "none",
             "Backup Date/Time": show_time(last.time) if last else "none",
-            "Catalog Epoch": str(volume_history.epoch(r)),
+            "Catalog Epoch": str(epoch(r)),
             "Instance Folder": self.folder,
         }
         return _lines(f"{name}: {value}" for name, value in lines.items())

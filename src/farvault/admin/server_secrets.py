@@ -43,11 +43,12 @@ def target_definition(catalog: Catalog, keyring: Keyring, server_name: str) -> T
         server = nouns.get(r, Server, server_name)
         own_name = get_setting(r, "SERVERNAME") or ""
         own_epoch = epoch(r)
-    return opened(server, own_name, own_epoch, keyring)
+    return opened(server, own_name, keyring, own_epoch)
 
 
-def opened(server: Server, own_name: str, own_epoch: int, keyring: Keyring) -> TargetDefinition:
-    """The same where the definition did not come from a catalog. `RecordDamaged` where the keys do not fit."""
+def opened(server: Server, own_name: str, keyring: Keyring, own_epoch: int = 0) -> TargetDefinition:
+    """The same where the definition did not come from a catalog: no epoch is told then. `RecordDamaged` where the keys
+    do not fit."""
     code = server.sealed_verification_code
     return TargetDefinition(
         server_name=server.name,

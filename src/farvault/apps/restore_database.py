@@ -154,7 +154,7 @@ class _Restore:
         own_name = self._configuration.server_name or self._identity.common_name
         target = DefinedTarget(
             server.name,
-            lambda: opened(server, own_name, 0, self._keyring),
+            lambda: opened(server, own_name, self._keyring),
             self._identity,
             pinned=lambda fingerprint: None,  # noqa: ARG005 - the catalog that keeps it is not there yet
             code_registered=lambda: None,

@@ -164,8 +164,8 @@ class Server:
         undo.callback(self.storage.close)
         self.storage.recover()
         give_up_unclosed(self.storage)
-        delete_left_behind(self.storage, remote=False)
         look_at_clock(self.storage)
+        delete_left_behind(self.storage, remote=False)
         self.processes = Processes(self.log, self.clock)
         self.self_protection = SelfProtection(
             self.folder, settings, self.storage, self.processes, self._target

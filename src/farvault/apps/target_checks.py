@@ -18,7 +18,6 @@ from farvault.media.target import Target
 from farvault.model.server import Server
 from farvault.processes import challenge_server, reconcile_volumes
 from farvault.processes.process import Processes
-from farvault.processes.reconcile_history import history_of
 from farvault.storage.storage import Storage
 
 CHALLENGES: Final = 100
@@ -79,7 +78,7 @@ class TargetChecks:
             self._processes.start(
                 reconcile_volumes.DESCRIPTION,
                 lambda process: reconcile_volumes.reconcile_volumes(
-                    self._storage, process, self._open_target, "*", history=history_of(self._catalog)
+                    self._storage, process, self._open_target, "*"
                 ),
             )
 

@@ -15,6 +15,7 @@ from farvault.catalog.transaction import Row, Snapshot
 from farvault.catalog.vault import SegmentRow
 from farvault.model.administrator import Administrator
 from farvault.model.attribute import Noun
+from farvault.model.collocation import CollocationGroup, CollocationMember
 from farvault.model.database_backup_trigger import DatabaseBackupTrigger
 from farvault.model.device_class import DeviceClass
 from farvault.model.file_space import FileSpace
@@ -43,11 +44,13 @@ NOUNS: tuple[type[Noun], ...] = (
     FileSpace,
     Hold,
     HoldRule,
-    HistoryVolume,
-    DatabaseBackupTrigger,
     VaultRules,
     VaultFloor,
     PendingDeletion,
+    CollocationGroup,
+    CollocationMember,
+    HistoryVolume,
+    DatabaseBackupTrigger,
 )
 _BATCH = 1000
 _PLAIN_TABLES = {
@@ -110,6 +113,13 @@ def check_sums(r: Snapshot) -> Iterator[str]:
 
 
 _SUMS = {
+    "account of a volume's owner that differs from what lies there": (
+        "SELECT volume_id, node_id, file_space_id, SUM(n), SUM(size) FROM (SELECT volume_id, node_id, file_space_id,"
+        " aggregates AS n, stored_bytes AS size FROM volume_owners UNION ALL SELECT p.volume_id, a.node_id,"
+        " a.file_space_id, -COUNT(*), -SUM(a.stored_bytes) FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
+        " GROUP BY p.volume_id, a.node_id, a.file_space_id) both_sides GROUP BY volume_id, node_id, file_space_id"
+        " HAVING SUM(n) <> 0 OR SUM(size) <> 0"
+    ),
     "aggregate whose live_bytes is not the sum of its extents": (
         "SELECT a.id, a.live_bytes FROM aggregates a WHERE a.live_bytes <> (SELECT COALESCE(SUM(e.length_bytes), 0)"
         " FROM extents e WHERE e.id >= a.first_extent_id AND e.id < a.first_extent_id + a.extents)"

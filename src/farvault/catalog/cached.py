@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
+from farvault.catalog import owners
 from farvault.catalog.freed_span import FreedSpan
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Row, Snapshot, Transaction
 
 _SELECT = (
     "SELECT c.aggregate_id, c.volume_id, c.offset_bytes, a.stored_bytes, a.digest, 0, v.pool_id, s.variant,"
-    " s.access, v.name, v.access, v.status, 1 FROM cached_copies c JOIN aggregates a ON a.id = c.aggregate_id"
+    " s.access, v.name, v.access, v.status, a.node_id, a.file_space_id, 1 FROM cached_copies c JOIN aggregates a ON a.id = c.aggregate_id"
     " JOIN volumes v ON v.id = c.volume_id JOIN storage_pools s ON s.id = v.pool_id"
 )
 _SPANS = "SELECT c.volume_id, c.offset_bytes, a.stored_bytes FROM cached_copies c JOIN aggregates a ON a.id = c.aggregate_id"
@@ -23,6 +24,7 @@ _SPANS = "SELECT c.volume_id, c.offset_bytes, a.stored_bytes FROM cached_copies 
 
 def keep(tx: Transaction, rows: Sequence[PlacementRow], now: int) -> None:
     """These placements, all on random volumes, become cached copies: their spans stay taken."""
+    owners.removed(tx, [(row.aggregate_id, row.volume_id) for row in rows])
     tx.run_many(
         "DELETE FROM placements WHERE volume_id = ? AND offset_bytes = ?",
         [(row.volume_id, row.offset_bytes) for row in rows],

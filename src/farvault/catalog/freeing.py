@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from farvault.catalog import cached, extent_index, object_rows, placements, superseded
+from farvault.catalog import cached, extent_index, object_rows, owners, placements, superseded
 from farvault.catalog.freed_span import FreedSpan
 from farvault.catalog.object_rows import ObjectColumns
 from farvault.catalog.transaction import Snapshot, Transaction
@@ -154,13 +154,16 @@ def _lower(tx: Transaction, lowered: dict[int, int]) -> tuple[list[int], dict[in
 
 def _remove_aggregates(tx: Transaction, aggregate_ids: list[int]) -> list[FreedSpan]:
     many = [(aggregate_id,) for aggregate_id in aggregate_ids]
-    spans = tx.each(
-        "SELECT p.volume_id, p.offset_bytes, a.stored_bytes FROM placements p"
-        " JOIN aggregates a ON a.id = p.aggregate_id WHERE p.aggregate_id = ?",
-        many,
+    rows = list(
+        tx.each(
+            "SELECT p.volume_id, p.offset_bytes, a.stored_bytes, a.id FROM placements p"
+            " JOIN aggregates a ON a.id = p.aggregate_id WHERE p.aggregate_id = ?",
+            many,
+        )
     )
     given_up = cached.take_of_aggregates(tx, aggregate_ids)
+    owners.removed(tx, [(row[3], row[0]) for row in rows])
     tx.run_many("DELETE FROM placements WHERE aggregate_id = ?", many)
     tx.run_many("DELETE FROM superseded_aggregates WHERE aggregate_id = ?", many)
     tx.run_many("DELETE FROM aggregates WHERE id = ?", many)
-    return sorted([*(FreedSpan(*row) for row in spans), *given_up])
+    return sorted([*(FreedSpan(*row[:3]) for row in rows), *given_up])

@@ -35,11 +35,13 @@ NOT_FOUND = {
     "file_spaces": "ANR0852E",
     "holds": "ANR4420E",
     "hold_rules": "ANR4422E",
-    "volume_history": "ANR4900E",
-    "database_backup_trigger": "ANR4921E",
     "vault_rules": "ANR2146E",
     "vault_floors": "ANR2146E",
     "pending_deletions": "ANR2401E",
+    "collocation_groups": "ANR4764E",
+    "collocation_members": "ANR4766E",
+    "volume_history": "ANR4900E",
+    "database_backup_trigger": "ANR4921E",
 }
 ALREADY_EXISTS = {
     "servers": "ANR1656E",
@@ -55,11 +57,13 @@ ALREADY_EXISTS = {
     "file_spaces": "ANR0853E",
     "holds": "ANR4421E",
     "hold_rules": "ANR4421E",
-    "volume_history": "ANR4900E",
-    "database_backup_trigger": "ANR4922E",
     "vault_rules": "ANR2147E",
     "vault_floors": "ANR2147E",
     "pending_deletions": "ANR2404E",
+    "collocation_groups": "ANR4765E",
+    "collocation_members": "ANR4767E",
+    "volume_history": "ANR4900E",
+    "database_backup_trigger": "ANR4922E",
 }
 
 

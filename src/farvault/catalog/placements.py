@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from farvault.base.errors import NotFound
+from farvault.catalog import owners
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.volume import OFFLINE
+from farvault.policy.collocation import Owner
 
 _READABLE = ("READWRITE", "READONLY")
 
@@ -27,8 +29,15 @@ class PlacementRow(NamedTuple):
     volume_name: str
     volume_access: str
     volume_status: str
+    node_id: int = 0
+    file_space_id: int = 0
     is_cached: bool = False
     """Not a placement at all but what migration left behind: fine to read, never to be counted on."""
+
+    @property
+    def owner(self) -> Owner:
+        """Whose data it is: what collocation goes by."""
+        return Owner(self.node_id, self.file_space_id)
 
     @property
     def is_reachable(self) -> bool:
@@ -80,7 +89,7 @@ class UsedSpan(NamedTuple):
 
 _SELECT = (
     "SELECT p.aggregate_id, p.volume_id, p.offset_bytes, a.stored_bytes, a.digest, p.damaged, v.pool_id, s.variant,"
-    " s.access, v.name, v.access, v.status, 0 FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
+    " s.access, v.name, v.access, v.status, a.node_id, a.file_space_id, 0 FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
     " JOIN volumes v ON v.id = p.volume_id JOIN storage_pools s ON s.id = v.pool_id"
 )
 
@@ -89,6 +98,7 @@ def add(tx: Transaction, aggregate_id: int, volume_id: int, offset_bytes: int) -
     """The aggregate lies there now, durably."""
     values = (volume_id, offset_bytes, aggregate_id, 0)
     tx.run("INSERT INTO placements VALUES (?, ?, ?, ?, ?)", (*values, tx.digester.of("placements", values)))
+    owners.placed(tx, [(aggregate_id, volume_id)])
 
 
 def add_many(tx: Transaction, rows: Iterable[tuple[int, int, int]]) -> None:
@@ -99,6 +109,7 @@ def add_many(tx: Transaction, rows: Iterable[tuple[int, int, int]]) -> None:
         "INSERT INTO placements VALUES (?, ?, ?, ?, ?)",
         [(*row, digest) for row, digest in zip(values, digests, strict=True)],
     )
+    owners.placed(tx, [(row[2], row[0]) for row in values])
 
 
 def of_aggregates(r: Snapshot, aggregate_ids: Iterable[int]) -> dict[int, list[PlacementRow]]:
@@ -153,7 +164,8 @@ def mark_damaged(tx: Transaction, aggregate_id: int, volume_id: int, damaged: bo
 
 def remove(tx: Transaction, aggregate_id: int, volume_id: int) -> None:
     """It does not lie there any more. The aggregate stays, also without any placement: its objects know it is lost."""
-    tx.run("DELETE FROM placements WHERE aggregate_id = ? AND volume_id = ?", (aggregate_id, volume_id))
+    if tx.run("DELETE FROM placements WHERE aggregate_id = ? AND volume_id = ?", (aggregate_id, volume_id)):
+        owners.removed(tx, [(aggregate_id, volume_id)])
 
 
 def missing_in_copy(

@@ -52,6 +52,9 @@ class DiskDevice:
     def verify(self, name: str, spans: Iterable[tuple[Span, bytes]]) -> Iterator[tuple[Span, bool]]:
         return verify_file(name, spans)
 
+    def idle_sessions(self) -> int:
+        return 0
+
     def last_record(self, name: str) -> Span:
         raise TypeError(f"{name} is random access: it has no last record")
 

@@ -108,6 +108,9 @@ class FaultyDevice:
         finally:
             reader.close()
 
+    def idle_sessions(self) -> int:
+        return self._device.idle_sessions()
+
     def last_record(self, name: str) -> Span:
         self._faults.arrive("open_reader")
         return self._device.last_record(name)

@@ -49,6 +49,9 @@ class FileDevice:
     def verify(self, name: str, spans: Iterable[tuple[Span, bytes]]) -> Iterator[tuple[Span, bool]]:
         return verify_file(name, spans)
 
+    def idle_sessions(self) -> int:
+        return 0
+
     def last_record(self, name: str) -> Span:
         return last_record(name)
 

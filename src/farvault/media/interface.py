@@ -119,6 +119,10 @@ class Device(Protocol):
         """Check records against their digests, where the bytes are: yields (span, is good)."""
         ...
 
+    def idle_sessions(self) -> int:
+        """Sessions with another server that are kept open for the next use; 0 where there is no other server."""
+        ...
+
     def last_record(self, name: str) -> Span:
         """Sequential: where the last record lies that was committed alone, told by the media without any catalog.
 

@@ -112,6 +112,12 @@ class Mounts:
         """Mount points in use."""
         return len(self._holders)
 
+    @property
+    def idle(self) -> int:
+        """Sessions kept open whose retention is not over."""
+        self.close_idle()
+        return len(self._idle)
+
     def close_idle(self) -> None:
         """Close the sessions whose retention is over. Called at every mount and from time to time."""
         now = self.clock.monotonic_seconds()

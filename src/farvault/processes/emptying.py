@@ -17,6 +17,7 @@ from farvault.catalog import nouns, placements, superseded
 from farvault.catalog.placements import PlacementRow
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import READWRITE, Volume
+from farvault.policy.mount_points import Priority
 from farvault.policy.reclamation import is_worth_rebuilding
 from farvault.processes.process import Process
 from farvault.processes.volume_copies import leaving
@@ -148,6 +149,8 @@ class _Emptying:
             on_store=self._leave,
             exclude=[self._volume.id],
             nearest=True,
+            priority=Priority.RECLAMATION,
+            who=f"process {self._process.number} ({self._process.description})",
         )
         self.done.moved, self.done.moved_bytes = copied.records, copied.stored_bytes
         self.done.referred, self.done.left = copied.referred, len(copied.lost)

@@ -15,6 +15,7 @@ from farvault.base.disk import crash_point
 from farvault.base.errors import BadInput, Cancelled, MediaFull, NotAvailable, PeerUnreachable
 from farvault.base.units import show_size
 from farvault.catalog import migrating, nouns, placements
+from farvault.catalog.owners import groups_of_nodes
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.device_class import DeviceClass
@@ -31,9 +32,11 @@ from farvault.policy.migration import (
     portions_of_owners,
     takes_file,
 )
+from farvault.policy.mount_points import Priority
 from farvault.processes.process import Process, run_side_by_side
 from farvault.storage.copying import Stored, copy_aggregates
 from farvault.storage.pool_use import pool_use
+from farvault.storage.simultaneous import MIGRATION, copy_pools_for
 from farvault.storage.storage import Storage
 
 DESCRIPTION = "MIGRATION"
@@ -152,7 +155,8 @@ class _Run:
             if not pool.is_random:
                 return order_of_volumes(migrating.volumes(r, pool.id), one)
             collocate = nouns.get(r, StoragePool, pool.next_pool).collocate
-            return order_of_owners(portions_of_owners(migrating.owners(r, pool.id), collocate), one)
+            found = portions_of_owners(migrating.owners(r, pool.id), collocate, groups_of_nodes(r))
+            return order_of_owners(found, one)
 
     def _next(self) -> Portion | None:
         """The next portion; None where there is none, or the pool is low enough by now."""
@@ -236,6 +240,9 @@ class _Run:
                 raise_if_cancelled=self._raise_if_over,
                 on_store=self._leaving(),
                 down=True,
+                priority=Priority.MIGRATION,
+                who=f"process {self._process.number} ({self._process.description})",
+                beside=copy_pools_for(self._storage, pool, MIGRATION),
             )
         except PeerUnreachable:
             self._process.raise_if_cancelled()  # it was not tried again because of that

@@ -69,6 +69,7 @@ def move_data(
         )
     finally:
         process.note = ""
+    storage.cache.drop([volume.id])  # what migration left behind there would keep it from being empty
     process.say(
         "ANR1141I",
         volume=volume.name,

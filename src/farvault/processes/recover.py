@@ -19,7 +19,6 @@ from farvault.model.device_class import SERVER, DeviceClass
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import DESTROYED, READWRITE, Volume
 from farvault.processes.process import Process, Processes
-from farvault.processes.reconcile_history import history_of
 from farvault.processes.reconcile_volumes import reconcile_volumes
 from farvault.processes.restore_pool import restore_pool
 from farvault.storage.storage import Storage
@@ -94,9 +93,8 @@ class RecoverRest:
 
     def _reconcile(self, process: Process) -> None:
         """Targets take deletions from us again only when our inventories agree."""
-        storage = self._storage
         crash_point("recover.rest.before_reconcile")
-        reconcile_volumes(storage, process, self._target, "*", fix=True, history=history_of(storage.catalog))
+        reconcile_volumes(self._storage, process, self._target, "*", fix=True)
 
     def _pools(self) -> list[StoragePool]:
         """Primary pools that have lost volumes."""

@@ -17,6 +17,7 @@ from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import DESTROYED, EMPTY, Volume
+from farvault.policy.mount_points import Priority
 from farvault.processes.process import Process
 from farvault.processes.volume_copies import (
     Page,
@@ -90,13 +91,14 @@ def restore_pool(
     def page(r: Snapshot, place: Place, limit: int) -> list[PlacementRow]:
         return placements.to_restore(r, pool_id=pool.id, after=place, limit=limit)
 
+    work = survey(storage, page)
+    if not preview:
+        process.say("ANR1230I", pool=pool.name, number=process.number)
+    for name in work.volumes.values():
+        process.say("ANR1258W", volume=name)
     if preview:
-        work = survey(storage, page)
-        for name in work.volumes.values():
-            process.say("ANR1228I", volume=name)
         process.say("ANR1239I", pool=pool.name, **work.figures)
         return
-    process.say("ANR1230I", pool=pool.name, number=process.number)
     copied = _restore(storage, process, pool, page, destroyed, copy_pool, new_pool, max_processes)
     process.say("ANR1238I", pool=pool.name, **_figures(copied))
     if copied.lost:
@@ -143,6 +145,8 @@ def _restore(
             on_store=leave,
             max_processes=max_processes,
             exclude=destroyed,
+            priority=Priority.RESTORE_POOL,
+            reads=_read_pools(storage, only),
             otherwise=from_older,
         )
     finally:
@@ -182,6 +186,11 @@ def _copy_pool_id(storage: Storage, name: str) -> int:
     if not pool.is_copy:
         raise BadInput("ANR2255E", pool=pool.name, needed="a copy storage pool")
     return pool.id
+
+
+def _read_pools(storage: Storage, only: int) -> list[StoragePool]:
+    with storage.catalog.read() as r:
+        return [pool for pool in nouns.select(r, StoragePool) if pool.is_copy and only in (0, pool.id)]
 
 
 def _destroy(storage: Storage, volume: Volume) -> None:

@@ -70,6 +70,7 @@ def _open_intake(session: NodeSession, incoming: Incoming) -> Intake:
         asked.size_estimate_bytes,
         session.transaction_objects,
         asked.largest_object_bytes,
+        session.storing,
     )
 
 

@@ -56,6 +56,13 @@ class Devices:
             made[1].close()
         return device
 
+    def idle_sessions(self) -> dict[str, int]:
+        """Class -> sessions with its target that are kept open; only of classes that were used."""
+        with self._lock:
+            made = dict(self._made)
+        idle = {name: device.idle_sessions() for name, (_, device) in made.items()}
+        return {name: number for name, number in sorted(idle.items()) if number}
+
     def full_name(self, class_name: str, typed: str) -> str:
         """The name the catalog keeps for a volume a person named: local volumes are files in the class's folder."""
         definition = self.device_class(class_name)

@@ -23,6 +23,7 @@ from farvault.seal import label
 from farvault.seal.probe import Sampler
 from farvault.seal.record import Header
 from farvault.storage.free_space import LABEL_BYTES, FreeSpace
+from farvault.storage.mount_points import Worker
 
 SMALLEST_CAPACITY_BYTES = 8 << 20
 """A volume takes at least one record and its label, whatever MAXCAPACITY says."""
@@ -35,6 +36,8 @@ class Output(Protocol):
 
     volume: Volume
     pool: StoragePool
+    worker: Worker | None
+    """Who holds the mount point for it."""
 
     @property
     def refers(self) -> bool:
@@ -116,6 +119,7 @@ class SequentialOutput:
         self._receipts: list[bytes] = []
         """Those the catalog does not have yet."""
         self._sampler = Sampler(QUESTIONS_IN_A_STORE if remote else 0)
+        self.worker: Worker | None = None
         self._full = False
         self._mounts = 1
 
@@ -241,6 +245,7 @@ class RandomOutput:
         self.volume, self.pool = volume, pool
         self._writer = writer
         self._free, self._make_room = free, make_room
+        self.worker: Worker | None = None
         self._reserved: list[tuple[int, int]] = []
         self._dirty = False
         self._mounts = 1

@@ -34,10 +34,12 @@ from farvault.media.interface import Span
 from farvault.model.node import Node
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import UNAVAILABLE
+from farvault.policy.mount_points import Priority
 from farvault.protocol.messages import MapRow
 from farvault.seal.compress import RAW, decompress
 from farvault.seal.pack import PackBuilder, parse
 from farvault.seal.record import CIPHER_NONE, Header, check, open_checked
+from farvault.storage.mount_points import Worker
 from farvault.storage.storage import Storage
 
 AHEAD = 3
@@ -73,7 +75,8 @@ class Lost(NamedTuple):
 class AggregateReader:
     """Reads records by aggregate. `allowed` may leave placements out (only copy pools, only one pool).
 
-    `nearest`: what lies on this machine comes before what another server keeps, whatever the pool.
+    `nearest`: what lies on this machine comes before what another server keeps, whatever the pool. `worker`: who holds the
+    mount point of the volume that is open; at most one at a time.
     """
 
     def __init__(
@@ -82,10 +85,14 @@ class AggregateReader:
         allowed: Callable[[PlacementRow], bool] | None = None,
         *,
         nearest: bool = False,
+        worker: Worker | None = None,
     ) -> None:
         self._storage = storage
         self._allowed = allowed
         self._nearest = nearest
+        self._worker = worker or storage.volumes.mounts.worker(Priority.RESTORE)
+        self.device_class = ""
+        """Class of the volume that is, or is about to be, open; '' before the first."""
         self._pools: dict[int, StoragePool] = {}
         self._gone_volumes: set[int] = set()
 
@@ -183,7 +190,8 @@ class AggregateReader:
 
     def _records(self, run: Sequence[PlacementRow]) -> Generator[memoryview | None, None, None]:
         class_name = self._pools[run[0].pool_id].device_class
-        with self._storage.volumes.open_reader(class_name, run[0].volume_name) as reader:
+        self.device_class = class_name
+        with self._storage.volumes.open_reader(class_name, run[0].volume_name, self._worker) as reader:
             yield from reader.read_many(Span(row.offset_bytes, row.stored_bytes) for row in run)
 
     def _checked(self, row: PlacementRow, view: memoryview | None) -> Found | None:
@@ -297,8 +305,10 @@ class ObjectReader:
     Numbers that are not the node's own are lost like those whose data is.
     """
 
-    def __init__(self, storage: Storage, node_id: int, object_ids: Sequence[int]) -> None:
+    def __init__(self, storage: Storage, node_id: int, object_ids: Sequence[int], who: str = "") -> None:
+        """`who`: how QUERY MOUNT names this reader."""
         self._storage, self._node_id = storage, node_id
+        self._who = who
         self._asked = object_ids
         self.lost: list[int] = []
         self.reason = ""
@@ -390,7 +400,8 @@ class ObjectReader:
     ) -> Iterator[SentPack | Lost]:
         with self._storage.catalog.read() as r:
             senders = {one.id: one.node_id for one in placements.aggregates(r, aggregate_ids)}
-        with contextlib.closing(AggregateReader(self._storage).read(aggregate_ids)) as found:
+        worker = self._storage.volumes.mounts.worker(Priority.RESTORE, self._who)
+        with contextlib.closing(AggregateReader(self._storage, worker=worker).read(aggregate_ids)) as found:
             for one in found:
                 if isinstance(one, Lost):
                     yield one

@@ -16,11 +16,12 @@ from blake3 import blake3
 from farvault.base.disk import crash_point
 from farvault.base.errors import Cancelled, MediaFailed, RecordDamaged
 from farvault.base.units import MIB
-from farvault.catalog import extents, placements, superseded
+from farvault.catalog import extents, owners, placements, superseded
 from farvault.catalog.placements import AggregateRow
 from farvault.catalog.superseded import Replacement
 from farvault.catalog.transaction import Transaction
 from farvault.model.storage_pool import StoragePool
+from farvault.policy.collocation import Owner
 from farvault.seal.compress import RAW, Compressor, decompress
 from farvault.seal.digest import Buffer
 from farvault.seal.pack import OpenPack, PackBuilder, parse
@@ -74,8 +75,20 @@ def rebuild_aggregates(
     with contextlib.closing(storage.writer(pool, down=False, exclude=exclude)) as writer:
         work = _Rebuilding(storage, writer, allowed, on_store, progress, raise_if_cancelled, done)
         while batch := list(islice(waiting, WINDOW_RECORDS)):
-            work.batch(batch)
+            for owner, together in _by_owner(storage, batch).items():
+                work.owner = owner
+                work.batch(together)
     return done
+
+
+def _by_owner(storage: Storage, aggregate_ids: Sequence[int]) -> dict[Owner | None, list[int]]:
+    """A pool that collocates gets the records of one owner in a row."""
+    with storage.catalog.read() as r:
+        owner_of = owners.owners_of_aggregates(r, aggregate_ids)
+    found: dict[Owner | None, list[int]] = {}
+    for number in aggregate_ids:
+        found.setdefault(owner_of.get(number), []).append(number)
+    return found
 
 
 @dataclass(slots=True)
@@ -122,6 +135,9 @@ class _Rebuilding:
             except BaseException:
                 self._forget()
                 raise
+
+    owner: Owner | None = None
+    """Whose records come at present."""
 
     def _forget(self) -> None:
         self._writer.abort()
@@ -265,7 +281,7 @@ class _Rebuilding:
                 plain_bytes=len(plain),
                 keyring=self._storage.keyring,
             )
-            self._writer.append(buffer[: header.stored_bytes], header.digest)
+            self._writer.append(buffer[: header.stored_bytes], header.digest, self.owner)
         finally:
             self._storage.buffers.give(buffer)
         return header

@@ -24,10 +24,11 @@ from farvault.storage.cache import Cache
 from farvault.storage.deletions import Deletions
 from farvault.storage.devices import Devices
 from farvault.storage.free_space import FreeSpaces
+from farvault.storage.mount_points import MOUNT_WAIT_SECONDS, Worker
 from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES
 from farvault.storage.vault_clock import VaultClock
 from farvault.storage.volume_life import VolumeLife
-from farvault.storage.volumes import MOUNT_WAIT_SECONDS, Volumes
+from farvault.storage.volumes import Volumes
 from farvault.storage.watch import PoolWatch
 from farvault.storage.writing import PoolWriter
 
@@ -127,10 +128,12 @@ class Storage:
         down: bool = True,
         exclude: Iterable[int] = (),
         largest_file_bytes: int = 0,
+        worker: Worker | None = None,
     ) -> PoolWriter:
         """Writes into the pool; with `down`, what it cannot take goes to its successors. `exclude`: volumes not to use.
 
-        `largest_file_bytes`: what the successors' MAXSIZE is compared with; 0: with each record's own size.
+        `largest_file_bytes`: what the successors' MAXSIZE is compared with; 0: with each record's own size. `worker`: who
+        holds the mount points.
         """
 
         def successor(full: StoragePool, size_bytes: int) -> StoragePool:
@@ -139,7 +142,7 @@ class Storage:
             return self.choose_pool(full.next_pool, size_bytes, largest_file_bytes)
 
         next_pool = successor if down else None
-        return PoolWriter(self.volumes, self.life, self.watch, self.clock, pool, next_pool, exclude)
+        return PoolWriter(self.volumes, self.life, self.watch, self.clock, pool, next_pool, exclude, worker)
 
     # --- deleting --------------------------------------------------------------------------------------------------
 

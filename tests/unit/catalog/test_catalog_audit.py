@@ -22,6 +22,7 @@ from farvault.catalog import (
 )
 from farvault.catalog.catalog import Catalog
 from farvault.model.administrator import Administrator
+from farvault.model.collocation import CollocationGroup, CollocationMember
 from farvault.model.database_backup_trigger import DatabaseBackupTrigger
 from farvault.model.device_class import DeviceClass
 from farvault.model.hold import Hold, HoldRule
@@ -64,6 +65,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
         expiration.signal(tx, [archived], 8)
         hold_id = nouns.insert(tx, Hold(name="H"))
         nouns.insert(tx, HoldRule(hold_id=hold_id, node_id=world.node, from_time=1))
+        group_id = nouns.insert(tx, CollocationGroup(name="G"))
+        nouns.insert(tx, CollocationMember(group_id=group_id, node_id=world.node))
         nouns.insert(tx, DatabaseBackupTrigger(device_class="F"))
         volume_history.add_event(tx, "STGNEW", "F", "/v/1", 7)
         segment = vault.open_segment(tx, world.node, world.space, "V", 0, 5)

@@ -13,6 +13,7 @@ from farvault.base.disk import observe_crash_points
 from farvault.base.errors import BadInput, InUse, NotAvailable
 from farvault.base.units import MIB
 from farvault.catalog import nouns, placements
+from farvault.catalog import owners as owners_of_places
 from farvault.model.file_space import FileSpace
 from farvault.model.node import Node
 from farvault.model.volume import FILLING, OFFLINE, UNAVAILABLE
@@ -111,12 +112,14 @@ def test_file_spaces_of_one_node_go_one_by_one_or_together_as_the_next_pool_coll
     with depot.catalog.write() as tx:
         space = nouns.insert(tx, FileSpace(node_id=alice.id, name="/srv", number=2))
         for row in depot.placed("BACKUPPOOL")[:1]:
+            owners_of_places.removed(tx, [(row.aggregate_id, row.volume_id)])
             aggregate = placements.aggregate(tx, row.aggregate_id)._replace(file_space_id=space)
             digest = tx.digester.of("aggregates", aggregate)
             tx.run(
                 "UPDATE aggregates SET file_space_id = ?, row_digest = ? WHERE id = ?",
                 (space, digest, aggregate.id),
             )
+            owners_of_places.placed(tx, [(row.aggregate_id, row.volume_id)])
     depot.change_pool("TAPEPOOL", collocate="FILESPACE")
     ended(migrate(depot, low_percent=40))
     assert owners(depot, "BACKUPPOOL") == {"ALICE", "BOB"}, "only /home of ALICE had to go"

@@ -88,7 +88,7 @@ def test_a_writer_waits_for_the_only_volume(depot: Depot) -> None:
     depot.send(some_files(1))
     depot.change_pool("TAPEPOOL", max_scratch=1)
     volumes, pool = depot.storage.volumes, depot.pool("TAPEPOOL")
-    volumes._wait_seconds = 60
+    volumes.mounts.wait_seconds = 60
     first = volumes.acquire_output(pool, 4096)
     got = []
     thread = threading.Thread(target=lambda: got.append(volumes.acquire_output(pool, 4096)))

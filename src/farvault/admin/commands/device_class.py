@@ -106,13 +106,13 @@ def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
             raise BadInput("ANR2251E")
         if pools := [p.name for p in nouns.select(tx, StoragePool, device_class=found.name)]:
             raise StillReferenced("ANR2252E", device_class=found.name, pools=", ".join(pools))
+        if nouns.count(tx, PendingDeletion, device_class=found.name):  # they know their target by it
+            raise StillReferenced("ANR0140E", title=DeviceClass.TITLE, name=found.name)
         for trigger in nouns.select(tx, DatabaseBackupTrigger):
             if found.name in (trigger.device_class, trigger.incremental_device_class):
                 raise StillReferenced("ANR4927E", device_class=found.name)
         if any(one.has_own_volume for one in nouns.select(tx, HistoryVolume, device_class=found.name)):
             raise StillReferenced("ANR4928E", device_class=found.name)
-        if nouns.count(tx, PendingDeletion, device_class=found.name):  # they know their target by it
-            raise StillReferenced("ANR0140E", title=DeviceClass.TITLE, name=found.name)
         nouns.delete(tx, found)
     instance.storage.devices.forget(found.name)
     yield message("ANR2204I", device_class=found.name)

@@ -14,8 +14,10 @@ from farvault.catalog import nouns
 from farvault.model.attribute import Integer, Name, YesNo
 from farvault.model.storage_pool import StoragePool
 from farvault.policy.migration import is_low
+from farvault.policy.reclamation import NEVER
 from farvault.processes.migrate import DESCRIPTION, migratable, migrate_pool
 from farvault.processes.process import Process
+from farvault.processes.reclaim import Options, reclaim_pool
 from farvault.storage.pool_use import pool_use
 
 
@@ -29,6 +31,8 @@ def _migrate(instance: Instance, call: Call) -> Iterator[Answer]:
         return
 
     def work(process: Process) -> None:
+        if call["reclaim"] and not pool.is_random and pool.reclaim_percent < NEVER:
+            reclaim_pool(instance.storage, process, instance.processes, pool.name, Options())
         migrate_pool(instance.storage, process, pool.name, low_percent=low, duration_minutes=call["duration"])
 
     yield from run_process(instance, call, DESCRIPTION, work, pool=pool.name)
@@ -51,7 +55,7 @@ COMMANDS = (
             positional("pool", Name(30), "storage pool"),
             keyword("LOwmig", Integer(0, 99), "stop at this occupancy instead of the pool's LOWMIG"),
             keyword("DUration", Integer(1, 9999), "most minutes it may take"),
-            keyword("REClaim", YesNo(), "reclaim first", only=False),
+            keyword("REClaim", YesNo(), "reclaim a sequential pool first", default=False),
             WAIT,
         ),
         run=_migrate,

@@ -1,8 +1,9 @@
-"""QUERY MOUNT: the volumes that are open now."""
+"""QUERY MOUNT: the volumes that are open now, mount points kept without one, and who waits for one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from farvault.admin.authority import ANYONE
 from farvault.admin.command import FORMAT, Call, Command, positional
@@ -11,7 +12,7 @@ from farvault.admin.instance import Instance
 from farvault.admin.kinds import PathPattern
 from farvault.admin.output import Answer, Column, Report
 from farvault.base.errors import NotFound
-from farvault.base.messages import message
+from farvault.base.messages import Message, message
 from farvault.catalog import nouns
 from farvault.model.device_class import DeviceClass
 
@@ -25,12 +26,23 @@ _COLUMNS = (
 
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
-    """A line for each volume as dsmadmc shows it; with FORMAT=DETAILED a report. A volume is never kept open idle."""
+    """A line for each volume as dsmadmc shows it, then what is kept idle and who waits; with FORMAT=DETAILED a report."""
     rows = _rows(instance, call["volume"])
+    others = [*_idle(instance), *_waiting(instance)] if call["volume"] == "*" else []
     if call.detailed:
+        rows += [
+            {
+                "volume": "",
+                "device_class": one.device_class,
+                "device_type": "",
+                "mode": "",
+                "status": one.status,
+            }
+            for one in others
+        ]
         yield Report(columns=_COLUMNS, rows=rows, detailed=True)
         return
-    if not rows:
+    if not rows and not others:
         raise NotFound("ANR2034E", command=call.command.name)
     for row in rows:
         yield message(
@@ -40,7 +52,36 @@ def _query(instance: Instance, call: Call) -> Iterator[Answer]:
             mode=row["mode"],
             status=row["status"],
         )
+    for one in others:
+        yield one.said
     yield message("ANR8334I", number=len(rows))
+
+
+class _Other(NamedTuple):
+    """A mount point without a volume, or somebody without a mount point."""
+
+    device_class: str
+    status: str
+    said: Message
+
+
+def _idle(instance: Instance) -> Iterator[_Other]:
+    for (device_class, who), number in sorted(instance.storage.volumes.mounts.kept.items()):
+        said = message("ANR4777I", device_class=device_class, number=number, who=who)
+        yield _Other(device_class, f"IDLE, kept by {who}", said)
+    with instance.catalog.read() as r:
+        servers = {found.name: found.server_name for found in nouns.select(r, DeviceClass)}
+    for device_class, number in instance.storage.devices.idle_sessions().items():
+        server = servers.get(device_class, "")
+        said = message("ANR4778I", device_class=device_class, number=number, server=server)
+        yield _Other(device_class, f"IDLE, {number} session(s) with {server}", said)
+
+
+def _waiting(instance: Instance) -> Iterator[_Other]:
+    for one in instance.storage.volumes.mounts.waiting:
+        points, seconds = ", ".join(one.wants), int(one.since)
+        said = message("ANR4776I", who=one.who, points=points, seconds=seconds)
+        yield _Other(points, f"WAITING: {one.who}, {seconds} seconds", said)
 
 
 def _rows(instance: Instance, pattern: str) -> list[dict[str, str]]:
@@ -63,7 +104,7 @@ COMMANDS = (
     Command(
         words=("Query", "MOunt"),
         rule=ANYONE,
-        help="Show the volumes that are open now.",
+        help="Show the volumes that are open now, mount points kept idle, and who waits for one.",
         parameters=(positional("volume", PathPattern(), "which", default="*"), FORMAT),
         run=_query,
     ),

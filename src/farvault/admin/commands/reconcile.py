@@ -20,7 +20,6 @@ from farvault.catalog.target_truth import FindingRow
 from farvault.model.attribute import Choice, Integer, YesNo
 from farvault.model.server import Server
 from farvault.processes.process import Process
-from farvault.processes.reconcile_history import history_of
 from farvault.processes.reconcile_volumes import DESCRIPTION, reconcile_volumes, servers_of
 
 
@@ -35,8 +34,7 @@ def _reconcile(instance: Instance, call: Call) -> Iterator[Answer]:
             raise InUse("ANR4899E", number=other.number)
 
     def work(process: Process) -> None:
-        history = history_of(instance.catalog)
-        reconcile_volumes(instance.storage, process, instance.target, pattern, fix=fix, history=history)
+        reconcile_volumes(instance.storage, process, instance.target, pattern, fix=fix)
 
     yield from run_process(instance, call, DESCRIPTION, work)
     if call["wait"]:

@@ -17,6 +17,7 @@ _SUBJECTS = (
     "client",
     "database",
     "migration",
+    "mounts",
     "moving",
     "nodes",
     "policy",

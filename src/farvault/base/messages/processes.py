@@ -65,6 +65,11 @@ ROWS: dict[str, Row] = {
         "They were never copied, their copies are damaged, or no volume with a copy can be read.",
         "Make copy volumes readable and run the restore again; AUDIT VOLUME FIX=YES gives up what is lost.",
     ),
+    "ANR1258W": Row(
+        "Volume {volume} holds files that are damaged, or is destroyed: they are to be restored.",
+        "RESTORE STGPOOL brings them back from copy pools to other volumes.",
+        "AUDIT VOLUME tells whether the rest of the volume is good.",
+    ),
     "ANR1257W": Row(
         "Storage pool {pool} contains files that could not be restored.",
         "They were never copied, their copies are damaged, or no volume with a copy can be read.",
