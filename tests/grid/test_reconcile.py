@@ -281,7 +281,7 @@ def test_an_entry_that_was_found_from_its_media_alone_is_compared_by_length(
 def test_database_backups_at_the_target_are_known_and_stay(delhi: GridServer, tokyo: GridServer) -> None:
     delhi.admin("backup db type=full devclass=targetclass wait=yes")
     delhi.admin("backup db type=dbsnapshot devclass=targetclass wait=yes")
-    assert len(files(tokyo)) == 4
+    assert len(files(tokyo)) == 6, "each backup has its recovery plan beside it"
     said = reconcile(delhi, "fix=yes")
     assert "0 differ" in said and findings(delhi) == []
     assert not any(files(tokyo).values()), "none is marked"
