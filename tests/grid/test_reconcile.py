@@ -11,7 +11,7 @@ import pytest
 from tests.grid.grid_server import GridServer
 from tests.grid.vaults import file_bytes, make_source, make_target, restored, store_files
 
-from farvault.catalog import kept_receipts, nouns, target_truth
+from farvault.catalog import kept_receipts, nouns, placements, target_truth
 from farvault.catalog import vault as rows
 from farvault.catalog.transaction import Snapshot
 from farvault.media import receipt as receipts
@@ -88,7 +88,8 @@ def forget_volume(delhi: GridServer, name: str) -> None:
     """DELHI's catalog is one that does not know the volume."""
     with delhi.server.catalog.write() as tx:
         volume = nouns.get(tx, Volume, name)
-        tx.run("DELETE FROM placements WHERE volume_id = ?", (volume.id,))
+        for row in placements.on_volume(tx, volume.id, limit=1 << 30):
+            placements.remove(tx, row.aggregate_id, volume.id)
         nouns.delete(tx, volume)
 
 
@@ -197,10 +198,8 @@ def test_what_lies_behind_the_end_of_a_volume_is_marked_and_its_front_stays(
         grown = next(one for one in kept_receipts.volumes_here(tx, ["TARGETCLASS"]) if len(one.receipts) > 1)
         last = grown.receipts[-1]
         volume = nouns.get(tx, Volume, grown.name)
-        tx.run(
-            "DELETE FROM placements WHERE volume_id = ? AND offset_bytes >= ?",
-            (volume.id, last.offset_bytes),
-        )
+        for row in placements.on_volume(tx, volume.id, last.offset_bytes - 1, limit=1 << 30):
+            placements.remove(tx, row.aggregate_id, volume.id)
         nouns.update(tx, msgspec.structs.replace(volume, written_bytes=last.offset_bytes))
     said = reconcile(delhi, f"fix={fix}", allow=(0,) if fix == "yes" else (4,))
     assert f"ADSM.{grown.name} at server TOKYO: longer there" in said
@@ -281,7 +280,7 @@ def test_an_entry_that_was_found_from_its_media_alone_is_compared_by_length(
 def test_database_backups_at_the_target_are_known_and_stay(delhi: GridServer, tokyo: GridServer) -> None:
     delhi.admin("backup db type=full devclass=targetclass wait=yes")
     delhi.admin("backup db type=dbsnapshot devclass=targetclass wait=yes")
-    assert len(files(tokyo)) == 4
+    assert len(files(tokyo)) == 6, "each backup has its recovery plan beside it"
     said = reconcile(delhi, "fix=yes")
     assert "0 differ" in said and findings(delhi) == []
     assert not any(files(tokyo).values()), "none is marked"

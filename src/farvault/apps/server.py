@@ -22,14 +22,13 @@ from farvault.apps.housekeeping import (
     RECLAIM,
     TELL_DELETIONS,
     Housekeeping,
-    Piece,
     look_at_clock,
     pieces,
     watch_pools,
 )
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
-from farvault.apps.protection_files import write_protection_files
+from farvault.apps.self_protection import SelfProtection
 from farvault.apps.target_checks import TargetChecks
 from farvault.base.clock import Clock, SystemClock
 from farvault.base.errors import FarvaultError, LoginRefused
@@ -41,8 +40,6 @@ from farvault.media.interface import Device
 from farvault.media.server import ServerDevice
 from farvault.media.target import DefinedTarget
 from farvault.model.device_class import DeviceClass
-from farvault.processes.backup_database import DatabaseBackups
-from farvault.processes.database_trigger import PERIOD_SECONDS, DatabaseTrigger
 from farvault.processes.migrate_when_due import MigrateWhenDue
 from farvault.processes.process import Processes
 from farvault.processes.reclaim import AfterDeletions
@@ -62,7 +59,6 @@ from farvault.transport.session_table import SessionTable
 
 _PROCESSES_END_SECONDS = 60.0
 _ANSWERS_OUT_SECONDS = 2.0
-DATABASE_TRIGGER = "database backup trigger"
 
 
 class Server:
@@ -132,6 +128,7 @@ class Server:
         self._open_sessions(settings, undo)
         lock.tell_port(self.port)
         undo.callback(self._end_work)
+        self.self_protection.serving()
         self.log.say(
             "ANR0916I",
             server=self.name,
@@ -170,23 +167,21 @@ class Server:
         look_at_clock(self.storage)
         delete_left_behind(self.storage, remote=False)
         self.processes = Processes(self.log, self.clock)
-        self.database_backups = DatabaseBackups(
-            self.storage,
-            lambda: self.folder.read_secret(self.folder.wrapped_keyring_path),
-            lambda: write_protection_files(self.folder, self.catalog, self.clock),
+        self.self_protection = SelfProtection(
+            self.folder, settings, self.storage, self.processes, self._target
         )
-        trigger = DatabaseTrigger(self.catalog, self.database_backups, self.processes, self.log)
+        self.database_backups = self.self_protection.database_backups
         migrate = MigrateWhenDue(self.storage, self.processes)
         parts = (self.catalog, self.storage, self.processes, self.clock)
         work = [*pieces(*parts, migrate), *TargetChecks(*parts, self._target).pieces()]
-        work.append(Piece(DATABASE_TRIGGER, trigger, PERIOD_SECONDS))
+        work += self.self_protection.pieces
         self.housekeeping = Housekeeping(work, self.log, self.clock)
+        self.self_protection.watch(self.housekeeping)
         watch_pools(self.storage, self.housekeeping, migrate)
-        self.database_backups.poke = lambda: self.housekeeping.poke(DATABASE_TRIGGER)
-        self.catalog.log_grown = self.database_backups.poke
         self.housekeeping.start()
         self.storage.tell_deleted = AfterDeletions(lambda: self.housekeeping.poke(RECLAIM))
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)
+        undo.callback(self.self_protection.last_look)
         undo.callback(self.housekeeping.stop)
 
     def _open_sessions(self, settings: Settings, undo: contextlib.ExitStack) -> None:
@@ -234,6 +229,8 @@ class Server:
             storage=self.storage,
             processes=self.processes,
             database_backups=self.database_backups,
+            recovery_plans=self.self_protection.plans,
+            protection_files=self.self_protection.files,
             session_table=self.session_table,
             keyring=self.keyring,
             identity=self.identity,

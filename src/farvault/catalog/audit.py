@@ -9,8 +9,10 @@ from functools import cache
 from typing import NamedTuple
 
 from farvault.catalog import extent_index, nouns, object_rows, volume_checks
+from farvault.catalog.drills import Drill
 from farvault.catalog.kept_receipts import KeptReceipt, ProbeRow
 from farvault.catalog.object_rows import ObjectColumns
+from farvault.catalog.offsite_media import Media
 from farvault.catalog.placements import AggregateRow
 from farvault.catalog.target_truth import Truth
 from farvault.catalog.transaction import Row, Snapshot
@@ -64,6 +66,8 @@ _PLAIN_TABLES = {
     "segments": ", ".join(SegmentRow._fields),
     "retention_events": "object_id, event_time",
     "volume_checks": volume_checks.COLUMNS,
+    "offsite_media": ", ".join(Media._fields),
+    "drills": ", ".join(Drill._fields),
     "volume_receipts": ", ".join(KeptReceipt._fields),
     "probes": ", ".join(ProbeRow._fields),
     "target_truth": ", ".join(Truth._fields),

@@ -152,6 +152,7 @@ def insert(tx: Transaction, noun: Noun) -> int:
     noun_class = type(noun)
     stored = msgspec.structs.replace(noun, id=next_value(tx, noun_class.TABLE))
     values = to_row(stored)
+    tx.changed_nouns.add(noun_class.TABLE)
     try:
         tx.run(_shape(noun_class).insert, (*values, tx.digester.of(noun_class.TABLE, values)))
     except apsw.ConstraintError as broken:
@@ -164,6 +165,7 @@ def update(tx: Transaction, noun: Noun) -> None:
     noun_class = type(noun)
     values = to_row(noun)
     digest = tx.digester.of(noun_class.TABLE, values)
+    tx.changed_nouns.add(noun_class.TABLE)
     try:
         changed = tx.run(_shape(noun_class).update, (*values[1:], digest, noun.id))
     except apsw.ConstraintError as broken:
@@ -174,6 +176,7 @@ def update(tx: Transaction, noun: Noun) -> None:
 
 def delete(tx: Transaction, noun: Noun) -> None:
     """Remove the one with this `id`; `StillReferenced` where others hang on it. Fine where it is gone already."""
+    tx.changed_nouns.add(type(noun).TABLE)
     try:
         tx.run(f"DELETE FROM {type(noun).TABLE} WHERE id = ?", (noun.id,))
     except apsw.ConstraintError as broken:

@@ -139,7 +139,7 @@ def _segments(session: TargetSession, volume: str) -> list[SegmentRow]:
         found += answer.rows
         if answer.last:
             return found
-    raise _endless(session, f"whether it has {volume}")
+    raise _endless(session, f"what it has of {volume}")
 
 
 def _damaged(session: TargetSession, request: VerifyVolume) -> set[Span]:

@@ -27,6 +27,7 @@ from farvault.model.node import Node
 from farvault.model.stored_object import ObjectKind
 from farvault.policy.retention import ArchiveRule, BackupRule, Grace
 from farvault.policy.versions import Why
+from farvault.processes.expire_recovery import expire_recovery
 from farvault.processes.judge import Judge
 from farvault.processes.process import Process, Processes, run_side_by_side
 from farvault.storage.storage import Storage
@@ -120,6 +121,7 @@ class _Run:
         try:
             if options.nodes is None:
                 segments = self._segments()
+                self._recovery()
             jobs = [lambda: self._take(work)] * options.resources
             run_side_by_side(jobs, process.cancel_event)
             process.raise_if_cancelled()
@@ -139,6 +141,12 @@ class _Run:
         if self._options.preview:
             return count_deleted(self._storage)
         return collect_deleted(self._storage)
+
+    def _recovery(self) -> None:
+        """Database backups and recovery plans; where there is nothing to say nothing is said."""
+        expired = expire_recovery(self._storage, self._process, preview=self._options.preview)
+        if any(expired):
+            self._process.say("ANR4966I" if self._options.preview else "ANR4965I", **expired._asdict())
 
     def _work(self) -> Iterator[tuple[Node, FileSpace, ObjectPlace]]:
         """File spaces of clients, those that waited longest first, each with the place to begin behind."""

@@ -14,6 +14,9 @@ from farvault.model.volume_history import HistoryVolume
 from farvault.policy.reconcile import Attributes
 from farvault.seal.digest import digest_parts
 
+_LABEL_AND_END = 2
+"""Records of a volume that its entry does not count."""
+
 
 class VolumeOfHistory(NamedTuple):
     """`attributes` None: it is being written, there is nothing to compare yet."""
@@ -28,9 +31,11 @@ def volumes_of_history(r: Snapshot, device_class: str) -> list[VolumeOfHistory]:
 
 
 def _attributes(row: HistoryVolume) -> Attributes | None:
-    """From the receipts of its segments; an entry without them knows its length only."""
+    """From its own contents, or the receipts of its segments; an entry without both knows its length only."""
     if not row.complete:
         return None
+    if row.contents:
+        return Attributes(row.stored_bytes, row.records + _LABEL_AND_END, row.contents, row.epoch)
     signed = receipts.parted(row.receipt)
     if not signed:
         return Attributes(row.stored_bytes, 0, b"", row.epoch)

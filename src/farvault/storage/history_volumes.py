@@ -30,6 +30,7 @@ from farvault.catalog.settings import get_setting
 from farvault.catalog.transaction import Transaction
 from farvault.media import receipt as receipts
 from farvault.media.interface import Device, Span, VolumeReader, VolumeWriter
+from farvault.media.receipt import contents_digest
 from farvault.model.volume_history import (
     BACKUPFULL,
     BACKUPINCR,
@@ -42,7 +43,7 @@ from farvault.model.volume_history import (
 from farvault.policy.mount_points import Priority
 from farvault.seal import label, volume_end
 from farvault.seal.compress import RAW, Compressor, decompress
-from farvault.seal.digest import Buffer
+from farvault.seal.digest import DIGEST_BYTES, Buffer, digest_parts
 from farvault.seal.keyring import Keyring
 from farvault.seal.record import STORED_MAX_BYTES, RecordKind, check, open_checked, seal
 from farvault.seal.volume_end import VolumeEnd
@@ -75,6 +76,11 @@ class Operation(NamedTuple):
     command: str = ""
 
 
+def contents_of(label: bytes, records: Sequence[bytes], end: bytes) -> bytes:
+    """What a target's inventory says of such a volume: label and records are one segment, the end is another."""
+    return digest_parts([contents_digest([label, *records]), contents_digest([end])])
+
+
 class HistoryWriter:
     """Writes one operation. Use as a context: what was not committed when it ends is undone.
 
@@ -103,6 +109,7 @@ class HistoryWriter:
         self._rows: list[HistoryVolume] = []
         self._open: contextlib.ExitStack | None = None
         self._writer: VolumeWriter
+        self._label_digest = b""
         self._lengths: list[int] = []
         self._digests: list[bytes] = []
         self._committed: set[int] = set()
@@ -201,6 +208,7 @@ class HistoryWriter:
                 label.Label(server=self._server, volume=row.volume, pool="", created=self._operation.time),
             )
             self._writer.append(block, header.digest)
+            self._label_digest = header.digest
             self._open = opened.pop_all()
         self._lengths, self._digests = [], []
 
@@ -300,6 +308,7 @@ class HistoryWriter:
             end_bytes=header.stored_bytes,
             digest=header.digest,
             receipt=receipts.joined(one for one in signed if one),
+            contents=contents_of(self._label_digest, self._digests, header.digest),
         )
         self._lengths = []
         self._close_volume()
@@ -418,6 +427,17 @@ def read_end_record(device: Device, place: Place) -> bytes:
     if place.digest and found != place.digest:
         raise RecordDamaged("ANR4904E", volume=place.volume, reason="its end is another one than was written")
     return record
+
+
+def read_contents(device: Device, place: Place, end: VolumeEnd) -> bytes:
+    """`VolumeEnd` proved: the digest over the whole volume, for which only the label is read."""
+    reader = device.open_reader(place.volume)
+    try:
+        label_digest = check(reader.read(Span(0, LABEL_BYTES), aligned_buffer(LABEL_BYTES))).digest
+    finally:
+        reader.close()
+    records = [end.digests[at : at + DIGEST_BYTES] for at in range(0, len(end.digests), DIGEST_BYTES)]
+    return contents_of(label_digest, records, place.digest)
 
 
 def read_ends(

@@ -23,6 +23,7 @@ _SUBJECTS = (
     "nodes",
     "policy",
     "processes",
+    "recovery",
     "server",
     "sessions",
     "storage",
