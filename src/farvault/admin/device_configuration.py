@@ -7,6 +7,7 @@ it: reading needs none. Pure: `apps/protection_files.py` writes it, `apps/restor
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,12 +41,17 @@ class DeviceConfiguration:
 def device_configuration_text(r: Snapshot) -> str:
     """The whole file, from the catalog."""
     name = get_setting(r, "SERVERNAME") or ""
+    return configuration_text(name, nouns.select(r, Server), nouns.select(r, DeviceClass))
+
+
+def configuration_text(name: str, servers: Iterable[Server], classes: Iterable[DeviceClass]) -> str:
+    """The whole file, from these definitions."""
     lines = [f"/* Device configuration of server {name}. Read by `farvault server restore-db`. */"]
     lines.append(f"SET SERVERNAME {name}")
-    for server in nouns.select(r, Server):
+    for server in servers:
         sealed = f" {_SEALED}={server.sealed_node_password.hex()}" if server.is_target else ""
         lines.append(f"DEFINE SERVER {_operands(server)}{sealed}")
-    for device_class in nouns.select(r, DeviceClass):
+    for device_class in classes:
         if device_class.device_type != DISK:
             lines.append(f"DEFINE DEVCLASS {_operands(device_class, device_class.device_type)}")
     return "\n".join([*lines, ""])

@@ -6,14 +6,16 @@ A command takes from here the few parts it needs and passes those on; nothing be
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from farvault.base.clock import Clock
 from farvault.base.log import Log
 from farvault.catalog.catalog import Catalog
+from farvault.media.target import DefinedTarget
 from farvault.processes.backup_database import DatabaseBackups
+from farvault.processes.prepare import RecoveryPlans
 from farvault.processes.process import Processes
 from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
@@ -52,6 +54,16 @@ class Availability:
         return tuple(sorted(self._disabled))
 
 
+class ProtectionFiles(Protocol):
+    """The volume history and device configuration files. `MediaFailed` names one that could not be written."""
+
+    def write_history(self, paths: Sequence[str] = ()) -> list[str]:
+        """To these files, or to all that are kept; returns their paths."""
+        ...
+
+    def write_devices(self, paths: Sequence[str] = ()) -> list[str]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
     """One server. `data_port`: where it listens. `started_time`: seconds UTC.
@@ -67,10 +79,14 @@ class Instance:
     storage: Storage
     processes: Processes
     database_backups: DatabaseBackups
+    recovery_plans: RecoveryPlans
+    protection_files: ProtectionFiles
     session_table: SessionTable
     keyring: Keyring
     identity: Identity
     log: Log
     clock: Clock
     halt: Callable[[], None]
+    target: Callable[[str], DefinedTarget]
+    """A defined server, by name, as a target to sign on to."""
     availability: Availability = field(default_factory=Availability)

@@ -33,7 +33,7 @@ _TEXTS = {
     "Location Name": "location",
     "Command": "command",
 }
-_BYTES = {"End Digest": "digest", "Receipt": "receipt"}
+_BYTES = {"End Digest": "digest", "Receipt": "receipt", "Contents Digest": "contents"}
 
 
 def volume_history_text(rows: Iterable[HistoryVolume], server: str, instance: str, now: int) -> str:

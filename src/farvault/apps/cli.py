@@ -25,6 +25,9 @@ _COMMANDS = {
     "server": _Place("farvault.apps.server_commands", "server", "Make and run a server (dsmserv)."),
     "admin": _Place("farvault.apps.admin_terminal", "admin", "Administrative command line (dsmadmc)."),
     "client": _Place("farvault.apps.client", "client", "Back up, archive, restore, retrieve (dsmc)."),
+    "recover": _Place(
+        "farvault.apps.recover_command", "recover", "Make a lost server anew from its partner."
+    ),
     "volume": _Place("farvault.apps.volume_commands", "volume", "Check volume files without the catalog."),
     "demo": _Place("farvault.apps.demo", "demo", "Two servers on this machine, from set-up to rebuild."),
 }

@@ -1,4 +1,4 @@
-"""`farvault demo`: DELHI keeps its pool on TOKYO, loses everything, and gets it back; compared byte for byte.
+"""`farvault demo`: DELHI keeps its pool on TOKYO, loses its pool, then itself, and gets both back; byte for byte.
 
 Two real server processes in a scratch folder, real files, real TLS. Every step is a command a person could type,
 so this file is also the shortest complete example of how the parts are used.
@@ -35,6 +35,9 @@ _ENVIRONMENT = {
 }  # the library tree that is backed up must hold still
 
 
+_RECOVERED = "ANR4959I"
+
+
 class DemoFailed(Exception):
     """A step did not do what the story says; the text says which."""
 
@@ -61,12 +64,14 @@ class DemoServer:
     port: int
     process: subprocess.Popen[str] | None = None
     lines: list[str] = field(default_factory=list)
+    recovery_code: str = ""
+    said: threading.Condition = field(default_factory=threading.Condition)
 
-    def start(self) -> None:
-        """Start it and wait until it says that it is ready."""
+    def start(self, *words: str) -> None:
+        """Start it and wait until it says that it is ready. `words`: another command that runs it in the end."""
         ready: queue.Queue[bool] = queue.Queue()
         self.process = subprocess.Popen(
-            _farvault("server", "run", self.folder),
+            _farvault(*(words or ("server", "run", self.folder))),
             env=_ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -85,10 +90,20 @@ class DemoServer:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(timeout=30)
 
+    def wait_for(self, message_id: str, seconds: float = 60) -> None:
+        """Until it has said this."""
+        with self.said:
+            if not self.said.wait_for(lambda: any(message_id in line for line in self.lines), seconds):
+                raise DemoFailed(
+                    f"server {self.name} did not say {message_id}:\n" + "\n".join(self.lines[-20:])
+                )
+
     def _listen(self, process: subprocess.Popen[str], ready: queue.Queue[bool]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            self.lines.append(line.rstrip())
+            with self.said:
+                self.lines.append(line.rstrip())
+                self.said.notify_all()
             if "ANR0916I" in line:
                 ready.put(True)
         ready.put(False)
@@ -183,6 +198,7 @@ def make_servers(story: Story) -> None:
             )
             if done.returncode:
                 raise DemoFailed(done.stdout + done.stderr)
+            server.recovery_code = done.stdout.partition("it is shown only now:")[2].split()[0]
             server.start()
 
 
@@ -278,6 +294,42 @@ def lose_and_restore(story: Story, paths: Sequence[str], direct: str) -> None:
                 story.compare(original, f"{story.folder}/{folder}/{number}/{os.path.basename(original)}")
 
 
+def rebuild_delhi(story: Story, direct: str) -> None:
+    """Nothing of DELHI is left. Its partner's address, the node's password and the recovery code bring it back."""
+    with story.step("DELHI: BACKUP DB to TOKYO, with a recovery plan"):
+        story.tokyo.start()
+        story.admin(story.delhi, "backup db type=full devclass=targetclass wait=yes")
+        story.admin(story.delhi, "query rpfile devclass=*", show=True)
+    with story.step("DELHI burns: its folder and its tapes are deleted"):
+        assert story.delhi.process is not None
+        story.delhi.process.kill()
+        story.delhi.process.wait(timeout=30)
+        for folder in (story.delhi.folder, f"{story.folder}/delhi-tapes"):
+            shutil.rmtree(folder)
+    with story.step("farvault recover: DELHI is made anew from TOKYO, and serves"):
+        for name, secret in (("password", PASSWORD), ("code", story.delhi.recovery_code)):
+            with open(f"{story.folder}/{name}", "w", encoding="utf-8") as file:
+                file.write(secret + "\n")
+        words = (
+            *("recover", story.delhi.folder, "--from", f"127.0.0.1:{story.tokyo.port}", "--node", "delhi"),
+            *("--password-file", f"{story.folder}/password", "--recovery-code-file", f"{story.folder}/code"),
+        )
+        story.console.print(f"    [dim]$[/dim] farvault {' '.join(words)}", highlight=False, soft_wrap=True)
+        story.delhi.lines.clear()
+        story.delhi.start(*words)
+    with story.step("ANN and BOB restore at once, straight from TOKYO", 2 * _tree_bytes(direct)):
+        for node in ("ann", "bob"):
+            _restore(story, node, [direct], f"{story.folder}/rebuilt-{node}")
+    with story.step("TAPEPOOL was restored in the background meanwhile, or is waited for"):
+        story.delhi.wait_for(_RECOVERED)
+    with story.step("TOKYO is switched off; ANN restores from the new TAPEPOOL", _tree_bytes(direct)):
+        story.tokyo.stop()
+        _restore(story, "ann", [direct], f"{story.folder}/rebuilt-locally")
+    with story.step("compare every byte and attribute of the rebuilt server"):
+        for folder in ("rebuilt-ann", "rebuilt-bob", "rebuilt-locally"):
+            story.compare(direct, f"{story.folder}/{folder}/0/{os.path.basename(direct)}")
+
+
 def _restore(story: Story, node: str, paths: Sequence[str], destination: str) -> None:
     for number, path in enumerate(paths):
         os.makedirs(f"{destination}/{number}")
@@ -342,6 +394,7 @@ def run(paths: Sequence[str], keep: bool, folder: str | None, console: Console) 
         lambda: back_up_clients(story, sources, _pick_direct(sources)),
         lambda: copy_to_tokyo(story),
         lambda: lose_and_restore(story, sources, _pick_direct(sources)),
+        lambda: rebuild_delhi(story, _pick_direct(sources)),
     ]
     failed = ""
     try:

@@ -28,7 +28,10 @@ LOCAL_ADMINISTRATOR = "SERVER_CONSOLE"
 
 
 class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
-    """What `farvault.toml` may say. Folders are taken from the instance folder where they are relative."""
+    """What `farvault.toml` may say. Folders and files are taken from the instance folder where they are relative.
+
+    `volumehistory`, `devconfig`: further copies of these files, on other disks.
+    """
 
     data_port: int = 1500
     http_port: int = 1580
@@ -38,6 +41,8 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
     log_folder: str = "log"
     log_capacity_mib: int = 1024
     max_sessions: int = 200
+    volumehistory: tuple[str, ...] = ()
+    devconfig: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, port in (("data_port", self.data_port), ("http_port", self.http_port)):
@@ -84,6 +89,11 @@ class InstanceFolder:
             raise NotFound("ANR0994E", folder=self.path) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as reason:
             raise BadInput("ANR0901E", path=self.settings_path, reason=reason) from None
+
+    def settings_text(self) -> str:
+        """The settings file as it is."""
+        with open(self.settings_path, encoding="utf-8") as file:
+            return file.read()
 
     def write_settings(self, settings: Settings) -> None:
         lines = [f"{name} = {_toml_value(value)}" for name, value in msgspec.structs.asdict(settings).items()]
@@ -136,6 +146,8 @@ class InstanceFolder:
 
 
 def _toml_value(value: object) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml_value(one) for one in value) + "]"
     if isinstance(value, int):
         return str(value)
     return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'

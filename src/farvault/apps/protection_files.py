@@ -1,31 +1,83 @@
-"""Keeps the volume history and device configuration files of an instance current: small files, replaced as a whole."""
+"""Keeps the volume history and device configuration files current: small files, each replaced as a whole.
+
+Two lie in the instance folder; `volumehistory` and `devconfig` in farvault.toml name more, for other disks. Written
+at every change of what they show, and before a database backup is told to be complete.
+"""
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Sequence
+from typing import Final
+
 from farvault.admin.device_configuration import device_configuration_text
 from farvault.admin.volume_history_file import volume_history_text
-from farvault.apps.instance_folder import InstanceFolder
+from farvault.apps.instance_folder import InstanceFolder, Settings
 from farvault.base.clock import Clock
-from farvault.base.disk import write_file
+from farvault.base.disk import make_folder, write_file
 from farvault.base.errors import MediaFailed
 from farvault.catalog import volume_history
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import get_setting
-from farvault.model.volume_history import QUERY_TYPES
+from farvault.model.device_class import DeviceClass
+from farvault.model.server import Server
+from farvault.model.volume_history import QUERY_TYPES, HistoryVolume
+
+PIECE: Final = "protection files"
+SHOWN_TABLES: Final = frozenset({HistoryVolume.TABLE, DeviceClass.TABLE, Server.TABLE, "settings"})
+"""What these files repeat of the catalog."""
 
 
-def write_protection_files(folder: InstanceFolder, catalog: Catalog, clock: Clock) -> None:
-    """Both files. `MediaFailed` names the one that could not be written; the old one is still there then."""
-    with catalog.read() as r:
-        rows = volume_history.rows(r, QUERY_TYPES["ALL"])
-        server, instance = get_setting(r, "SERVERNAME") or "", get_setting(r, "INSTANCE_ID") or ""
-        devices = device_configuration_text(r)
-    history = volume_history_text(rows, server, instance, clock.now_seconds())
-    for path, text in (
-        (folder.volume_history_path, history),
-        (folder.device_configuration_path, devices),
-    ):
-        try:
-            write_file(path, text.encode())
-        except OSError as error:
-            raise MediaFailed("ANR4510E", path=path, reason=error.strerror or error) from error
+class ProtectionFiles:
+    """`MediaFailed` names a file that could not be written; the others are, and the old one is still there."""
+
+    def __init__(self, folder: InstanceFolder, settings: Settings, catalog: Catalog, clock: Clock) -> None:
+        self._catalog, self._clock = catalog, clock
+        self._history = [folder.volume_history_path, *map(folder.inside, settings.volumehistory)]
+        self._devices = [folder.device_configuration_path, *map(folder.inside, settings.devconfig)]
+        self._inside = folder.inside
+        self._lock = threading.Lock()
+        self._shown: tuple[object, ...] = ()
+
+    def write(self) -> None:
+        """All of them, now."""
+        self.write_history()
+        self.write_devices()
+
+    def refresh(self) -> None:
+        """All of them, where what they show has changed since the last time."""
+        shown = self._look()
+        if shown != self._shown:
+            self.write()
+            self._shown = shown
+
+    def write_history(self, paths: Sequence[str] = ()) -> list[str]:
+        rows, server, instance, _ = self._look()
+        text = volume_history_text(rows, server, instance, self._clock.now_seconds())
+        return self._write(text, [self._inside(path) for path in paths] or self._history)
+
+    def write_devices(self, paths: Sequence[str] = ()) -> list[str]:
+        return self._write(self._look()[3], [self._inside(path) for path in paths] or self._devices)
+
+    def _look(self) -> tuple[list[HistoryVolume], str, str, str]:
+        with self._catalog.read() as r:
+            return (
+                volume_history.rows(r, QUERY_TYPES["ALL"]),
+                get_setting(r, "SERVERNAME") or "",
+                get_setting(r, "INSTANCE_ID") or "",
+                device_configuration_text(r),
+            )
+
+    def _write(self, text: str, paths: list[str]) -> list[str]:
+        problem: MediaFailed | None = None
+        with self._lock:
+            for path in paths:
+                try:
+                    make_folder(os.path.dirname(path))
+                    write_file(path, text.encode())
+                except OSError as error:
+                    problem = problem or MediaFailed("ANR4510E", path=path, reason=error.strerror or error)
+        if problem is not None:
+            raise problem
+        return paths

@@ -13,8 +13,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-import msgspec
-
 from farvault import __version__
 from farvault.admin.device_configuration import DeviceConfiguration, parse_device_configuration
 from farvault.admin.server_secrets import opened
@@ -23,13 +21,12 @@ from farvault.apps.instance_folder import InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
 from farvault.apps.server import identity_of
 from farvault.base.clock import Clock, SystemClock
-from farvault.base.disk import NO_ROOM, crash_point, make_folder, remove_file, sync_folder, write_file
-from farvault.base.errors import BadInput, MediaFailed, MediaFull, NotAvailable, NotFound, RecordDamaged
+from farvault.base.disk import crash_point, make_folder, remove_file, sync_folder, write_file
+from farvault.base.errors import BadInput, MediaFailed, NotAvailable, NotFound, RecordDamaged
 from farvault.base.messages import Message, message
 from farvault.base.units import MIB, show_size, show_time
 from farvault.catalog import restored, roll_forward
 from farvault.catalog.catalog import PAGE_BYTES, Catalog
-from farvault.catalog.image import CHUNK_PAGES, page_digests
 from farvault.catalog.log import RecoveryLog
 from farvault.media.file import FileDevice
 from farvault.media.interface import Device
@@ -38,9 +35,15 @@ from farvault.media.target import DefinedTarget
 from farvault.model.device_class import FILE, DeviceClass
 from farvault.model.volume_history import BACKUPINCR, OWN_VOLUME, HistoryVolume
 from farvault.policy.database_restore import choose
-from farvault.processes.backup_database import Manifest, unpack_pages
+from farvault.processes.backup_database import Manifest
+from farvault.processes.database_pages import (
+    check_root,
+    manifest_of,
+    remove_database,
+    write_pages,
+    written,
+)
 from farvault.seal import volume_end
-from farvault.seal.digest import digest
 from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
 from farvault.seal.record import check
@@ -238,7 +241,7 @@ class _Restore:
                     time=show_time(first.time),
                     expected=show_time(rows[number][0].time),
                 )
-            manifest = _manifest(last)
+            manifest = manifest_of(last)
             if manifest.page_bytes != PAGE_BYTES:
                 raise RecordDamaged(
                     "ANR4904E", volume=last.volume, reason="it is not of this database's page size"
@@ -281,11 +284,11 @@ class _Restore:
         self._say(message("ANR4634I", time=show_time(last.time)))
         try:
             make_folder(os.path.dirname(final))
-            _remove_database(building)
-            with _written(building) as descriptor:
+            remove_database(building)
+            with written(building) as descriptor:
                 for operation in operations:
                     self._write_operation(descriptor, operation)
-                _check_root(descriptor, operations[-1].manifest, last.volume)
+                check_root(descriptor, operations[-1].manifest, last.volume)
         except OSError as error:
             raise MediaFailed("ANR0132E", path=building, reason=error.strerror or error) from error
         crash_point("restore.database.written")
@@ -309,7 +312,7 @@ class _Restore:
         for place, end in zip(operation.places, operation.ends, strict=True):
             self._say(message("ANR1363I", volume=place.volume, sequence=end.sequence))
             for record in read_records(self._device(place.device_class), place.volume, end, self._keyring):
-                pages += _write_pages(descriptor, memoryview(record), manifest, place.volume)
+                pages += write_pages(descriptor, memoryview(record), manifest, place.volume)
                 done += len(record)
                 if done >= _PROGRESS_BYTES:
                     self._say(message("ANR4912I", size=show_size(pages * PAGE_BYTES)))
@@ -329,7 +332,9 @@ class _Restore:
             names = {(row.volume, row.time) for row in known}
             with catalog.write() as tx:
                 return restored.adapt(
-                    tx, [*known, *(row for row in used if (row.volume, row.time) not in names)]
+                    tx,
+                    [*known, *(row for row in used if (row.volume, row.time) not in names)],
+                    self._clock.now_seconds(),
                 )
         finally:
             catalog.close()
@@ -359,7 +364,7 @@ class _Restore:
         for name in os.listdir(folder):
             if name.startswith(f"{os.path.basename(final)}-pages."):
                 remove_file(f"{folder}/{name}")
-        _remove_database(building)
+        remove_database(building)
         return set_aside
 
 
@@ -382,75 +387,8 @@ def _rows(operation: _Operation) -> Iterator[HistoryVolume]:
         )
 
 
-def _manifest(end: VolumeEnd) -> Manifest:
-    try:
-        return msgspec.msgpack.decode(end.body, type=Manifest)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise RecordDamaged(
-            "ANR4904E", volume=end.volume, reason=f"it is no database backup: {error}"
-        ) from None
-
-
 def _end_address(device: Device, place: Place) -> bytes:
     return place.digest or check(read_end_record(device, place)).digest
-
-
-def _write_pages(descriptor: int, record: memoryview, manifest: Manifest, volume: str) -> int:
-    """Runs of neighbours are written at once."""
-    try:
-        pages = list(unpack_pages(record, PAGE_BYTES))
-    except (ValueError, IndexError) as error:
-        raise RecordDamaged(
-            "ANR4904E", volume=volume, reason=f"a page record is not whole: {error}"
-        ) from None
-    if not all(0 < number <= manifest.page_count for number, _ in pages):
-        raise RecordDamaged("ANR4904E", volume=volume, reason="a page lies outside the database")
-    body = record[len(record) - len(pages) * PAGE_BYTES :]
-    start = 0
-    for place in range(1, len(pages) + 1):
-        if place == len(pages) or pages[place][0] != pages[place - 1][0] + 1:
-            offset = (pages[start][0] - 1) * PAGE_BYTES
-            _write_all(descriptor, body[start * PAGE_BYTES : place * PAGE_BYTES], offset)
-            start = place
-    return len(pages)
-
-
-def _write_all(descriptor: int, data: memoryview, offset: int) -> None:
-    while data:
-        wrote = os.pwrite(descriptor, data, offset)
-        data, offset = data[wrote:], offset + wrote
-
-
-def _check_root(descriptor: int, manifest: Manifest, volume: str) -> None:
-    """What stands in the file now, read back: is it the database that was backed up?"""
-    os.fsync(descriptor)
-    digests = []
-    for first in range(0, manifest.page_count, CHUNK_PAGES):
-        count = min(CHUNK_PAGES, manifest.page_count - first)
-        pages = os.pread(descriptor, count * PAGE_BYTES, first * PAGE_BYTES)
-        digests.append(page_digests(memoryview(pages), PAGE_BYTES))
-    if digest(b"".join(digests)) != manifest.root:
-        raise RecordDamaged(
-            "ANR4904E", volume=volume, reason="the pages do not make up the database it states"
-        )
-
-
-@contextlib.contextmanager
-def _written(path: str) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        yield descriptor
-    except OSError as error:
-        if error.errno in NO_ROOM:
-            raise MediaFull("ANR0131E", path=path) from error
-        raise
-    finally:
-        os.close(descriptor)
-
-
-def _remove_database(path: str) -> None:
-    for suffix in ("", "-wal", "-shm", "-lock", "-replaying"):
-        remove_file(path + suffix)
 
 
 def _read_text(path: str) -> str:

@@ -14,13 +14,22 @@ import threading
 import traceback
 
 from farvault import __version__
+from farvault.admin.first_contact import set_back_check
 from farvault.admin.instance import Instance
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
-from farvault.apps.housekeeping import RECLAIM, Housekeeping, Piece, pieces, watch_pools
+from farvault.apps.housekeeping import (
+    RECLAIM,
+    TELL_DELETIONS,
+    Housekeeping,
+    look_at_clock,
+    pieces,
+    watch_pools,
+)
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
-from farvault.apps.protection_files import write_protection_files
+from farvault.apps.self_protection import SelfProtection
+from farvault.apps.target_checks import TargetChecks
 from farvault.base.clock import Clock, SystemClock
 from farvault.base.errors import FarvaultError, LoginRefused
 from farvault.base.log import Log, Sink
@@ -29,9 +38,8 @@ from farvault.catalog.catalog import Catalog, LogPlace
 from farvault.catalog.settings import get_setting
 from farvault.media.interface import Device
 from farvault.media.server import ServerDevice
+from farvault.media.target import DefinedTarget
 from farvault.model.device_class import DeviceClass
-from farvault.processes.backup_database import DatabaseBackups
-from farvault.processes.database_trigger import PERIOD_SECONDS, DatabaseTrigger
 from farvault.processes.migrate_when_due import MigrateWhenDue
 from farvault.processes.process import Processes
 from farvault.processes.reclaim import AfterDeletions
@@ -51,7 +59,6 @@ from farvault.transport.session_table import SessionTable
 
 _PROCESSES_END_SECONDS = 60.0
 _ANSWERS_OUT_SECONDS = 2.0
-DATABASE_TRIGGER = "database backup trigger"
 
 
 class Server:
@@ -121,6 +128,7 @@ class Server:
         self._open_sessions(settings, undo)
         lock.tell_port(self.port)
         undo.callback(self._end_work)
+        self.self_protection.serving()
         self.log.say(
             "ANR0916I",
             server=self.name,
@@ -156,24 +164,24 @@ class Server:
         undo.callback(self.storage.close)
         self.storage.recover()
         give_up_unclosed(self.storage)
+        look_at_clock(self.storage)
         delete_left_behind(self.storage, remote=False)
         self.processes = Processes(self.log, self.clock)
-        self.database_backups = DatabaseBackups(
-            self.storage,
-            lambda: self.folder.read_secret(self.folder.wrapped_keyring_path),
-            lambda: write_protection_files(self.folder, self.catalog, self.clock),
+        self.self_protection = SelfProtection(
+            self.folder, settings, self.storage, self.processes, self._target
         )
-        trigger = DatabaseTrigger(self.catalog, self.database_backups, self.processes, self.log)
+        self.database_backups = self.self_protection.database_backups
         migrate = MigrateWhenDue(self.storage, self.processes)
-        work = pieces(self.catalog, self.storage, self.processes, self.clock, migrate)
-        work.append(Piece(DATABASE_TRIGGER, trigger, PERIOD_SECONDS))
+        parts = (self.catalog, self.storage, self.processes, self.clock)
+        work = [*pieces(*parts, migrate), *TargetChecks(*parts, self._target).pieces()]
+        work += self.self_protection.pieces
         self.housekeeping = Housekeeping(work, self.log, self.clock)
+        self.self_protection.watch(self.housekeeping)
         watch_pools(self.storage, self.housekeeping, migrate)
-        self.database_backups.poke = lambda: self.housekeeping.poke(DATABASE_TRIGGER)
-        self.catalog.log_grown = self.database_backups.poke
         self.housekeeping.start()
         self.storage.tell_deleted = AfterDeletions(lambda: self.housekeeping.poke(RECLAIM))
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)
+        undo.callback(self.self_protection.last_look)
         undo.callback(self.housekeeping.stop)
 
     def _open_sessions(self, settings: Settings, undo: contextlib.ExitStack) -> None:
@@ -201,7 +209,14 @@ class Server:
             self.catalog, self.keyring, self.clock, self.instance.availability, LOCAL_ADMINISTRATOR, console
         )
         throttle = Throttle(self.clock)
-        dispatcher = Dispatcher(self.instance, accounts, throttle, self.last_access, lambda: self.name)
+        dispatcher = Dispatcher(
+            self.instance,
+            accounts,
+            throttle,
+            self.last_access,
+            lambda: self.name,
+            most_of_a_source=max(settings.max_sessions // 2, 1),
+        )
         ready.set()
 
     def _assemble(self) -> Instance:
@@ -214,26 +229,37 @@ class Server:
             storage=self.storage,
             processes=self.processes,
             database_backups=self.database_backups,
+            recovery_plans=self.self_protection.plans,
+            protection_files=self.self_protection.files,
             session_table=self.session_table,
             keyring=self.keyring,
             identity=self.identity,
             log=self.log,
             clock=self.clock,
             halt=self.ask_to_stop,
+            target=self._target,
         )
 
     def _server_device(self, device_class: DeviceClass) -> Device:
         """Virtual volumes: nothing is dialled before the first use."""
-        name = device_class.server_name
-        target = defined_target(
+        return ServerDevice(device_class, self._target(device_class.server_name), self.clock, self.log)
+
+    def _target(self, name: str) -> DefinedTarget:
+        return defined_target(
             self.catalog,
             self.keyring,
             self.identity,
             name,
             __version__,
-            signed_on=lambda: self.last_access.server_reached(name, self.clock.now_seconds()),
+            signed_on=lambda: self._reached(name),
+            is_set_back=set_back_check(self.catalog, self.clock, self.log, name),
         )
-        return ServerDevice(device_class, target, self.clock, self.log)
+
+    def _reached(self, server_name: str) -> None:
+        """A target has let us in: what it could not be told before can be told now."""
+        self.last_access.server_reached(server_name, self.clock.now_seconds())
+        if not self.storage.deletions.is_telling:
+            self.housekeeping.poke(TELL_DELETIONS)
 
     def _wrap_device(self, device: Device) -> Device:
         """Tests put a throttle or faults around each device here."""

@@ -46,8 +46,8 @@ def init(
     from farvault.apps.instance_folder import Settings
     from farvault.apps.make_instance import make_instance
 
-    with _errors_told():
-        password = _first_line(admin_password_file) if admin_password_file else ""
+    with errors_told():
+        password = first_line(admin_password_file) if admin_password_file else ""
         made = make_instance(
             folder,
             name,
@@ -72,6 +72,11 @@ def init(
 )
 def run(folder: str, new_log: bool) -> None:
     """Run the server of FOLDER in the foreground until HALT, SIGTERM or SIGINT."""
+    run_until_stopped(folder, new_log=new_log)
+
+
+def run_until_stopped(folder: str, *, new_log: bool = False) -> None:
+    """A server in the foreground, from start to stop; ends the program where it cannot start."""
     from farvault.apps.activity_log import StandardError
     from farvault.apps.server import Server
     from farvault.transport.notify import tell_service_manager
@@ -79,7 +84,7 @@ def run(folder: str, new_log: bool) -> None:
     gc.set_threshold(50_000, 20, 20)  # a transaction makes tens of thousands of live rows and hardly a cycle
     running = Server(folder, console=StandardError(), new_log=new_log)
     _stop_on_signals(running)  # before it starts its threads, and before it says that it is ready
-    with _errors_told():
+    with errors_told():
         running.start()
     tell_service_manager("READY=1")
     running.wait_until_asked()
@@ -123,7 +128,7 @@ def restore_db(
     from farvault.apps.restore_database import Request, restore_database
     from farvault.apps.restore_steps import steps_after
 
-    with _errors_told():
+    with errors_told():
         request = Request(
             until=_until(todate, totime, snapshot=source.lower() == "dbsnapshot"),
             snapshot=source.lower() == "dbsnapshot",
@@ -177,7 +182,7 @@ def _stop_on_signals(running: Server) -> None:
     threading.Thread(target=wait_for_signals, name="signals", daemon=True).start()
 
 
-def _first_line(path: str) -> str:
+def first_line(path: str) -> str:
     with open(path, encoding="utf-8") as file:
         line = file.readline().rstrip("\r\n")
     if not line:
@@ -185,7 +190,7 @@ def _first_line(path: str) -> str:
     return line
 
 
-class _errors_told:
+class errors_told:
     """`with`: a FarvaultError is told on standard error and ends the program with its return code."""
 
     def __enter__(self) -> None:

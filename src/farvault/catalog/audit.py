@@ -9,8 +9,12 @@ from functools import cache
 from typing import NamedTuple
 
 from farvault.catalog import extent_index, nouns, object_rows, volume_checks
+from farvault.catalog.drills import Drill
+from farvault.catalog.kept_receipts import KeptReceipt, ProbeRow
 from farvault.catalog.object_rows import ObjectColumns
+from farvault.catalog.offsite_media import Media
 from farvault.catalog.placements import AggregateRow
+from farvault.catalog.target_truth import Truth
 from farvault.catalog.transaction import Row, Snapshot
 from farvault.catalog.vault import SegmentRow
 from farvault.model.administrator import Administrator
@@ -21,9 +25,12 @@ from farvault.model.device_class import DeviceClass
 from farvault.model.file_space import FileSpace
 from farvault.model.hold import Hold, HoldRule
 from farvault.model.node import Node
+from farvault.model.pending_deletion import PendingDeletion
 from farvault.model.policy import CopyGroup, Domain, ManagementClass, PolicySet
 from farvault.model.server import Server
 from farvault.model.storage_pool import StoragePool
+from farvault.model.vault_floor import VaultFloor
+from farvault.model.vault_rules import VaultRules
 from farvault.model.volume import Volume
 from farvault.model.volume_history import HistoryVolume
 
@@ -41,6 +48,9 @@ NOUNS: tuple[type[Noun], ...] = (
     FileSpace,
     Hold,
     HoldRule,
+    VaultRules,
+    VaultFloor,
+    PendingDeletion,
     CollocationGroup,
     CollocationMember,
     HistoryVolume,
@@ -56,6 +66,12 @@ _PLAIN_TABLES = {
     "segments": ", ".join(SegmentRow._fields),
     "retention_events": "object_id, event_time",
     "volume_checks": volume_checks.COLUMNS,
+    "offsite_media": ", ".join(Media._fields),
+    "drills": ", ".join(Drill._fields),
+    "volume_receipts": ", ".join(KeptReceipt._fields),
+    "probes": ", ".join(ProbeRow._fields),
+    "target_truth": ", ".join(Truth._fields),
+    "clock_guard": "id, wall_seconds, running_seconds, frozen_time",
 }
 _MOST_PROBLEMS = 1000
 
@@ -219,6 +235,11 @@ _SUMS = {
         "SELECT p.volume_id, p.offset_bytes FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
         " JOIN placements q ON q.volume_id = p.volume_id AND q.offset_bytes > p.offset_bytes"
         " AND q.offset_bytes < p.offset_bytes + a.stored_bytes"
+    ),
+    "virtual volume whose receipts do not cover it": (
+        "SELECT v.id, v.name FROM volumes v WHERE EXISTS (SELECT 1 FROM volume_receipts k WHERE k.volume_id = v.id)"
+        " AND v.written_bytes <> (SELECT COALESCE(SUM(k.stored_bytes), 0) FROM volume_receipts k"
+        " WHERE k.volume_id = v.id AND k.offset_bytes < v.written_bytes)"
     ),
     "cached copy on a volume that is not random": (
         "SELECT c.volume_id, c.offset_bytes FROM cached_copies c JOIN volumes v ON v.id = c.volume_id"

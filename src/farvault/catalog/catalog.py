@@ -92,6 +92,7 @@ class Catalog:
         self._log_percent = 0
         self.log_grown: Callable[[], None] = lambda: None
         """Called, in the thread of a writer that has finished, when the recovery log has filled by another percent."""
+        self.nouns_changed: Callable[[set[str]], None] = lambda _: None  # after a commit; returns at once
         self.notes: list[Message] = []
         """What opening it found out; for the server to say."""
         try:
@@ -180,8 +181,7 @@ class Catalog:
         finally:
             transaction.end()
             self._undo_and_release()
-        for follow_up in transaction.after_commit:
-            follow_up()
+        transaction.follow_up(self.nouns_changed)
         self._tell_log_growth()
 
     @property

@@ -35,6 +35,9 @@ NOT_FOUND = {
     "file_spaces": "ANR0852E",
     "holds": "ANR4420E",
     "hold_rules": "ANR4422E",
+    "vault_rules": "ANR2146E",
+    "vault_floors": "ANR2146E",
+    "pending_deletions": "ANR2401E",
     "collocation_groups": "ANR4764E",
     "collocation_members": "ANR4766E",
     "volume_history": "ANR4900E",
@@ -54,6 +57,9 @@ ALREADY_EXISTS = {
     "file_spaces": "ANR0853E",
     "holds": "ANR4421E",
     "hold_rules": "ANR4421E",
+    "vault_rules": "ANR2147E",
+    "vault_floors": "ANR2147E",
+    "pending_deletions": "ANR2404E",
     "collocation_groups": "ANR4765E",
     "collocation_members": "ANR4767E",
     "volume_history": "ANR4900E",
@@ -146,6 +152,7 @@ def insert(tx: Transaction, noun: Noun) -> int:
     noun_class = type(noun)
     stored = msgspec.structs.replace(noun, id=next_value(tx, noun_class.TABLE))
     values = to_row(stored)
+    tx.changed_nouns.add(noun_class.TABLE)
     try:
         tx.run(_shape(noun_class).insert, (*values, tx.digester.of(noun_class.TABLE, values)))
     except apsw.ConstraintError as broken:
@@ -158,6 +165,7 @@ def update(tx: Transaction, noun: Noun) -> None:
     noun_class = type(noun)
     values = to_row(noun)
     digest = tx.digester.of(noun_class.TABLE, values)
+    tx.changed_nouns.add(noun_class.TABLE)
     try:
         changed = tx.run(_shape(noun_class).update, (*values[1:], digest, noun.id))
     except apsw.ConstraintError as broken:
@@ -168,6 +176,7 @@ def update(tx: Transaction, noun: Noun) -> None:
 
 def delete(tx: Transaction, noun: Noun) -> None:
     """Remove the one with this `id`; `StillReferenced` where others hang on it. Fine where it is gone already."""
+    tx.changed_nouns.add(type(noun).TABLE)
     try:
         tx.run(f"DELETE FROM {type(noun).TABLE} WHERE id = ?", (noun.id,))
     except apsw.ConstraintError as broken:

@@ -135,6 +135,15 @@ def on_volume(r: Snapshot, volume_id: int, after_offset: int = -1, limit: int = 
     return [_placement(row) for row in r.all(sql, (volume_id, after_offset, limit))]
 
 
+def nearest(r: Snapshot, volume_id: int, offset_bytes: int) -> PlacementRow | None:
+    """The placement at this offset, or the next one behind it, or the last before; None on an empty volume."""
+    where = f"{_SELECT} WHERE p.volume_id = ? AND p.offset_bytes"
+    row = r.one(f"{where} >= ? ORDER BY p.offset_bytes LIMIT 1", (volume_id, offset_bytes)) or r.one(
+        f"{where} < ? ORDER BY p.offset_bytes DESC LIMIT 1", (volume_id, offset_bytes)
+    )
+    return None if row is None else _placement(row)
+
+
 def chosen_on_volume(
     r: Snapshot, volume_id: int, after_offset: int, tests: str, values: tuple[int, ...], limit: int
 ) -> list[PlacementRow]:

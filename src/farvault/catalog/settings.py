@@ -13,6 +13,7 @@ def get_setting(r: Snapshot, name: str) -> str | None:
 
 def set_setting(tx: Transaction, name: str, value: str) -> None:
     """Set or replace a value."""
+    tx.changed_nouns.add("settings")
     tx.run(
         "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         (name, value),

@@ -78,8 +78,17 @@ class Transaction(Snapshot):
         """Directories made by this transaction and not filled yet: nothing older can be in them."""
         self.after_commit: list[Callable[[], None]] = []
         """Called in order once it is durable and the writer is free again; never where it was undone."""
+        self.changed_nouns: set[str] = set()
+        """Tables of the nouns and settings that it has changed: files outside of the catalog repeat some of them."""
         self.extent_lengths: dict[int, int] = {}
         """Lengths of the extents this transaction has added or looked up."""
+
+    def follow_up(self, nouns_changed: Callable[[set[str]], None]) -> None:
+        """Once it is durable: tell what it has changed, then what its users left to do."""
+        if self.changed_nouns:
+            nouns_changed(self.changed_nouns)
+        for left_to_do in self.after_commit:
+            left_to_do()
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Execute a statement; returns how many rows it changed."""

@@ -63,6 +63,7 @@ class HistoryVolume(Noun, frozen=True, kw_only=True):
     end_bytes: int = 0
     digest: bytes = b""
     receipt: bytes = b""
+    contents: bytes = b""
     epoch: Annotated[int, Attribute(label="Catalog Epoch", kind=Integer(), help="epoch of the catalog")] = 1
 
     @property

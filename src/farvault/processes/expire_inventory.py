@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from farvault.base.disk import crash_point
 from farvault.base.errors import Cancelled, FarvaultError, InUse, NotFound
 from farvault.base.units import show_size
-from farvault.catalog import directories, expiration, freeing, nouns, vault
+from farvault.catalog import directories, expiration, freeing, nouns
 from farvault.catalog.expiration import START, ExaminedRow
 from farvault.catalog.freeing import Freed
 from farvault.catalog.objects import ObjectPlace
@@ -27,10 +27,11 @@ from farvault.model.node import Node
 from farvault.model.stored_object import ObjectKind
 from farvault.policy.retention import ArchiveRule, BackupRule, Grace
 from farvault.policy.versions import Why
+from farvault.processes.expire_recovery import expire_recovery
 from farvault.processes.judge import Judge
 from farvault.processes.process import Process, Processes, run_side_by_side
 from farvault.storage.storage import Storage
-from farvault.storage.vault_volumes import collect_deleted
+from farvault.storage.vault_volumes import collect_deleted, count_deleted
 
 DESCRIPTION = "EXPIRE INVENTORY"
 EXPIRE_HOURS = 24
@@ -120,6 +121,7 @@ class _Run:
         try:
             if options.nodes is None:
                 segments = self._segments()
+                self._recovery()
             jobs = [lambda: self._take(work)] * options.resources
             run_side_by_side(jobs, process.cancel_event)
             process.raise_if_cancelled()
@@ -135,11 +137,16 @@ class _Run:
             process.say("ANR0812I", **self._figures(), segments=f"{segments:,}", size=size)
 
     def _segments(self) -> int:
-        """Virtual volumes of sources: no policy concerns them, only those marked go whose grace is over."""
-        if not self._options.preview:
-            return collect_deleted(self._storage)
-        with self._storage.catalog.read() as r:
-            return vault.count_due(r, self._now)
+        """Virtual volumes of sources: no policy concerns them, only those marked go that no grace or lock keeps."""
+        if self._options.preview:
+            return count_deleted(self._storage)
+        return collect_deleted(self._storage)
+
+    def _recovery(self) -> None:
+        """Database backups and recovery plans; where there is nothing to say nothing is said."""
+        expired = expire_recovery(self._storage, self._process, preview=self._options.preview)
+        if any(expired):
+            self._process.say("ANR4966I" if self._options.preview else "ANR4965I", **expired._asdict())
 
     def _work(self) -> Iterator[tuple[Node, FileSpace, ObjectPlace]]:
         """File spaces of clients, those that waited longest first, each with the place to begin behind."""

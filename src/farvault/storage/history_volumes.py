@@ -24,10 +24,13 @@ from farvault.base.errors import (
     RecordDamaged,
 )
 from farvault.catalog import nouns, volume_history
+from farvault.catalog.epoch import epoch
 from farvault.catalog.sequences import next_value
 from farvault.catalog.settings import get_setting
 from farvault.catalog.transaction import Transaction
+from farvault.media import receipt as receipts
 from farvault.media.interface import Device, Span, VolumeReader, VolumeWriter
+from farvault.media.receipt import contents_digest
 from farvault.model.volume_history import (
     BACKUPFULL,
     BACKUPINCR,
@@ -40,7 +43,7 @@ from farvault.model.volume_history import (
 from farvault.policy.mount_points import Priority
 from farvault.seal import label, volume_end
 from farvault.seal.compress import RAW, Compressor, decompress
-from farvault.seal.digest import Buffer
+from farvault.seal.digest import DIGEST_BYTES, Buffer, digest_parts
 from farvault.seal.keyring import Keyring
 from farvault.seal.record import STORED_MAX_BYTES, RecordKind, check, open_checked, seal
 from farvault.seal.volume_end import VolumeEnd
@@ -73,6 +76,11 @@ class Operation(NamedTuple):
     command: str = ""
 
 
+def contents_of(label: bytes, records: Sequence[bytes], end: bytes) -> bytes:
+    """What a target's inventory says of such a volume: label and records are one segment, the end is another."""
+    return digest_parts([contents_digest([label, *records]), contents_digest([end])])
+
+
 class HistoryWriter:
     """Writes one operation. Use as a context: what was not committed when it ends is undone.
 
@@ -101,6 +109,7 @@ class HistoryWriter:
         self._rows: list[HistoryVolume] = []
         self._open: contextlib.ExitStack | None = None
         self._writer: VolumeWriter
+        self._label_digest = b""
         self._lengths: list[int] = []
         self._digests: list[bytes] = []
         self._committed: set[int] = set()
@@ -108,7 +117,7 @@ class HistoryWriter:
         with storage.catalog.read() as r:
             self._server = get_setting(r, "SERVERNAME") or ""
             self._instance = get_setting(r, "INSTANCE_ID") or ""
-            self.epoch = volume_history.epoch(r)
+            self.epoch = epoch(r)
         identity = storage.identity
         self._sealed_identity = storage.keyring.seal_secret(
             identity.private_pem + identity.certificate_pem, IDENTITY_CONTEXT
@@ -199,6 +208,7 @@ class HistoryWriter:
                 label.Label(server=self._server, volume=row.volume, pool="", created=self._operation.time),
             )
             self._writer.append(block, header.digest)
+            self._label_digest = header.digest
             self._open = opened.pop_all()
         self._lengths, self._digests = [], []
 
@@ -262,7 +272,7 @@ class HistoryWriter:
         """Records durable first, then the end alone: a segment of its own at a target."""
         row, one = self._rows[-1], self._operation
         self._committed.add(row.id)
-        self._writer.commit()
+        signed = [self._writer.commit()]
         end = VolumeEnd(
             server=self._server,
             instance=self._instance,
@@ -289,7 +299,7 @@ class HistoryWriter:
         header = volume_end.make(block, volume_end.sign(end, self._storage.identity))
         crash_point("history.volume.before_end")
         self._writer.append(block[: header.stored_bytes], header.digest)
-        receipt = self._writer.commit()
+        signed.append(self._writer.commit())
         crash_point("history.volume.after_end")
         self._rows[-1] = msgspec.structs.replace(
             row,
@@ -297,7 +307,8 @@ class HistoryWriter:
             stored_bytes=self._writer.position_bytes,
             end_bytes=header.stored_bytes,
             digest=header.digest,
-            receipt=receipt,
+            receipt=receipts.joined(one for one in signed if one),
+            contents=contents_of(self._label_digest, self._digests, header.digest),
         )
         self._lengths = []
         self._close_volume()
@@ -362,13 +373,13 @@ def delete_left_behind(storage: Storage, *, remote: bool) -> int:
     What another epoch of this catalog began is not ours to delete: its end may stand in the part that was lost.
     """
     with storage.catalog.read() as r:
-        left, epoch = volume_history.incomplete(r), volume_history.epoch(r)
+        left, present = volume_history.incomplete(r), epoch(r)
     gone = 0
     for row in left:
         if row.id in storage.history_in_use:
             continue
         try:
-            if row.epoch != epoch:
+            if row.epoch != present:
                 with storage.catalog.write() as tx:
                     nouns.delete(tx, row)
             elif remote or not storage.devices.device(row.device_class).capabilities.remote:
@@ -416,6 +427,17 @@ def read_end_record(device: Device, place: Place) -> bytes:
     if place.digest and found != place.digest:
         raise RecordDamaged("ANR4904E", volume=place.volume, reason="its end is another one than was written")
     return record
+
+
+def read_contents(device: Device, place: Place, end: VolumeEnd) -> bytes:
+    """`VolumeEnd` proved: the digest over the whole volume, for which only the label is read."""
+    reader = device.open_reader(place.volume)
+    try:
+        label_digest = check(reader.read(Span(0, LABEL_BYTES), aligned_buffer(LABEL_BYTES))).digest
+    finally:
+        reader.close()
+    records = [end.digests[at : at + DIGEST_BYTES] for at in range(0, len(end.digests), DIGEST_BYTES)]
+    return contents_of(label_digest, records, place.digest)
 
 
 def read_ends(

@@ -11,7 +11,17 @@ from tests.unit.catalog.catalog_image import Opened
 from tests.unit.catalog.catalog_world import KEY, World, new_file
 
 from farvault.base.clock import ManualClock
-from farvault.catalog import audit, expiration, nouns, placements, vault, volume_checks, volume_history
+from farvault.catalog import (
+    audit,
+    expiration,
+    nouns,
+    pending_deletions,
+    placements,
+    vault,
+    vault_rules,
+    volume_checks,
+    volume_history,
+)
 from farvault.catalog.catalog import Catalog
 from farvault.model.administrator import Administrator
 from farvault.model.collocation import CollocationGroup, CollocationMember
@@ -21,6 +31,7 @@ from farvault.model.hold import Hold, HoldRule
 from farvault.model.policy import CopyGroup, Domain, ManagementClass, PolicySet
 from farvault.model.server import Server
 from farvault.model.stored_object import ObjectKind
+from farvault.policy.clock_guard import ClockState
 from farvault.policy.scrub import VolumeCheck
 
 PROTECTED = {
@@ -33,6 +44,7 @@ PROTECTED = {
     "superseded_aggregates": "aggregate_id",
     "retention_events": "object_id",
     "volume_checks": "volume_id",
+    "clock_guard": "id",
 }
 
 
@@ -65,6 +77,10 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
         segment = vault.open_segment(tx, world.node, world.space, "V", 0, 5)
         vault.append_records(tx, segment, [(one, 3)])
         vault.close_segment(tx, segment, 3, 1, b"D" * 32, b"", 6)
+        vault_rules.change_lock(tx, world.node, 7, min_retention_days=3)
+        vault_rules.change_lock(tx, world.node, 8, min_retention_days=2)
+        vault_rules.set_clock(tx, ClockState(9, 8, 0))
+        pending_deletions.add(tx, "F", "GONE", 9)
         rebuilt_id, (three,) = world.aggregate(tx, b"three")
         world.store(tx, new_file(b"d", b"h", three))
         world.rebuild(tx, rebuilt_id)

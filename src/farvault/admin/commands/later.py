@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from farvault.admin.authority import SYSTEM, Rule
-from farvault.admin.command import WAIT, Call, Command, Parameter, keyword, positional
+from farvault.admin.command import Call, Command, Parameter, keyword, positional
 from farvault.admin.instance import Instance
-from farvault.admin.kinds import Day, Paths, Pattern, Patterns, TimeOfDay
+from farvault.admin.kinds import Day, Paths, Patterns, TimeOfDay
 from farvault.admin.output import Answer
 from farvault.base.errors import NotAvailable
-from farvault.model.attribute import Choice, Name, Names, Text, YesNo
+from farvault.model.attribute import Choice, Name, Text, YesNo
 
 
 def _refuse(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -77,13 +77,6 @@ def _names(what: str) -> Parameter:
 
 
 COMMANDS = (
-    # reconciliation
-    _later(
-        "REConcile Volumes",
-        "Compare virtual volumes here with archive files at their targets.",
-        positional("device_class", Pattern(30), "classes of DEVTYPE=SERVER", default="*"),
-        keyword("Fix", YesNo(), "correct what differs", default=False),
-    ),
     # export and import
     _later("EXPort Admin", "Export administrators.", _names("administrators"), *_EXPORT),
     _later(
@@ -112,16 +105,4 @@ COMMANDS = (
     ),
     _later("IMport Policy", "Import policy domains.", _names("domains"), *_IMPORT),
     _later("IMport Server", "Import what an export holds.", _FILE_DATA, _DATES, _MERGE, *_IMPORT),
-    # disaster recovery
-    _later(
-        "Prepare",
-        "Write a recovery plan.",
-        keyword("Source", Choice("DBBackup", "DBSnapshot"), "series it relies on", default="DBBACKUP"),
-        _class(),
-        keyword("PLANPrefix", Text(250), "where the plan goes"),
-        keyword("INSTRPrefix", Text(250), "where the instructions are"),
-        keyword("COPYstgpool", Names(30), "copy pools"),
-        keyword("PRIMstgpool", Names(30), "primary pools"),
-        WAIT,
-    ),
 )

@@ -18,12 +18,12 @@ from farvault.admin.output import (
 )
 from farvault.base.messages import message
 from farvault.base.units import show_size
-from farvault.catalog import volume_checks
+from farvault.catalog import drills, volume_checks
 from farvault.catalog.settings import all_settings
 from farvault.policy.scrub import coverage
 from farvault.processes.expire_inventory import EXPIRE_HOURS
 from farvault.processes.scrub import PERIOD_DAYS, period_days, rate_mib
-from farvault.seal.identity import fingerprint
+from farvault.seal.identity import fingerprint, key_fingerprint
 
 
 def _status(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -32,6 +32,7 @@ def _status(instance: Instance, call: Call) -> Iterator[Answer]:
         settings = all_settings(r)
         days, rate = period_days(r), rate_mib(r)
         checked = coverage(volume_checks.states(r), instance.clock.now_seconds(), days or PERIOD_DAYS)
+        proven, drilled = drills.last_success(r), drills.last(r)
     disabled = instance.availability.disabled
     row = {
         "server_name": settings.get("SERVERNAME", ""),
@@ -39,12 +40,17 @@ def _status(instance: Instance, call: Call) -> Iterator[Answer]:
         "low_level_address": settings.get("SERVERLLADDRESS", ""),
         "data_port": instance.data_port,
         "fingerprint": fingerprint(instance.identity.certificate_der),
+        "identity_fingerprint": key_fingerprint(instance.identity.public_key_bytes),
         "version": instance.product_version,
         "folder": instance.folder,
         "cross_define": settings.get("CROSSDEFINE", "OFF"),
         "server_password_set": "SERVERPASSWORD" in settings,
         "installed_time": int(settings.get("INSTALLED", "0")),
         "restarted_time": instance.started_time,
+        "proven_time": proven.started_time if proven else 0,
+        "proven_state_time": proven.backup_time if proven else 0,
+        "last_drill": drilled.result if drilled else "NONE",
+        "recovering": settings.get("RECOVERING", "NO") == "YES",
         "expire_hours": int(settings.get("EXPINTERVAL", str(EXPIRE_HOURS))),
         "expire_quiet": settings.get("EXPQUIET", "NO") == "YES",
         "scrub_days": days,
@@ -66,12 +72,17 @@ _COLUMNS = (
     Column(key="low_level_address", label="Server TCP/IP port number"),
     Column(key="data_port", label="Listening on port"),
     Column(key="fingerprint", label="Fingerprint"),
+    Column(key="identity_fingerprint", label="Identity Fingerprint"),
     Column(key="version", label="Version"),
     Column(key="folder", label="Instance folder"),
     Column(key="cross_define", label="Crossdefine", show=str.capitalize),
     yes_column("server_password_set", "Server Password Set"),
     time_column("installed_time", "Server Installation Date/Time"),
     time_column("restarted_time", "Server Restart Date/Time"),
+    time_column("proven_time", "Last Proven Restorable"),
+    time_column("proven_state_time", "Proven State of"),
+    Column(key="last_drill", label="Last Drill", show=str.capitalize),
+    yes_column("recovering", "Recovery in Progress?"),
     count_column("expire_hours", "Expiration Interval (hours)"),
     yes_column("expire_quiet", "Expiration Quiet"),
     count_column("scrub_days", "Scrub Period (days)"),

@@ -27,6 +27,7 @@ from farvault.admin.output import (
     time_column,
     yes_column,
 )
+from farvault.admin.target_columns import VOLUME_COLUMNS, volume_row
 from farvault.base.errors import BadInput, StillReferenced
 from farvault.base.messages import Message, message
 from farvault.base.units import MIB, show_size
@@ -157,11 +158,11 @@ def _select(r: Snapshot, call: Call, prefix: str = "") -> list[Volume]:
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
         pools = {pool.id: pool for pool in nouns.select(r, StoragePool)}
-        rows = (_row(r, volume, pools[volume.pool_id]) for volume in _select(r, call))
+        rows = (_row(r, volume, pools[volume.pool_id], call) for volume in _select(r, call))
         yield Report(columns=_columns(call.detailed), rows=rows, detailed=call.detailed)
 
 
-def _row(r: Snapshot, volume: Volume, pool: StoragePool) -> Row:
+def _row(r: Snapshot, volume: Volume, pool: StoragePool, call: Call) -> Row:
     figures = volume_figures(r, volume)
     row = row_of(
         volume,
@@ -179,6 +180,8 @@ def _row(r: Snapshot, volume: Volume, pool: StoragePool) -> Row:
             del row[field]
     else:
         del row["cached_bytes"]
+    if call.detailed:
+        row |= volume_row(r, volume)
     return row
 
 
@@ -213,6 +216,7 @@ def _columns(detailed: bool) -> list[Column]:
         count_column("write_errors", "Number of Write Errors"),
         count_column("read_errors", "Number of Read Errors"),
         of_attribute(Volume, "location"),
+        *VOLUME_COLUMNS,
     ]
 
 

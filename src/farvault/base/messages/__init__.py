@@ -23,10 +23,13 @@ _SUBJECTS = (
     "nodes",
     "policy",
     "processes",
+    "recovery",
     "server",
     "sessions",
     "storage",
     "terminal",
+    "trust",
+    "truth",
     "vault",
 )
 

@@ -22,7 +22,9 @@ CREATE TABLE volume_history (
     stored_bytes INTEGER NOT NULL,               -- its length, with label and end
     end_bytes INTEGER NOT NULL,                  -- length of its last record, the end, which lists all others
     digest BLOB NOT NULL,                        -- address of that record; empty = none
-    receipt BLOB NOT NULL,                       -- its target's receipt; empty = not at a target
+    receipt BLOB NOT NULL,                       -- its target's receipts, joined; empty = not at a target, or not known
+    contents BLOB NOT NULL,                      -- digest over all its records as a target that keeps it has it; empty =
+                                                 -- not known
     epoch INTEGER NOT NULL,                      -- epoch of the catalog that wrote it
     row_digest BLOB NOT NULL                     -- over all columns above
 );
@@ -43,5 +45,38 @@ CREATE TABLE database_backup_trigger (
     maximum_age_hours INTEGER NOT NULL,          -- starts when the last backup is older, in every LOGMODE; 0 = never
     updated_time INTEGER NOT NULL,               -- when it was defined or updated last
     updated_by TEXT NOT NULL,                    -- by whom
+    row_digest BLOB NOT NULL                     -- over all columns above
+);
+
+-- Where movable volumes are (DRMEDIA): volumes of copy pools and of database backups that leave this site. A volume
+-- without a row is MOUNTABLE.
+CREATE TABLE offsite_media (
+    volume TEXT PRIMARY KEY,                     -- its name
+    state TEXT NOT NULL,                         -- NOTMOUNTABLE, COURIER, VAULT, VAULTRETRIEVE, COURIERRETRIEVE
+    location TEXT NOT NULL,                      -- in somebody's words; empty = the one that SET DRM... gives the state
+    updated_time INTEGER NOT NULL,               -- when its state changed last
+    row_digest BLOB NOT NULL                     -- over all columns above
+);
+
+-- Drills: evidence that the server can be restored from what its partner keeps. One row a drill.
+CREATE TABLE drills (
+    id INTEGER PRIMARY KEY,                      -- number
+    started_time INTEGER NOT NULL,               -- when it began
+    ended_time INTEGER NOT NULL,                 -- when it ended
+    result TEXT NOT NULL,                        -- SUCCESS; FAILED: what it tried cannot be restored
+    series INTEGER NOT NULL,                     -- database backup it restored; 0 = it found none
+    operation INTEGER NOT NULL,                  -- within the series
+    device_class TEXT NOT NULL,                  -- of that backup
+    backup_time INTEGER NOT NULL,                -- when that backup began: the state a recovery would bring back
+    database_bytes INTEGER NOT NULL,             -- length of the restored database
+    database_ms INTEGER NOT NULL,                -- how long restoring it took, milliseconds
+    objects INTEGER NOT NULL,                    -- objects of the sample
+    object_bytes INTEGER NOT NULL,               -- their bytes
+    object_ms INTEGER NOT NULL,                  -- how long reading them took, milliseconds
+    bad_objects INTEGER NOT NULL,                -- of these could not be read, or were not what was stored
+    total_bytes INTEGER NOT NULL,                -- all that a recovery would have to move: basis of the estimate
+    rpo_seconds INTEGER NOT NULL,                -- age of the state that a recovery would bring back
+    rto_seconds INTEGER NOT NULL,                -- until clients could restore: measured, database and sign-on
+    note TEXT NOT NULL,                          -- what failed first; empty = nothing
     row_digest BLOB NOT NULL                     -- over all columns above
 );

@@ -1,0 +1,266 @@
+"""PREPARE and its queries, SET DRM..., expiration of backups and plans, DRMEDIA, the protection files: as an administrator sees it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.faults.two_servers import prepare_source, prepare_target
+from tests.grid.grid_server import GridServer
+from tests.grid.vaults import store_files
+from tests.patience import PATIENCE_SECONDS
+
+from farvault.apps.instance_folder import InstanceFolder, Settings
+from farvault.apps.server import Server
+from farvault.base.clock import SystemClock
+from farvault.catalog import audit, volume_history
+from farvault.model.volume_history import OWN_VOLUME
+from farvault.seal import recovery_plan
+
+FULL = "backup db type=full devclass=targetclass wait=yes"
+INCREMENTAL = "backup db type=incremental devclass=targetclass wait=yes"
+DAY = 86_400
+
+
+class LaterClock(SystemClock):
+    """The machine's, some days on."""
+
+    days = 0.0
+
+    def now_seconds(self) -> int:
+        return super().now_seconds() + int(self.days * DAY)
+
+
+@dataclass
+class Pair:
+    delhi: GridServer
+    tokyo: GridServer
+    clock: LaterClock
+
+    def entries(self, *types: str) -> list[str]:
+        with self.delhi.server.catalog.read() as r:
+            assert list(audit.check_row_digests(r)) == []
+            return [row.volume for row in volume_history.rows(r, types or OWN_VOLUME)]
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    clock = LaterClock()
+
+    def later(server: Server) -> None:
+        server.clock = clock
+        server.log._clock = clock
+
+    tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
+    delhi = GridServer("DELHI", str(tmp_path / "delhi"), change=later)
+    other = Settings(data_port=0, volumehistory=(f"{tmp_path}/other/volhist.out",), devconfig=("second.out",))
+    InstanceFolder(delhi.folder).write_settings(other)
+    delhi.start()
+    prepare_target(tokyo)
+    prepare_source(delhi, tokyo.port)
+    yield Pair(delhi, tokyo, clock)
+    delhi.stop()
+    tokyo.stop()
+
+
+# --- plans ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_local_plan_has_every_stanza_and_the_sites_own_words(pair: Pair, tmp_path: Path) -> None:
+    delhi = pair.delhi
+    (tmp_path / "site.RECOVERY.INSTRUCTIONS.GENERAL").write_text("Call Priya first.\n")
+    assert "ANR6921W" in delhi.admin("prepare wait=yes").text, "no backup yet"
+    delhi.admin("set drmplanwithbackup no")
+    delhi.admin(FULL)
+    store_files(delhi, 1)
+    said = delhi.admin(f"prepare planprefix={tmp_path}/plan instrprefix={tmp_path}/site wait=yes").text
+    assert "ANR6900I" in said and "ANR6918W" in said, "the other instruction files are missing"
+    (path,) = tmp_path.glob("plan.*")
+    plan = recovery_plan.parse(path.read_bytes(), str(path))
+    recovery_plan.prove(plan, delhi.server.identity.public_key_bytes, str(path))
+    assert list(plan.stanzas)[:2] == ["PLANFILE.DESCRIPTION", "PLANFILE.TABLE.OF.CONTENTS"]
+    assert plan.description["Server"] == "DELHI" and plan.description["Backup Series"] == "1"
+    stanzas = plan.stanzas
+    assert stanzas["RECOVERY.INSTRUCTIONS.GENERAL"] == "Call Priya first."
+    assert "DELHI.DBB.1 (class TARGETCLASS" in stanzas["RECOVERY.VOLUMES.REQUIRED"]
+    assert (
+        f"--from 127.0.0.1:{pair.tokyo.port} --node DELHI"
+        in stanzas["RECOVERY.SCRIPT.DISASTER.RECOVERY.MODE"]
+    )
+    assert "ACCESS=DESTROYED" in stanzas["PRIMARY.VOLUMES.DESTROYED"]
+    assert "RESTORE STGPOOL TAPEPOOL" in stanzas["STGPOOLS.RESTORE"]
+    assert "correct-horse" not in path.read_text(), "no secret in the clear"
+    assert os.stat(path).st_mode & 0o077 == 0
+    (first,) = Path(delhi.folder).glob("2*.*")
+    assert first.name.count(".") == 1, "without a prefix: the instance folder, yyyymmdd.hhmmss"
+
+
+def test_pools_of_a_plan_can_be_chosen_and_settings_last(pair: Pair, tmp_path: Path) -> None:
+    delhi = pair.delhi
+    store_files(delhi, 1)
+    delhi.admin(f"set drmplanprefix {tmp_path}/plans/")
+    delhi.admin("set drmprimstgpool other*")
+    delhi.admin("prepare wait=yes")
+    (path,) = (tmp_path / "plans").iterdir()
+    assert recovery_plan.parse(path.read_bytes(), "").stanzas["PRIMARY.VOLUMES.DESTROYED"] == ""
+    status = delhi.admin("query drmstatus").text
+    assert f"{tmp_path}/plans/" in status and "OTHER*" in status and "60 Day(s)" in status
+    delhi.admin('set drmprimstgpool ""')
+    delhi.admin("prepare planprefix=second wait=yes")
+    (again,) = Path(delhi.folder).glob("second.2*")
+    assert recovery_plan.parse(again.read_bytes(), "").stanzas["PRIMARY.VOLUMES.DESTROYED"] != ""
+
+
+def test_a_plan_at_the_partner_is_seen_from_both_sides_and_read_only_here(pair: Pair) -> None:
+    delhi, tokyo = pair.delhi, pair.tokyo
+    delhi.admin(FULL)
+    (name,) = pair.entries("RPFILE")
+    assert name in delhi.admin("query rpfile devclass=* format=detailed").text
+    assert name in tokyo.admin("query rpfile nodename=del*").text
+    assert "ANR4962E" in delhi.admin("query rpfile", allow=(3,)).text
+    assert "VOLUME.HISTORY.FILE" in delhi.admin(f"query rpfcontent {name} devclass=targetclass").text
+    assert "ANR4963E" in tokyo.admin(f"query rpfcontent {name} nodename=delhi", allow=(14,)).text
+    delhi.admin("query rpfcontent nothing devclass=targetclass", allow=(11,))
+    delhi.admin("backup db type=dbsnapshot devclass=targetclass wait=yes")
+    assert len(pair.entries("RPFSNAPSHOT")) == 1
+    assert name not in delhi.admin("query rpfile devclass=* source=dbsnapshot").text
+
+
+def test_a_plan_is_refused_where_it_would_protect_nothing(pair: Pair) -> None:
+    delhi = pair.delhi
+    assert "ANR6927E" in delhi.admin("prepare devclass=tapeclass wait=yes", allow=(3,)).text
+    delhi.admin("prepare devclass=nothing wait=yes", allow=(11,))
+    assert "ANR6929E" in delhi.admin("prepare planprefix=/proc/nowhere/ wait=yes", allow=(4,)).text
+
+
+def test_a_read_only_session_keeps_no_plan_and_leaves_no_entry(pair: Pair) -> None:
+    delhi, tokyo = pair.delhi, pair.tokyo
+    delhi.admin(FULL)
+    before = pair.entries()
+    delhi.admin("define server tokyo2 password=correct-horse-1 hladdress=127.0.0.1 "
+                f"lladdress={tokyo.port} nodename=delhi")  # fmt: skip
+    delhi.admin("define devclass otherclass devtype=server servername=tokyo2 maxcapacity=8m retryperiod=0")
+    delhi.admin("prepare devclass=otherclass wait=yes", allow=(4,))
+    assert pair.entries() == before, "another code: read-only"
+
+
+# --- expiration ------------------------------------------------------------------------------------------------------------
+
+
+def test_old_series_and_plans_go_at_both_ends_and_the_newest_stay(pair: Pair) -> None:
+    delhi, tokyo, clock = pair.delhi, pair.tokyo, pair.clock
+    delhi.admin("set drmdbbackupexpiredays 60")
+    delhi.admin("set drmrpfexpiredays 80")
+    delhi.admin(FULL)
+    delhi.admin(INCREMENTAL)
+    clock.days = 1
+    delhi.admin(FULL)
+    newest = pair.entries("BACKUPFULL")[-1]
+    clock.days = 59.9
+    assert "ANR4965I" not in delhi.admin("expire inventory wait=yes").text
+    clock.days = 61
+    assert "2 volumes of database backups" in delhi.admin("expire inventory preview=yes wait=yes").text
+    assert len(pair.entries("BACKUPFULL", "BACKUPINCR")) == 3, "a preview"
+    assert "2 volumes of database backups" in delhi.admin("expire inventory wait=yes").text
+    assert pair.entries("BACKUPFULL", "BACKUPINCR") == [newest] and len(pair.entries("RPFILE")) == 3
+    clock.days = 84.9
+    delhi.admin("expire inventory wait=yes")
+    assert len(pair.entries("RPFILE")) == 3, "80 days and 5 of grace"
+    clock.days = 86
+    assert "2 recovery plans" in delhi.admin("expire inventory wait=yes").text
+    clock.days = 900
+    delhi.admin("expire inventory wait=yes")
+    assert pair.entries("BACKUPFULL") == [newest] and len(pair.entries("RPFILE")) == 1
+    there = tokyo.admin("query rpfile nodename=delhi format=detailed").text
+    assert there.count("Marked For Deletion: Yes") == 2
+
+
+def test_what_a_partner_that_is_away_keeps_goes_with_the_next_run(pair: Pair) -> None:
+    delhi, tokyo, clock = pair.delhi, pair.tokyo, pair.clock
+    delhi.admin(FULL)
+    clock.days = 1
+    delhi.admin(FULL)
+    clock.days = 70
+    port = tokyo.port
+    tokyo.stop()
+    assert "ANR4964W" in delhi.admin("expire inventory wait=yes").text
+    assert len(pair.entries("BACKUPFULL")) == 2
+    tokyo.start()
+    delhi.admin(f"update server tokyo lladdress={tokyo.port}", allow=(0,))
+    assert tokyo.port != 0 and port != 0
+    assert "1 volumes of database backups" in delhi.admin("expire inventory wait=yes").text
+
+
+# --- movable volumes ---------------------------------------------------------------------------------------------------------
+
+
+def test_volumes_go_to_the_vault_and_come_back_when_they_have_expired(pair: Pair) -> None:
+    delhi, clock = pair.delhi, pair.clock
+    assert "REMOTE" not in delhi.admin("query drmedia", allow=(11,)).text
+    delhi.admin("backup db type=full devclass=tapeclass wait=yes")
+    (volume,) = pair.entries("BACKUPFULL")
+    delhi.admin("query drmedia", allow=(11,))  # FILE volumes take no part by default
+    delhi.admin("set drmfileprocess yes")
+    assert volume in delhi.admin("query drmedia wherestate=mountable format=detailed").text
+    delhi.admin(f"move drmedia {volume}")
+    assert "Location: NOTMOUNTABLE" in delhi.admin("query drmedia format=detailed").text
+    delhi.admin(f'move drmedia {volume} tostate=vault tolocation="shelf 7"')
+    assert "shelf 7" in delhi.admin("query drmedia wherestate=vault format=detailed").text
+    assert "ANR6685E" in delhi.admin(f"move drmedia {volume}", allow=(4,)).text
+    clock.days = 1
+    delhi.admin("backup db type=full devclass=tapeclass wait=yes")
+    clock.days = 62
+    assert "1 volumes may come" in delhi.admin("expire inventory wait=yes").text
+    assert volume in delhi.admin("query drmedia wherestate=vaultretrieve").text
+    delhi.admin(f"move drmedia {volume} wherestate=vaultretrieve")
+    assert "ANR6684I" in delhi.admin(f"move drmedia {volume}").text
+    assert volume not in pair.entries() and not os.path.exists(volume)
+
+
+def test_virtual_volumes_are_shown_and_never_moved(pair: Pair) -> None:
+    delhi = pair.delhi
+    delhi.admin(FULL)
+    assert "DELHI.DBB.1" in delhi.admin("query drmedia * wherestate=remote").text
+    delhi.admin("move drmedia *", allow=(11,))
+    assert "take DELHI.DBB.1" in delhi.admin('query drmedia * format=cmd cmd="take &vol"').text
+
+
+# --- volume history and device configuration files --------------------------------------------------------------------------
+
+
+def test_the_files_follow_every_change_by_themselves(pair: Pair, tmp_path: Path) -> None:
+    delhi = pair.delhi
+    copy = tmp_path / "other" / "volhist.out"
+    second = Path(delhi.folder) / "second.out"
+    delhi.admin("define devclass newclass devtype=file directory=/nowhere")
+    delhi.admin("backup db type=full devclass=tapeclass wait=yes")
+    (volume,) = pair.entries()
+    wait_until(lambda: "NEWCLASS" in second.read_text() and volume in copy.read_text())
+    assert (Path(delhi.folder) / "devconfig.out").read_text() == second.read_text()
+    delhi.admin("delete devclass newclass")
+    wait_until(lambda: "NEWCLASS" not in second.read_text())
+    delhi.admin("backup db type=full devclass=tapeclass wait=yes")
+    delhi.admin("delete volhistory todate=today type=dbbackup")
+    wait_until(lambda: volume not in copy.read_text())
+
+
+def test_they_can_be_written_where_somebody_wants_them(pair: Pair, tmp_path: Path) -> None:
+    delhi = pair.delhi
+    assert "ANR2462I" in delhi.admin(f"backup volhistory filenames={tmp_path}/a/h1,{tmp_path}/h2").text
+    assert (tmp_path / "a" / "h1").read_text().startswith("* Volume history of server DELHI")
+    assert "second.out" in delhi.admin("backup devconfig").text
+    assert "DEFINE SERVER TOKYO" in (Path(delhi.folder) / "second.out").read_text()
+    assert "ANR4510E" in delhi.admin("backup devconfig filenames=/proc/nothing/here", allow=(15,)).text
+
+
+def wait_until(is_so: object) -> None:
+    """Files are replaced by another thread; there is no event a test could wait for."""
+    assert callable(is_so)
+    clock = SystemClock()
+    end = clock.monotonic_seconds() + PATIENCE_SECONDS
+    while not is_so():
+        assert clock.monotonic_seconds() < end, "it never came"
+        os.sched_yield()
