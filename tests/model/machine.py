@@ -36,10 +36,7 @@ from farvault.model.storage_pool import StoragePool
 from farvault.model.stored_object import ObjectKind, ObjectState
 from farvault.model.volume import Volume
 from farvault.protocol.messages import (
-    BeginTransaction,
     DeleteObjects,
-    Done,
-    EndTransaction,
     ExpireObjects,
     Objects,
     QueryObjects,
@@ -93,7 +90,6 @@ class Hierarchy(RuleBasedStateMachine):
         """A transaction that was not acknowledged: it may be there as a whole."""
         self.may_have_left: set[tuple[str, bytes]] = set()
         self.thrown_away: set[str] = set()
-        self.history: list[str] = []
 
     def teardown(self) -> None:
         try:
@@ -204,7 +200,9 @@ class Hierarchy(RuleBasedStateMachine):
     @rule(reclaims=st.booleans())
     def work_at_the_target(self, reclaims: bool) -> None:
         """TOKYO reclaims the pool in which it keeps volumes for others, or audits it."""
-        command = "reclaim stgpool vaultpool threshold=1" if reclaims else "audit volume stgpool=vaultpool fix=yes"
+        command = (
+            "reclaim stgpool vaultpool threshold=1" if reclaims else "audit volume stgpool=vaultpool fix=yes"
+        )
         self._run(lambda: self.tokyo.admin(f"{command} wait=yes", allow=ANY_CODE))
 
     # --- moving ------------------------------------------------------------------------------------------------------
@@ -224,7 +222,9 @@ class Hierarchy(RuleBasedStateMachine):
         target = f" stgpool={to}" if to and name not in self._names((COPY_POOL,)) else ""
         self._command(f"move data {name}{target} wait=yes")
 
-    @rule(node=NODE, source=st.sampled_from(("TAPEPOOL", "TARGETPOOL")), to=st.sampled_from(PRIMARY_POOLS[1:]))
+    @rule(
+        node=NODE, source=st.sampled_from(("TAPEPOOL", "TARGETPOOL")), to=st.sampled_from(PRIMARY_POOLS[1:])
+    )
     def move_nodedata(self, node: str, source: str, to: str) -> None:
         self._command(f"move nodedata {node} fromstgpool={source} tostgpool={to} wait=yes")
 
@@ -276,9 +276,13 @@ class Hierarchy(RuleBasedStateMachine):
     def audit_catalog(self) -> None:
         """It finds what is lost of this machine, and nothing else."""
         here = self.world.access()
-        missing = {name for name in self.model.broken if here.get(name) in ("READWRITE", "READONLY", "UNAVAILABLE")}
+        missing = {
+            name for name in self.model.broken if here.get(name) in ("READWRITE", "READONLY", "UNAVAILABLE")
+        }
         code = self._command("audit catalog wait=yes")
-        assert code is None or (code == 0) >= (not missing), f"AUDIT CATALOG found something: {self._last_lines}"
+        assert code is None or (code == 0) >= (not missing), (
+            f"AUDIT CATALOG found something: {self._last_lines}"
+        )
 
     @rule(which=INDEX)
     def delete_volume(self, which: int) -> None:
@@ -352,7 +356,9 @@ class Hierarchy(RuleBasedStateMachine):
 
     @rule(
         which=INDEX,
-        access=st.sampled_from(("READWRITE", "READONLY", "READONLY", "UNAVAILABLE", "UNAVAILABLE", "DESTROYED")),
+        access=st.sampled_from(
+            ("READWRITE", "READONLY", "READONLY", "UNAVAILABLE", "UNAVAILABLE", "DESTROYED")
+        ),
     )
     def set_access(self, which: int, access: str) -> None:
         name = self._volume(POOLS, which)
@@ -411,7 +417,9 @@ class Hierarchy(RuleBasedStateMachine):
             self._is_stored((node, name_of(name)), numbers[name_of(name)], seed, kind)
 
     def _listed(self, node: str) -> tuple[set[tuple[int, bytes, bool]], set[tuple[int, bytes]]]:
-        backups = {(row.id, row.name, row.state == ObjectState.ACTIVE) for row in self._rows(node, ObjectKind.BACKUP)}
+        backups = {
+            (row.id, row.name, row.state == ObjectState.ACTIVE) for row in self._rows(node, ObjectKind.BACKUP)
+        }
         return backups, {(row.id, row.name) for row in self._rows(node, ObjectKind.ARCHIVE)}
 
     def _rows(self, node: str, kind: int) -> list:
@@ -439,7 +447,9 @@ class Hierarchy(RuleBasedStateMachine):
             wanted = {number: content(self.model.contents[number]) for number in numbers}
             for number in numbers:
                 if number in restored.contents:
-                    assert restored.contents[number] == wanted[number], f"object {number} is not what was stored"
+                    assert restored.contents[number] == wanted[number], (
+                        f"object {number} is not what was stored"
+                    )
                 else:
                     assert number not in must, f"object {number} does not restore: {self.model.homes[number]}"
 
@@ -456,7 +466,9 @@ class Hierarchy(RuleBasedStateMachine):
             used = occupancy(r)
             for pool in nouns.select(r, StoragePool):
                 shown, volumes = pool_figures(r, pool), nouns.select(r, Volume, pool_id=pool.id)
-                assert shown.live_bytes == sum(volume_figures(r, one).live_bytes for one in volumes), pool.name
+                assert shown.live_bytes == sum(volume_figures(r, one).live_bytes for one in volumes), (
+                    pool.name
+                )
                 stored = sum(placements.volume_stored_bytes(r, one.id) for one in volumes)
                 assert shown.stored_bytes == stored, pool.name
                 rows = [row.physical_bytes for row in used if row.pool == pool.name]
@@ -503,7 +515,9 @@ class Hierarchy(RuleBasedStateMachine):
         self.model.homes[number] = self.world.survey()[number]
         homes = self.model.homes[number]
         reachable = homes.all & self.world.reachable() if self.world.link.is_up else homes.all
-        assert reachable or homes.is_unnoticed, f"object {number} was acknowledged and cannot be read: {homes}"
+        assert reachable or homes.is_unnoticed, (
+            f"object {number} was acknowledged and cannot be read: {homes}"
+        )
 
     def _run(self, work: Callable[[], object]) -> bool:
         """Did it come to its end? Not where one of the servers was killed meanwhile."""
@@ -574,4 +588,3 @@ class Hierarchy(RuleBasedStateMachine):
 
 def name_of(number: int) -> bytes:
     return b"file%d" % number
-

@@ -161,7 +161,9 @@ class ReferenceModel:
 
     @property
     def _any_doubt(self) -> bool:
-        return any(homes.is_unnoticed or homes.is_trusted or not homes.primary for homes in self.homes.values())
+        return any(
+            homes.is_unnoticed or homes.is_trusted or not homes.primary for homes in self.homes.values()
+        )
 
     def wrong_access(self, access: Mapping[str, str], allowed: Mapping[str, str]) -> list[str]:
         """Volumes that a server has set to an access for which there is no reason."""

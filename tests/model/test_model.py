@@ -27,7 +27,8 @@ COMMON = settings(
     phases=(Phase.generate, Phase.shrink),
 )
 SEED, WALKS, STEPS = (
-    int(os.environ.get(f"MODEL_{name}", value)) for name, value in (("SEED", "1"), ("WALKS", "6"), ("STEPS", "90"))
+    int(os.environ.get(f"MODEL_{name}", value))
+    for name, value in (("SEED", "1"), ("WALKS", "6"), ("STEPS", "90"))
 )
 
 

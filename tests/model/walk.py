@@ -57,7 +57,10 @@ RULES: dict[str, tuple[int, Callable[[_Chance], dict[str, Any]]]] = {
     "a_volume_is_lost": (1, lambda c: {"which": _index(c)}),
     "a_record_is_damaged_at_the_target": (2, lambda c: {"which": _index(c), "byte": c.choice((5, 100))}),
     "a_volume_is_lost_at_the_target": (1, lambda c: {"which": _index(c)}),
-    "arm_kill": (8, lambda c: {"of_target": c.random() < 0.35, "at": c.choice((1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 14))}),
+    "arm_kill": (
+        8,
+        lambda c: {"of_target": c.random() < 0.35, "at": c.choice((1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 14))},
+    ),
     "restart": (1, lambda c: {"of_target": c.random() < 0.5}),
     "link": (3, lambda c: {"up": c.random() < 0.7}),
     "set": (6, lambda c: {"setting": c.choice(SETTINGS)}),
