@@ -20,7 +20,7 @@ from farvault.model.volume import READWRITE, Volume
 from farvault.policy.mount_points import Priority
 from farvault.policy.reclamation import is_worth_rebuilding
 from farvault.processes.process import Process
-from farvault.processes.volume_copies import leaving
+from farvault.processes.volume_copies import moving
 from farvault.storage.copying import copy_aggregates
 from farvault.storage.rebuilding import rebuild_aggregates
 from farvault.storage.storage import Storage
@@ -80,7 +80,7 @@ class _Emptying:
         self._storage, self._process, self._volume = storage, process, volume
         self._pool, self._destination = pool, destination
         self._raise_if_cancelled = raise_if_cancelled
-        self._leave = leaving(storage, lambda row: row.volume_id == volume.id)
+        self._leave = moving(storage, lambda row: row.volume_id == volume.id)
         self.done = Emptied()
 
     # --- making anew -------------------------------------------------------------------------------------------------
@@ -192,6 +192,7 @@ class _Emptying:
             places = placements.of_aggregates(tx, set(now.values()))
             needless = [old for old, new in now.items() if self._is_served(places[new])]
             self._leave(tx, needless)
+            self._storage.forget_unplaced(tx, needless)
         self._process.advance(len(rows), sum(row.stored_bytes for row in rows))
 
     def _next_page(self, after: int) -> list[PlacementRow]:

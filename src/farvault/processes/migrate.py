@@ -274,7 +274,7 @@ class _Run:
             if caches:
                 self._storage.cache.keep(tx, [row for row in rows if not row.damaged])
                 rows = [row for row in rows if row.damaged]
-            self._storage.drop_placements(tx, rows)
+            self._storage.leave_placements(tx, rows)
             crash_point("migrate.leave.after")
             return moved_meanwhile
 

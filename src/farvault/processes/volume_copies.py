@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from farvault.base.errors import PeerUnreachable
 from farvault.base.units import show_size
-from farvault.catalog import nouns, placements
+from farvault.catalog import nouns, placements, superseded
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.device_class import DeviceClass
@@ -141,16 +141,37 @@ def copy_volumes(
 
 
 def leaving(storage: Storage, goes: Callable[[PlacementRow], bool]) -> Stored:
-    """What makes a copy a move: in the transaction that gives an aggregate its new place, the places that `goes` names go.
+    """In the transaction that gives an aggregate another place, the places that `goes` names go.
 
     Once that is durable, space and empty volumes come back.
     """
 
     def leave(tx: Transaction, aggregate_ids: Sequence[int]) -> None:
         rows = placements.of_aggregates(tx, aggregate_ids).values()
-        storage.drop_placements(tx, [row for places in rows for row in places if goes(row)])
+        storage.leave_placements(tx, [row for places in rows for row in places if goes(row)])
 
     return leave
+
+
+def moving(storage: Storage, goes: Callable[[PlacementRow], bool]) -> Stored:
+    """What makes a copy a move: `leaving`, and what has no such place any more gets no new one.
+
+    Neither it nor what it was rebuilt from lies there: somebody else has moved it, and it stays where that one put it.
+    """
+    leave = leaving(storage, goes)
+
+    def move(tx: Transaction, aggregate_ids: Sequence[int]) -> set[int]:
+        older = superseded.predecessors(tx, aggregate_ids)
+        families = {one: (one, *older[one]) for one in aggregate_ids}
+        places = placements.of_aggregates(tx, {one for several in families.values() for one in several})
+        leave(tx, aggregate_ids)
+        return {
+            number
+            for number, several in families.items()
+            if not any(goes(row) for one in several for row in places[one])
+        }
+
+    return move
 
 
 def is_lost(row: PlacementRow) -> bool:

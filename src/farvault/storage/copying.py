@@ -333,6 +333,7 @@ class _Copy:
                     tx, lambda one, pool: one if one in alive and pool.id not in now_in[one] else None
                 )
             self._storage.drop_replaced(tx, {*kept, *superseded.replacements(tx, kept).values()})
+            self._storage.forget_unplaced(tx, kept)
         crash_point("copy.window.after_catalog")
         for one in self._placed:
             row = left.pop(one)

@@ -40,8 +40,9 @@ LEVEL = 3
 """Done once, in the background: a better ratio for a little time."""
 TRIES = 3
 
-Stored = Callable[[Transaction, Sequence[int]], object]
-"""Called inside the storing transaction with the old aggregates that were replaced."""
+Stored = Callable[[Transaction, Sequence[int]], "set[int] | None"]
+"""Called inside the storing transaction with the old aggregates that are about to be replaced. It may name some that shall
+stay as they are, because they have gone elsewhere meanwhile."""
 
 
 @dataclass(slots=True)
@@ -293,13 +294,13 @@ class _Rebuilding:
         self._writer.sync()
         crash_point("rebuild.window.before_catalog")
         with self._storage.catalog.write() as tx:
-            numbers = [superseded.replace(tx, made.old.id, made.new) for made in self._made]
+            numbers = self._replace(tx)
             self._writer.store(tx, numbers)
             replaced = [
                 (made, number) for made, number in zip(self._made, numbers, strict=True) if number is not None
             ]
             self._storage.drop_replaced(tx, [number for _, number in replaced])
-            self._on_store(tx, [made.old.id for made, _ in replaced])
+            self._storage.forget_unplaced(tx, [made.old.id for made, _ in replaced])
         crash_point("rebuild.window.after_catalog")
         for made, _ in replaced:
             self._done.records += 1
@@ -310,3 +311,15 @@ class _Rebuilding:
             left.pop(made.old.id)
         self._made.clear()
         self._extents = self._bytes = 0
+
+    def _replace(self, tx: Transaction) -> list[int | None]:
+        """Number of each new aggregate; None where the old one was freed, rebuilt or moved away meanwhile."""
+        numbers = [made.old.id for made in self._made]
+        alive = {row.id for row in placements.aggregates(tx, numbers)} - set(
+            superseded.replacements(tx, numbers)
+        )
+        alive -= self._on_store(tx, [one for one in numbers if one in alive]) or set()
+        return [
+            superseded.replace(tx, made.old.id, made.new) if made.old.id in alive else None
+            for made in self._made
+        ]

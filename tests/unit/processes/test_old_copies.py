@@ -29,6 +29,7 @@ from farvault.processes.audit_volume import audit_volume
 from farvault.processes.backup_pool import backup_pool
 from farvault.processes.delete_volume import delete_volume
 from farvault.processes.move_data import move_data
+from farvault.processes.move_node_data import Selection, move_node_data
 from farvault.processes.process import Process, State
 from farvault.processes.reclaim import (
     volume_states,
@@ -218,6 +219,17 @@ def test_copies_move_as_they_are_where_the_primary_is_gone(depot: Depot) -> None
         assert reclaim(depot, "COPYPOOL").state is State.SUCCESS
         assert digests(depot, "COPYPOOL") == before
         assert depot.restore() == KEPT
+
+
+def test_old_copies_of_a_node_move_as_they_are(rebuilt: Depot) -> None:
+    """Between reclamation and the next BACKUP STGPOOL they are the only copies, and belong to a move like any other."""
+    process = run(rebuilt, lambda p: move_node_data(rebuilt.storage, p, Selection(["ALICE"]), "COPYPOOL"))
+    assert (process.state, process.objects) == (State.SUCCESS, 6)
+    assert old_ones(rebuilt) == 6
+    with only_copies(rebuilt):
+        assert rebuilt.restore() == KEPT
+    bring_up(rebuilt)
+    assert old_ones(rebuilt) == 0
 
 
 # --- an older record in another primary pool ----------------------------------------------------------------------------
