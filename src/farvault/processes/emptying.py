@@ -80,6 +80,7 @@ class _Emptying:
         self._storage, self._process, self._volume = storage, process, volume
         self._pool, self._destination = pool, destination
         self._raise_if_cancelled = raise_if_cancelled
+        self._who = f"process {process.number} ({process.description})"
         self._leave = moving(storage, lambda row: row.volume_id == volume.id)
         self.done = Emptied()
 
@@ -104,6 +105,7 @@ class _Emptying:
                 raise_if_cancelled=self._raise_if_cancelled,
                 on_store=(lambda _tx, _ids: None) if self._pool.is_copy else self._leave,
                 exclude=exclude,
+                who=self._who,
             )
         except MediaFull as full:
             if not self._pool.is_copy:
@@ -150,7 +152,7 @@ class _Emptying:
             exclude=[self._volume.id],
             nearest=True,
             priority=Priority.RECLAMATION,
-            who=f"process {self._process.number} ({self._process.description})",
+            who=self._who,
         )
         self.done.moved, self.done.moved_bytes = copied.records, copied.stored_bytes
         self.done.referred, self.done.left = copied.referred, len(copied.lost)

@@ -132,6 +132,8 @@ def _restore(
             on_store=leave,
             exclude=destroyed,
             allowed=allowed,
+            priority=Priority.RESTORE_POOL,
+            who=f"process {process.number} ({process.description})",
         )
 
     try:

@@ -281,6 +281,18 @@ def test_of_one_pool_one_reclamation_runs(depot: Depot) -> None:
     assert processes.start(description(pool), second, wait=True).state is State.SUCCESS
 
 
+@pytest.mark.parametrize("gone", [whole_packs(0, 3), parts_of_packs()], ids=["as they are", "anew"])
+def test_with_the_only_mount_point_of_a_class_reading_and_writing_take_turns(
+    depot: Depot, gone: list[str]
+) -> None:
+    delete(depot, gone)
+    depot.change_class("TAPECLASS", mount_limit=1)
+    process = reclaim(depot)
+    assert process.state is State.SUCCESS, process.error
+    assert depot.messages().count("ANR4760I") >= 1 and depot.restore() == without(gone)
+    assert depot.storage.volumes.mounts.kept == {}
+
+
 # --- by itself --------------------------------------------------------------------------------------------------------------
 
 
