@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from farvault.base.disk import crash_point
-from farvault.base.errors import MediaFull
+from farvault.base.errors import CatalogFull, MediaFull
 from farvault.catalog import nouns, placements, superseded
 from farvault.catalog.placements import PlacementRow
 from farvault.model.storage_pool import StoragePool
@@ -108,7 +108,7 @@ class _Emptying:
                 who=self._who,
             )
         except MediaFull as full:
-            if not self._pool.is_copy:
+            if not self._pool.is_copy or isinstance(full, CatalogFull):
                 raise
             self._process.repeat(full.message)  # then the copies move as they are
             return
