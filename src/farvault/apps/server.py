@@ -170,7 +170,7 @@ class Server:
         self.housekeeping = Housekeeping(work, self.log, self.clock)
         watch_pools(self.storage, self.housekeeping, migrate)
         self.database_backups.poke = lambda: self.housekeeping.poke(DATABASE_TRIGGER)
-        self.catalog.log_grown = self.database_backups.poke
+        self.catalog.log_grown = lambda: self.database_backups.poke() if trigger.may_be_due() else None
         self.housekeeping.start()
         self.storage.tell_deleted = AfterDeletions(lambda: self.housekeeping.poke(RECLAIM))
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)
