@@ -154,22 +154,21 @@ def leaving(storage: Storage, goes: Callable[[PlacementRow], bool]) -> Stored:
 
 
 def moving(storage: Storage, goes: Callable[[PlacementRow], bool]) -> Stored:
-    """What makes a copy a move: `leaving`, and what has no such place any more gets no new one.
+    """What makes a copy a move: `leaving`, also for what the aggregate was rebuilt from: the new place stands for both.
 
-    Neither it nor what it was rebuilt from lies there: somebody else has moved it, and it stays where that one put it.
+    Where neither lies in such a place any more, somebody else has moved it: it stays there, and gets no second place.
     """
-    leave = leaving(storage, goes)
 
     def move(tx: Transaction, aggregate_ids: Sequence[int]) -> set[int]:
         older = superseded.predecessors(tx, aggregate_ids)
         families = {one: (one, *older[one]) for one in aggregate_ids}
         places = placements.of_aggregates(tx, {one for several in families.values() for one in several})
-        leave(tx, aggregate_ids)
-        return {
-            number
+        going = {
+            number: [row for one in several for row in places[one] if goes(row)]
             for number, several in families.items()
-            if not any(goes(row) for one in several for row in places[one])
         }
+        storage.leave_placements(tx, list(dict.fromkeys(row for rows in going.values() for row in rows)))
+        return {number for number, rows in going.items() if not rows}
 
     return move
 

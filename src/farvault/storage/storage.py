@@ -158,9 +158,12 @@ class Storage:
             placements.remove(tx, row.aggregate_id, row.volume_id)
         self._give_back(tx, [FreedSpan(row.volume_id, row.offset_bytes, row.stored_bytes) for row in rows])
 
-    def forget_unplaced(self, tx: Transaction, aggregate_ids: Iterable[int]) -> None:
-        """Of these, records that were rebuilt and lie nowhere any more are gone."""
-        self._give_back(tx, superseded.forget_unplaced(tx, aggregate_ids))
+    def forget_unplaced(self, tx: Transaction, aggregate_ids: Collection[int]) -> None:
+        """Of these, and what they were rebuilt from, older records that lie nowhere any more are gone."""
+        older = superseded.predecessors(tx, aggregate_ids)
+        self._give_back(
+            tx, superseded.forget_unplaced(tx, {*older, *(one for old in older.values() for one in old)})
+        )
 
     def _give_back(self, tx: Transaction, spans: Sequence[FreedSpan]) -> None:
         if spans:

@@ -24,7 +24,7 @@ from farvault.base.disk import observe_crash_points
 from farvault.base.units import MIB
 from farvault.catalog import content, placements
 from farvault.catalog.occupancy import occupancy
-from farvault.model.volume import OFFSITE, UNAVAILABLE, Volume
+from farvault.model.volume import DESTROYED, OFFSITE, UNAVAILABLE, Volume
 from farvault.processes.audit_volume import audit_volume
 from farvault.processes.backup_pool import backup_pool
 from farvault.processes.delete_volume import delete_volume
@@ -269,6 +269,18 @@ def test_an_old_record_is_not_moved_where_its_replacement_is_at_hand(cached: Dep
     assert run(cached, work).state is State.SUCCESS
     assert cached.placed("TAPEPOOL") == before and cached.placed("BACKUPPOOL") == []
     assert old_ones(cached) == 0 and cached.restore() == KEPT
+
+
+def test_an_old_record_goes_where_its_replacement_comes_from_a_copy_to_another_pool(cached: Depot) -> None:
+    bring_up(cached)
+    for volume in cached.volumes():
+        cached.change_volume(volume, access=DESTROYED)
+    (disk,) = cached.volumes("BACKUPPOOL")
+    process = run(cached, lambda p: move_data(cached.storage, p, disk.name, to_pool="OTHERPOOL"))
+    assert (process.state, process.objects) == (State.SUCCESS, 6)
+    assert cached.placed("BACKUPPOOL") == [] and old_ones(cached) == 0
+    assert digests(cached, "OTHERPOOL") == digests(cached, "COPYPOOL")
+    assert cached.restore() == KEPT
 
 
 def test_what_is_copied_while_it_is_made_anew_goes_again(depot: Depot) -> None:
