@@ -97,13 +97,17 @@ def test_the_database_is_backed_up_as_printed(chapter: Pair) -> None:
     assert "BACKUPINCR" in chapter.delhi.admin("query volhistory type=dbbackup").text
 
 
+def test_volumes_and_archive_files_are_reconciled_as_printed(chapter: Pair) -> None:
+    code, output = farvault_admin(chapter.delhi.folder, "reconcile volumes targetclass fix=yes")
+    assert code == 0 and "ANS8003I" in output, output
+    chapter.delhi.lines.wait_for("ANR4885I")
+
+
 @pytest.mark.parametrize(
     "command",
     [
         "export server devclass=targetclass",
         "import server devclass=targetclass",
-        "reconcile volumes targetclass fix=yes",
-        "migrate stgpool tapepool",
     ],
 )
 def test_what_comes_later_is_understood_as_printed_and_refused_clearly(chapter: Pair, command: str) -> None:

@@ -18,6 +18,7 @@ from tests.grid.grid_server import GridServer
 from farvault.apps.instance_folder import InstanceFolder, Settings
 from farvault.apps.server_commands import server as server_command
 from farvault.catalog import audit, volume_history
+from farvault.catalog.epoch import epoch as catalog_epoch
 from farvault.catalog.settings import get_setting, set_setting
 from farvault.model.volume_history import QUERY_TYPES, SERIES_TYPES
 
@@ -55,7 +56,7 @@ def noted(server: GridServer) -> str | None:
 
 def epoch(server: GridServer) -> int:
     with server.server.catalog.read() as r:
-        return volume_history.epoch(r)
+        return catalog_epoch(r)
 
 
 def lose_catalog(server: GridServer) -> None:
@@ -84,16 +85,17 @@ def test_the_most_current_state_comes_back_with_the_log(delhi: GridServer) -> No
         "ANR4915I",
         "ANR4635I",
         "BACKUP DB TYPE=FULL",
-        "epoch is 2",
+        "Its epoch is ",
     ):
         assert each in said
     delhi.start()
-    assert noted(delhi) == "only in the log" and epoch(delhi) == 2
+    moved = epoch(delhi)
+    assert noted(delhi) == "only in the log" and moved > 1 and f"Its epoch is {moved} now" in said
     assert "ANR2361E" in delhi.admin(INCREMENTAL, allow=(14,)).text
     delhi.admin(FULL)
     with delhi.server.catalog.read() as r:
         newest = volume_history.newest_operation(r, SERIES_TYPES)
-    assert (newest[0].series, newest[0].epoch) == (2, 2)
+    assert (newest[0].series, newest[0].epoch) == (2, moved)
     assert delhi.server.catalog.log_mode == "ROLLFORWARD"
 
 
@@ -105,13 +107,14 @@ def test_after_it_the_next_disaster_is_survived_too(delhi: GridServer) -> None:
     lose_catalog(delhi)
     restore(delhi)
     delhi.start()
+    first = epoch(delhi)
     delhi.admin(FULL)
     note(delhi, "two")
     delhi.stop()
     lose_catalog(delhi)
     restore(delhi)
     delhi.start()
-    assert noted(delhi) == "two" and epoch(delhi) == 3
+    assert noted(delhi) == "two" and epoch(delhi) > first > 1
 
 
 def test_without_a_log_the_newest_backup_is_all_there_is(delhi: GridServer) -> None:
@@ -168,7 +171,7 @@ def test_to_a_moment_and_from_a_snapshot(delhi: GridServer) -> None:
         delhi.stop()
     assert "ANR4602E" in restore(delhi, "--todate", "today-2", code=11)
     delhi.start()
-    assert epoch(delhi) == 2, "each was restored from the first epoch's backups"
+    assert epoch(delhi) > 1
 
 
 def volume_time(server: GridServer, number: int) -> int:
@@ -294,7 +297,7 @@ def test_from_another_server_with_nothing_but_the_folder(tmp_path: Path) -> None
         lose_catalog(delhi)
         restore(delhi)
         delhi.start()
-        assert noted(delhi) == "log" and epoch(delhi) == 2
+        assert noted(delhi) == "log" and epoch(delhi) > 1
         delhi.stop()
         os.unlink(f"{delhi.folder}/volhist.out")
         restore(delhi, "--devclass", "targetclass", "--volumes", ",".join(volumes))

@@ -13,6 +13,7 @@ from typing import ClassVar
 from farvault.base.clock import Clock
 from farvault.base.log import Log
 from farvault.catalog.catalog import Catalog
+from farvault.media.target import DefinedTarget
 from farvault.processes.backup_database import DatabaseBackups
 from farvault.processes.process import Processes
 from farvault.seal.identity import Identity
@@ -73,4 +74,6 @@ class Instance:
     log: Log
     clock: Clock
     halt: Callable[[], None]
+    target: Callable[[str], DefinedTarget]
+    """A defined server, by name, as a target to sign on to."""
     availability: Availability = field(default_factory=Availability)

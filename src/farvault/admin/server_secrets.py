@@ -11,8 +11,9 @@ import msgspec
 
 from farvault.catalog import nouns
 from farvault.catalog.catalog import Catalog
+from farvault.catalog.epoch import epoch
 from farvault.catalog.settings import get_setting
-from farvault.media.target import DefinedTarget, TargetDefinition
+from farvault.media.target import DefinedTarget, TargetDefinition, TargetSession
 from farvault.model.server import Server
 from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
@@ -41,11 +42,13 @@ def target_definition(catalog: Catalog, keyring: Keyring, server_name: str) -> T
     with catalog.read() as r:
         server = nouns.get(r, Server, server_name)
         own_name = get_setting(r, "SERVERNAME") or ""
-    return opened(server, own_name, keyring)
+        own_epoch = epoch(r)
+    return opened(server, own_name, keyring, own_epoch)
 
 
-def opened(server: Server, own_name: str, keyring: Keyring) -> TargetDefinition:
-    """The same where the definition did not come from a catalog. `RecordDamaged` where the keys do not fit."""
+def opened(server: Server, own_name: str, keyring: Keyring, own_epoch: int = 0) -> TargetDefinition:
+    """The same where the definition did not come from a catalog: no epoch is told then. `RecordDamaged` where the keys
+    do not fit."""
     code = server.sealed_verification_code
     return TargetDefinition(
         server_name=server.name,
@@ -60,6 +63,7 @@ def opened(server: Server, own_name: str, keyring: Keyring) -> TargetDefinition:
         code=keyring.open_secret(code, code_context(server.name)) if code else b"",
         force_sync=server.force_sync,
         delete_grace_days=server.delete_grace_days,
+        epoch=own_epoch,
     )
 
 
@@ -70,6 +74,7 @@ def defined_target(
     server_name: str,
     product_version: str = "",
     signed_on: Callable[[], None] = lambda: None,
+    is_set_back: Callable[[TargetSession], bool] = lambda _: False,
 ) -> DefinedTarget:
     """A defined server as the SERVER device class needs it: the pin and "code registered" are kept in the catalog."""
 
@@ -84,5 +89,6 @@ def defined_target(
         pinned=lambda fingerprint: change(fingerprint=fingerprint),
         code_registered=lambda: change(force_sync=False),
         signed_on=signed_on,
+        is_set_back=is_set_back,
         product_version=product_version,
     )

@@ -1,6 +1,7 @@
 """What a server does now and then by itself: pieces of work, each with a period of its own.
 
-At the target: deleted virtual volumes after their grace, what unfinished transfers left after a day. Volumes that wait
+At the target: deleted virtual volumes after their grace, what unfinished transfers left after a day. At the source:
+deletions that a target could not be told yet. Volumes that wait
 for reuse (PENDING). Old lines of the activity log. Each is a short piece of work that can be repeated at any time; what
 fails is said once a period and tried again. Long work (expiration every EXPINTERVAL hours) is started as a process of its
 own. Who knows that something has become due before its time pokes the piece.
@@ -33,6 +34,7 @@ from farvault.processes.expire_inventory import (
 from farvault.processes.migrate_when_due import PERIOD_SECONDS, MigrateWhenDue
 from farvault.processes.process import Processes
 from farvault.processes.reclaim import ReclaimWhenDue
+from farvault.processes.scrub import ScrubWhenDue
 from farvault.storage.history_volumes import delete_left_behind
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import collect_deleted, collect_unfinished
@@ -42,7 +44,13 @@ UNFINISHED_KEPT_SECONDS: Final = 24 * 3600
 """A source that lost its link comes back within this time and only names what it had sent."""
 ACTIVITY_LOG_DAYS: Final = 30
 """Where ACTLOGRETENTION is not set."""
+TELL_DELETIONS: Final = "tell deletions"
+"""Poked whenever a target is reached."""
+TELL_SECONDS: Final = 600.0
+CLOCK_SECONDS: Final = 300.0
+"""Grace and retention count what is seen: a crash loses at most so much of the running time."""
 RECLAIM: Final = "reclaim storage pools"
+MIGRATE: Final = "migrate"
 _DAY_SECONDS: Final = 86_400
 
 
@@ -115,9 +123,6 @@ class Housekeeping:
                 self._log.say("ANR9999D", place=f"housekeeping, {piece.name}", error=repr(error))
 
 
-MIGRATE: Final = "migrate"
-
-
 def pieces(
     catalog: Catalog, storage: Storage, processes: Processes, clock: Clock, migrate: MigrateWhenDue
 ) -> list[Piece]:
@@ -125,13 +130,22 @@ def pieces(
     return [
         Piece("collect deleted volumes", lambda: collect_deleted(storage)),
         Piece("collect unfinished volumes", lambda: collect_unfinished(storage, UNFINISHED_KEPT_SECONDS)),
+        Piece(TELL_DELETIONS, storage.deletions.tell_waiting, TELL_SECONDS),
+        Piece("look at the clock", lambda: look_at_clock(storage), CLOCK_SECONDS),
         Piece("tidy storage", storage.tidy),
         Piece("delete volumes left behind", lambda: delete_left_behind(storage, remote=True)),
         Piece("prune activity log", lambda: prune_activity_log(catalog, clock)),
         Piece("expire inventory", ExpireWhenDue(catalog, storage, processes, clock)),
         Piece(RECLAIM, ReclaimWhenDue(storage, processes)),
         Piece(MIGRATE, migrate, PERIOD_SECONDS),
+        Piece("scrub", ScrubWhenDue(storage, processes)),
     ]
+
+
+def look_at_clock(storage: Storage) -> None:
+    """Notice a jump, and remember how long the server has run."""
+    with storage.catalog.write() as tx:
+        storage.vault_clock.look(tx)
 
 
 def watch_pools(storage: Storage, housekeeping: Housekeeping, migrate: MigrateWhenDue) -> None:

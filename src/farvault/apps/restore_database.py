@@ -328,9 +328,8 @@ class _Restore:
             known = [row for row in self._history if row.type in OWN_VOLUME]
             names = {(row.volume, row.time) for row in known}
             with catalog.write() as tx:
-                return restored.adapt(
-                    tx, [*known, *(row for row in used if (row.volume, row.time) not in names)]
-                )
+                rows = [*known, *(row for row in used if (row.volume, row.time) not in names)]
+                return restored.adapt(tx, rows, self._clock.now_seconds())
         finally:
             catalog.close()
 

@@ -14,13 +14,23 @@ import threading
 import traceback
 
 from farvault import __version__
+from farvault.admin.first_contact import set_back_check
 from farvault.admin.instance import Instance
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
-from farvault.apps.housekeeping import RECLAIM, Housekeeping, Piece, pieces, watch_pools
+from farvault.apps.housekeeping import (
+    RECLAIM,
+    TELL_DELETIONS,
+    Housekeeping,
+    Piece,
+    look_at_clock,
+    pieces,
+    watch_pools,
+)
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
 from farvault.apps.protection_files import write_protection_files
+from farvault.apps.target_checks import TargetChecks
 from farvault.base.clock import Clock, SystemClock
 from farvault.base.errors import FarvaultError, LoginRefused
 from farvault.base.log import Log, Sink
@@ -29,6 +39,7 @@ from farvault.catalog.catalog import Catalog, LogPlace
 from farvault.catalog.settings import get_setting
 from farvault.media.interface import Device
 from farvault.media.server import ServerDevice
+from farvault.media.target import DefinedTarget
 from farvault.model.device_class import DeviceClass
 from farvault.processes.backup_database import DatabaseBackups
 from farvault.processes.database_trigger import PERIOD_SECONDS, DatabaseTrigger
@@ -156,6 +167,7 @@ class Server:
         undo.callback(self.storage.close)
         self.storage.recover()
         give_up_unclosed(self.storage)
+        look_at_clock(self.storage)
         delete_left_behind(self.storage, remote=False)
         self.processes = Processes(self.log, self.clock)
         self.database_backups = DatabaseBackups(
@@ -165,7 +177,8 @@ class Server:
         )
         trigger = DatabaseTrigger(self.catalog, self.database_backups, self.processes, self.log)
         migrate = MigrateWhenDue(self.storage, self.processes)
-        work = pieces(self.catalog, self.storage, self.processes, self.clock, migrate)
+        parts = (self.catalog, self.storage, self.processes, self.clock)
+        work = [*pieces(*parts, migrate), *TargetChecks(*parts, self._target).pieces()]
         work.append(Piece(DATABASE_TRIGGER, trigger, PERIOD_SECONDS))
         self.housekeeping = Housekeeping(work, self.log, self.clock)
         watch_pools(self.storage, self.housekeeping, migrate)
@@ -201,7 +214,14 @@ class Server:
             self.catalog, self.keyring, self.clock, self.instance.availability, LOCAL_ADMINISTRATOR, console
         )
         throttle = Throttle(self.clock)
-        dispatcher = Dispatcher(self.instance, accounts, throttle, self.last_access, lambda: self.name)
+        dispatcher = Dispatcher(
+            self.instance,
+            accounts,
+            throttle,
+            self.last_access,
+            lambda: self.name,
+            most_of_a_source=max(settings.max_sessions // 2, 1),
+        )
         ready.set()
 
     def _assemble(self) -> Instance:
@@ -220,20 +240,29 @@ class Server:
             log=self.log,
             clock=self.clock,
             halt=self.ask_to_stop,
+            target=self._target,
         )
 
     def _server_device(self, device_class: DeviceClass) -> Device:
         """Virtual volumes: nothing is dialled before the first use."""
-        name = device_class.server_name
-        target = defined_target(
+        return ServerDevice(device_class, self._target(device_class.server_name), self.clock, self.log)
+
+    def _target(self, name: str) -> DefinedTarget:
+        return defined_target(
             self.catalog,
             self.keyring,
             self.identity,
             name,
             __version__,
-            signed_on=lambda: self.last_access.server_reached(name, self.clock.now_seconds()),
+            signed_on=lambda: self._reached(name),
+            is_set_back=set_back_check(self.catalog, self.clock, self.log, name),
         )
-        return ServerDevice(device_class, target, self.clock, self.log)
+
+    def _reached(self, server_name: str) -> None:
+        """A target has let us in: what it could not be told before can be told now."""
+        self.last_access.server_reached(server_name, self.clock.now_seconds())
+        if not self.storage.deletions.is_telling:
+            self.housekeeping.poke(TELL_DELETIONS)
 
     def _wrap_device(self, device: Device) -> Device:
         """Tests put a throttle or faults around each device here."""

@@ -1,11 +1,14 @@
-"""What holds hold: the rules of a file space, and which of some objects must not go. Costs one look where there is none."""
+"""What holds hold: the rules of a file space, and which of some objects must not go. Costs one look where there is none.
+
+The vault lock of a source is a hold too, of its segments: nobody removes them before their time, in whatever way.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from farvault.catalog import nouns
+from farvault.catalog import nouns, vault_rules
 from farvault.catalog.transaction import Snapshot
 from farvault.model.hold import Hold, HoldRule
 from farvault.policy.holding import Holding, path_of
@@ -24,16 +27,19 @@ def rules_of(r: Snapshot, node_id: int) -> tuple[tuple[int, int], ...]:
 
 
 def any_rules(r: Snapshot) -> bool:
-    """Is there any hold that could hold anything?"""
-    return r.one("SELECT 1 FROM hold_rules LIMIT 1") is not None
+    """Is there any hold, or vault lock, that could hold anything?"""
+    return r.one("SELECT 1 FROM hold_rules LIMIT 1") is not None or vault_rules.any_lock(r)
 
 
 def held(r: Snapshot, ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
     """Those of these objects that are held, with the names of the holds. Expired versions are not: they are gone."""
     if not any_rules(r):
         return {}
+    ids = list(ids)
     known: dict[int, Holding] = {}
-    found: dict[int, tuple[str, ...]] = {}
+    found: dict[int, tuple[str, ...]] = {
+        object_id: (f"vault lock of {node}",) for object_id, node in vault_rules.locked(r, ids)
+    }
     for object_id, node_id, space_id, directory, name, kind, inserted_time in r.each(
         "SELECT o.id, f.node_id, f.id, d.path, o.name, o.kind, o.inserted_time FROM objects o"
         " JOIN file_spaces f ON f.id = o.file_space_id JOIN directories d ON d.id = o.directory_id"
@@ -43,7 +49,7 @@ def held(r: Snapshot, ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
         if space_id not in known:
             known[space_id] = holding(r, node_id, space_id)
         if names := known[space_id].by(path_of(directory, name), kind, inserted_time):
-            found[object_id] = names
+            found[object_id] = (*names, *found.get(object_id, ()))
     return found
 
 

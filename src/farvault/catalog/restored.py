@@ -10,6 +10,7 @@ import msgspec
 from farvault.base.errors import MediaFailed
 from farvault.catalog import audit, nouns, volume_history
 from farvault.catalog.catalog import Catalog
+from farvault.catalog.epoch import raise_epoch
 from farvault.catalog.sequences import take_values
 from farvault.catalog.settings import set_setting
 from farvault.catalog.transaction import Transaction
@@ -17,13 +18,6 @@ from farvault.model.volume_history import OWN_VOLUME, SERIES_TYPES, HistoryVolum
 
 _NAMES_SKIPPED: Final = 1000
 """Names of scratch volumes that may have been given since the backup: each that is taken would cost a question."""
-
-
-def raise_epoch(tx: Transaction) -> int:
-    """The catalog goes on from an earlier state: targets refuse deletions until inventories were reconciled."""
-    epoch = volume_history.epoch(tx) + 1
-    set_setting(tx, "EPOCH", str(epoch))
-    return epoch
 
 
 def check_whole(catalog: Catalog) -> None:
@@ -36,7 +30,7 @@ def check_whole(catalog: Catalog) -> None:
             raise MediaFailed("ANR0132E", path=catalog.path, reason=f"row {number} of {table} was altered")
 
 
-def adapt(tx: Transaction, known: Iterable[HistoryVolume]) -> int:
+def adapt(tx: Transaction, known: Iterable[HistoryVolume], now: int) -> int:
     """Raise the epoch, and know all volumes of `known` (the volume history file); returns the new epoch.
 
     Operations that were under way when the backup was made are forgotten: whether they ended is written only in what was
@@ -55,4 +49,4 @@ def adapt(tx: Transaction, known: Iterable[HistoryVolume]) -> int:
     take_values(tx, "scratch_volumes", _NAMES_SKIPPED)
     set_setting(tx, "FULLBACKUPNEEDED", "the database was restored")
     set_setting(tx, "LOGID", "")
-    return raise_epoch(tx)
+    return raise_epoch(tx, now)

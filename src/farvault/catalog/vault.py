@@ -40,6 +40,8 @@ class SegmentRow(NamedTuple):
     marked_time: int
     delete_time: int
     receipt_number: int
+    received_running: int = 0
+    marked_running: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -101,7 +103,14 @@ def append_records(tx: Transaction, object_id: int, records: Sequence[tuple[int,
 
 
 def close_segment(
-    tx: Transaction, object_id: int, stored_bytes: int, records: int, digest: bytes, receipt: bytes, now: int
+    tx: Transaction,
+    object_id: int,
+    stored_bytes: int,
+    records: int,
+    digest: bytes,
+    receipt: bytes,
+    now: int,
+    running: int = 0,
 ) -> int:
     """The segment is complete and visible; keeps the receipt and returns its number (the one after `last_receipt`).
 
@@ -116,11 +125,12 @@ def close_segment(
         if other.received_time and not other.marked_time and other.end_bytes > row.offset_bytes:
             if other.offset_bytes < row.offset_bytes:
                 _keep_front(tx, other, row.offset_bytes - other.offset_bytes)
-            _mark(tx, other, now, SUPERSEDED_DAYS)
+            _mark(tx, other, now, SUPERSEDED_DAYS, running)
     last = last_receipt(tx, row.node_id)
     number = last[0] + 1 if last else 1
     tx.run("INSERT INTO receipts VALUES (?, ?, ?)", (row.node_id, number, receipt))
-    _write(tx, row._replace(digest=digest, received_time=now, receipt_number=number))
+    closed = row._replace(digest=digest, received_time=now, receipt_number=number, received_running=running)
+    _write(tx, closed)
     stored = object_rows.fetch(tx, (object_id,))[0]
     active = stored._replace(state=int(ObjectState.ACTIVE), size_bytes=stored_bytes, inserted_time=now)
     object_rows.replace_rows(tx, [active])
@@ -254,14 +264,28 @@ def list_volumes(
 # --- deletion ------------------------------------------------------------------------------------------------------
 
 
-def mark(tx: Transaction, node_id: int, volume: str, now: int, grace_days: int) -> int:
-    """The source deletes a volume: its segments stay for the grace and are then due. Returns how many were marked."""
+def mark(
+    tx: Transaction,
+    node_id: int,
+    volume: str,
+    now: int,
+    grace_days: int,
+    running: int = 0,
+    *,
+    from_offset_bytes: int = 0,
+) -> int:
+    """The source deletes a volume, or what begins at an offset or behind it. Returns how many segments were marked.
+
+    They stay for the grace and are then due. `running`: how long the server has run in all (`policy/clock_guard.py`).
+    """
     marked = 0
     for row in _segments(tx, node_id, volume):
+        if row.offset_bytes < from_offset_bytes:
+            continue
         if row.is_open:
             _write(tx, row._replace(abandoned_time=now))
         elif row.received_time and not row.marked_time:
-            _mark(tx, row, now, grace_days)
+            _mark(tx, row, now, grace_days, running)
             marked += 1
     return marked
 
@@ -274,32 +298,80 @@ def unmark(tx: Transaction, node_id: int, volume: str) -> int:
     for row in sorted((row for row in closed if row.marked_time), key=lambda s: -s.object_id):
         if all(row.end_bytes <= s.offset_bytes or s.end_bytes <= row.offset_bytes for s in standing):
             standing.append(row)
-            _write(tx, row._replace(marked_time=0, delete_time=0))
+            _write(tx, row._replace(marked_time=0, delete_time=0, marked_running=0))
             _set_state(tx, row.object_id, ObjectState.ACTIVE)
             revived += 1
     return revived
 
 
-def due(r: Snapshot, now: int, limit: int = 1000) -> list[SegmentRow]:
-    """Marked segments whose grace is over: their objects may be deleted."""
-    sql = f"{_SELECT} WHERE delete_time > 0 AND delete_time <= ? ORDER BY delete_time LIMIT ?"
-    return [SegmentRow._make(row) for row in r.all(sql, (now, limit))]
+def revert(
+    tx: Transaction, node_id: int, volume: str, moment: int, now: int, grace_days: int, running: int
+) -> tuple[int, int]:
+    """Make a volume what it was at that moment, as far as it is still here. Returns (revived, set aside) segments.
+
+    What came later is marked like anything deleted now. Of segments that overlap the longest stands: what was left of
+    one that was overwritten is only a part of it.
+    """
+    closed = [row for row in _segments(tx, node_id, volume) if row.received_time]
+    then = [r for r in closed if r.received_time <= moment and not 0 < r.marked_time <= moment]
+    standing: list[SegmentRow] = []
+    for row in sorted(then, key=lambda s: (-s.stored_bytes, -s.object_id)):
+        if all(row.end_bytes <= s.offset_bytes or s.end_bytes <= row.offset_bytes for s in standing):
+            standing.append(row)
+    revived = [row for row in standing if row.marked_time]
+    aside = [row for row in closed if row not in standing and not row.marked_time]
+    for row in aside:
+        _mark(tx, row, now, grace_days, running)
+    for row in revived:
+        _write(tx, row._replace(marked_time=0, delete_time=0, marked_running=0))
+        _set_state(tx, row.object_id, ObjectState.ACTIVE)
+    return len(revived), len(aside)
+
+
+def volume_names(r: Snapshot, node_id: int, after: str = "", limit: int = 1000) -> list[str]:
+    """Names of the source's volumes behind `after`, in order."""
+    sql = "SELECT DISTINCT volume FROM segments WHERE node_id = ? AND volume > ? ORDER BY volume LIMIT ?"
+    return [name for (name,) in r.all(sql, (node_id, after, limit))]
+
+
+def has_volume(r: Snapshot, node_id: int, volume: str) -> bool:
+    """Is there any segment of it, complete or not?"""
+    return bool(_segments(r, node_id, volume))
+
+
+def is_overwritten(r: Snapshot, node_id: int, volume: str, offset_bytes: int) -> bool:
+    """Would a segment that begins there replace something that is complete and not marked?"""
+    return any(
+        row.received_time and not row.marked_time and row.end_bytes > offset_bytes
+        for row in _segments(r, node_id, volume)
+    )
+
+
+def due(r: Snapshot, now: int, limit: int = 1000, after: tuple[int, int] = (0, -1)) -> list[SegmentRow]:
+    """Marked segments whose own grace is over, by (delete time, object) behind `after`. A lock may still keep them."""
+    sql = (
+        f"{_SELECT} WHERE delete_time > 0 AND delete_time <= ? AND (delete_time, object_id) > (?, ?)"
+        " ORDER BY delete_time, object_id LIMIT ?"
+    )
+    return [SegmentRow._make(row) for row in r.all(sql, (now, *after, limit))]
+
+
+def withdraw(tx: Transaction, rows: Sequence[SegmentRow]) -> list[int]:
+    """Take these marked segments away for good: nobody can unmark them any more. Returns their objects, to be deleted.
+
+    Those that have changed since they were read stay. After a crash `unfinished_deletions` names the others.
+    """
+    present = tx.each(f"{_SELECT} WHERE object_id = ?", [(row.object_id,) for row in rows])
+    same = {SegmentRow._make(row) for row in present} & set(rows)
+    objects = object_rows.fetch(tx, sorted(row.object_id for row in same))
+    hide(tx, objects)
+    return [row.id for row in objects]
 
 
 def count_due(r: Snapshot, now: int) -> int:
     """How many of them there are."""
     found = r.one("SELECT COUNT(*) FROM segments WHERE delete_time > 0 AND delete_time <= ?", (now,))
     return int(found[0]) if found else 0
-
-
-def withdraw_due(tx: Transaction, now: int, limit: int = 1000) -> list[int]:
-    """Take the due segments away for good: nobody can unmark them any more. Returns their objects, to be deleted.
-
-    After a crash `unfinished_deletions` names those.
-    """
-    rows = object_rows.fetch(tx, [row.object_id for row in due(tx, now, limit)])
-    hide(tx, rows)
-    return [row.id for row in rows]
 
 
 def unclosed(r: Snapshot) -> list[SegmentRow]:
@@ -330,8 +402,9 @@ def _open(tx: Transaction, object_id: int) -> SegmentRow:
     return row
 
 
-def _mark(tx: Transaction, row: SegmentRow, now: int, grace_days: int) -> None:
-    _write(tx, row._replace(marked_time=now, delete_time=now + grace_days * DAY_SECONDS))
+def _mark(tx: Transaction, row: SegmentRow, now: int, grace_days: int, running: int) -> None:
+    delete_time = now + grace_days * DAY_SECONDS
+    _write(tx, row._replace(marked_time=now, delete_time=delete_time, marked_running=running))
     _set_state(tx, row.object_id, ObjectState.MARKED)
 
 

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from farvault.catalog import nouns
+from farvault.catalog.epoch import epoch
 from farvault.catalog.sequences import next_value, take_values
-from farvault.catalog.settings import get_setting
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.volume import Volume
 from farvault.model.volume_history import SERIES_TYPES, HistoryVolume
-
-
-def epoch(r: Snapshot) -> int:
-    """The catalog's epoch: 1, and one more for every restored database."""
-    return int(get_setting(r, "EPOCH") or 1)
 
 
 def next_series(tx: Transaction, type: str) -> int:
@@ -73,6 +68,22 @@ def newest_operation(r: Snapshot, types: Sequence[str]) -> list[HistoryVolume]:
         return []
     last = max((row.series, row.operation) for row in found)
     return sorted((row for row in found if (row.series, row.operation) == last), key=lambda row: row.sequence)
+
+
+def of_class(r: Snapshot, device_class: str) -> list[HistoryVolume]:
+    """Rows with a volume of their own in this class, in order of their volumes' names; of one name the newest."""
+    found = {
+        row.volume: row
+        for row in sorted(nouns.select(r, HistoryVolume, device_class=device_class), key=lambda row: row.time)
+        if row.has_own_volume
+    }
+    return [found[name] for name in sorted(found)]
+
+
+def is_there(r: Snapshot, device_class: str, volume: str) -> bool:
+    """Does an entry have this volume of its own in this class?"""
+    found = nouns.select(r, HistoryVolume, volume=volume, device_class=device_class)
+    return any(row.has_own_volume for row in found)
 
 
 def is_taken(r: Snapshot, volume: str) -> bool:

@@ -183,8 +183,9 @@ class Mounts:
         return Patience(rule, self.clock, self.closing)
 
     def _is_worth_keeping(self, session: TargetSession) -> bool:
-        """A read-only one is not: the next sign-on may bring the code that makes it more."""
-        return self._retention_seconds > 0 and not self.closing.is_set() and not session.read_only
+        """A read-only one, or one with a target in doubt, is not: the next sign-on may bring what makes it more."""
+        is_full = not session.read_only and not session.set_back
+        return self._retention_seconds > 0 and not self.closing.is_set() and is_full
 
 
 class Mount:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from farvault.base.clock import Clock
-from farvault.base.errors import AlreadyExists, MediaFailed, NotAuthorized
+from farvault.base.errors import AlreadyExists, MediaFailed, PeerMisbehaved
 from farvault.base.log import Log
 from farvault.base.units import MIB
 from farvault.media.interface import Capabilities, Span
@@ -19,9 +19,9 @@ from farvault.media.server_reader import ServerReader
 from farvault.media.server_writer import ServerWriter
 from farvault.media.target import Target, TargetSession
 from farvault.model.device_class import DeviceClass
-from farvault.protocol import messages
-from farvault.protocol.messages import (
-    Done,
+from farvault.protocol import virtual_volumes
+from farvault.protocol.messages import Done
+from farvault.protocol.virtual_volumes import (
     MarkVolume,
     QueryVolumes,
     SegmentRow,
@@ -33,6 +33,8 @@ from farvault.protocol.messages import (
 VERIFY_BYTES: Final = 64 * MIB
 VERIFY_SPANS: Final = 4096
 """One VerifyVolume asks for at most this much, so that progress is seen and a cancel is heard."""
+ANSWERS_MAX: Final = 10_000
+"""Frames that one question may be answered by: a target that never says "last" is not listened to for ever."""
 CONTROL_WAIT_SECONDS: Final = 30.0
 """How long a short request (mark, query) waits for a mount point."""
 
@@ -77,7 +79,7 @@ class ServerDevice:
         mount = self.mounts.mount()
         try:
             for batch in _batches(spans):
-                rows = tuple(messages.Span(span.offset_bytes, span.stored_bytes) for span, _ in batch)
+                rows = tuple(virtual_volumes.Span(span.offset_bytes, span.stored_bytes) for span, _ in batch)
                 request = VerifyVolume(
                     volume=self._volume(name), spans=rows, digests=b"".join(digest for _, digest in batch)
                 )
@@ -106,8 +108,7 @@ class ServerDevice:
         )
 
         def mark(session: TargetSession) -> None:
-            if session.read_only:
-                raise NotAuthorized("ANR4802E", server=self._target.name)
+            session.check_writable(self._target.name)
             session.connection.call(request, Done)
 
         self._briefly(mark, single_try=True)
@@ -133,21 +134,30 @@ def _is_there(session: TargetSession, volume: str) -> bool:
 def _segments(session: TargetSession, volume: str) -> list[SegmentRow]:
     session.connection.send(QueryVolumes(pattern=volume))
     found: list[SegmentRow] = []
-    while True:
+    for _ in range(ANSWERS_MAX):
         answer, _ = session.connection.expect(Volumes)
         found += answer.rows
         if answer.last:
             return found
+    raise _endless(session, f"whether it has {volume}")
 
 
 def _damaged(session: TargetSession, request: VerifyVolume) -> set[Span]:
+    """Those of the spans asked for that are bad there; what else it may name is none of them."""
     session.connection.send(request)
+    asked = {Span(span.offset_bytes, span.stored_bytes) for span in request.spans}
     found: set[Span] = set()
-    while True:
+    for _ in range(ANSWERS_MAX):
         answer, _ = session.connection.expect(VerifyAnswer)
-        found.update(Span(span.offset_bytes, span.stored_bytes) for span in answer.damaged)
+        found.update(asked.intersection((s.offset_bytes, s.stored_bytes) for s in answer.damaged))
         if answer.last:
             return found
+    raise _endless(session, f"which records of {request.volume} are good")
+
+
+def _endless(session: TargetSession, what: str) -> PeerMisbehaved:
+    session.connection.shutdown()
+    return PeerMisbehaved("ANR4881E", peer=session.connection.peer, what=what)
 
 
 def _batches(spans: Iterable[tuple[Span, bytes]]) -> Iterator[list[tuple[Span, bytes]]]:

@@ -15,9 +15,9 @@ from farvault.base.units import MIB
 from farvault.media.interface import Span
 from farvault.media.mounts import Mount, Mounts, Result
 from farvault.media.target import TargetSession
-from farvault.protocol import messages
-from farvault.protocol.messages import ReadRecords, RecordAnswer
+from farvault.protocol import virtual_volumes
 from farvault.protocol.verbs import RECORD_MAX_BYTES
+from farvault.protocol.virtual_volumes import ReadRecords, RecordAnswer
 
 AHEAD_BYTES: Final = 16 * MIB
 """Asked for and not yet come. On a link of 50 ms that is 320 MiB/s."""
@@ -109,7 +109,7 @@ class ServerReader:
             self._request(session, spans[start : start + SPANS_AT_ONCE])
 
     def _request(self, session: TargetSession, spans: list[Span]) -> None:
-        rows = tuple(messages.Span(span.offset_bytes, span.stored_bytes) for span in spans)
+        rows = tuple(virtual_volumes.Span(span.offset_bytes, span.stored_bytes) for span in spans)
         session.connection.send(ReadRecords(volume=self._volume, spans=rows))
         self._pending += len(spans)
 

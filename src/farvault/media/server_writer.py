@@ -11,29 +11,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
+import msgspec
+
 from farvault.base.disk import crash_point
 from farvault.base.errors import FarvaultError, MediaFailed, MediaFull, NotAuthorized, NotAvailable
 from farvault.media import receipt as receipts
 from farvault.media.mounts import Mount, Mounts
 from farvault.media.target import TargetSession
 from farvault.media.window import Window
-from farvault.protocol.messages import (
+from farvault.protocol.messages import Body, Done, KnownAnswer, Refused
+from farvault.protocol.refusal import from_refused
+from farvault.protocol.verbs import RECORD_MAX_BYTES
+from farvault.protocol.virtual_volumes import (
     AbortSegment,
-    Body,
     CloseSegment,
-    Done,
-    KnownAnswer,
     KnownRecords,
     OpenSegment,
     Receipt,
     RecordsDurable,
     ReferRecords,
-    Refused,
     SegmentAnswer,
     StoreRecord,
 )
-from farvault.protocol.refusal import from_refused
-from farvault.protocol.verbs import RECORD_MAX_BYTES
 
 Result = TypeVar("Result")
 
@@ -110,11 +109,10 @@ class ServerWriter:
             previous=b"",
         )
         crash_point("virtual_volume.commit.before_close")
-        receipt, identity_key = self._run(
-            lambda session: (self._close_segment(session, expected), session.identity_key)
-        )
+        receipt, session = self._run(lambda session: (self._close_segment(session, expected), session))
         crash_point("virtual_volume.commit.after_receipt")
-        receipts.check(receipt, expected, identity_key, self._mounts.target.name)
+        expected = msgspec.structs.replace(expected, epoch=session.epoch)
+        receipts.check(receipt, expected, session.identity_key, self._mounts.target.name)
         self._base = self._position
         self._forget_segment()
         return receipts.to_bytes(receipt)
@@ -212,8 +210,7 @@ class ServerWriter:
         self._sent = end
 
     def _open_segment(self, session: TargetSession) -> None:
-        if session.read_only:
-            raise NotAuthorized("ANR4802E", server=self._mounts.target.name)
+        session.check_writable(self._mounts.target.name)
         session.connection.send(OpenSegment(volume=self._volume, offset_bytes=self._base))
         answer = self._await_answer(session, SegmentAnswer)
         assert isinstance(answer, SegmentAnswer)
@@ -241,6 +238,7 @@ class ServerWriter:
                 stored_bytes=expected.stored_bytes,
                 records=expected.records,
                 digest=expected.digest,
+                epoch=session.epoch,
             )
         )
         answer = self._await_answer(session, Receipt)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from farvault.base.errors import FarvaultError, PeerUnreachable
+from farvault.base.errors import FarvaultError, NotAuthorized, NotAvailable, PeerUnreachable
 from farvault.protocol.login import SOURCE, ClientLogin
 from farvault.protocol.messages import SignOff, Welcome
 from farvault.seal.identity import Identity
@@ -39,19 +39,34 @@ class TargetDefinition:
     code: bytes = b""
     force_sync: bool = False
     delete_grace_days: int = 5
+    epoch: int = 1
+    """This catalog's epoch: RESTORE DB raises it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetSession:
-    """A connection that is signed on. `identity_key`: the target's Ed25519 key, which signs its receipts."""
+    """A connection that is signed on. `identity_key`: the target's Ed25519 key, which signs its receipts.
+
+    `epoch`: ours at the sign-on. `set_back`: the target is in an older state than its receipts say, so that nothing is
+    stored or deleted there before somebody has looked (RECONCILE VOLUMES).
+    """
 
     connection: Connection
     welcome: Welcome
     identity_key: bytes
+    epoch: int = 1
+    set_back: bool = False
 
     @property
     def read_only(self) -> bool:
         return self.welcome.read_only
+
+    def check_writable(self, server: str) -> None:
+        """`NotAuthorized`, `NotAvailable` where nothing may be changed at the target in this session."""
+        if self.read_only:
+            raise NotAuthorized("ANR4860E" if self.welcome.sync_pending else "ANR4802E", server=server)
+        if self.set_back:
+            raise NotAvailable("ANR4880E", server=server)
 
     def close(self) -> None:
         """Say good-bye where that is still possible."""
@@ -79,7 +94,8 @@ class DefinedTarget:
     """The target of a server definition.
 
     `pinned(fingerprint)` and `code_registered()` make their news durable before they return; `signed_on()` is told of
-    every sign-on.
+    every sign-on. `is_set_back(session)` asks a target that has just been signed on to whether it still knows its own
+    receipts.
     """
 
     def __init__(
@@ -91,6 +107,7 @@ class DefinedTarget:
         pinned: Callable[[str], None],
         code_registered: Callable[[], None],
         signed_on: Callable[[], None] = lambda: None,
+        is_set_back: Callable[[TargetSession], bool] = lambda _: False,
         product_version: str = "",
     ) -> None:
         self.name = name
@@ -99,6 +116,7 @@ class DefinedTarget:
         self._pinned = pinned
         self._code_registered = code_registered
         self._signed_on = signed_on
+        self._is_set_back = is_set_back
         self._product_version = product_version
 
     def open_session(self) -> TargetSession:
@@ -128,6 +146,7 @@ class DefinedTarget:
             product_version=self._product_version,
             proof=proof,
             own_identity=self._identity.public_key_bytes,
+            epoch=definition.epoch,
         )
         welcome = sign_on(connection, login)
         assert login.answer is not None
@@ -137,7 +156,8 @@ class DefinedTarget:
             self._code_registered()
         self._signed_on()
         connection.idle_seconds = ANSWER_SECONDS
-        return TargetSession(connection, welcome, login.answer.identity)
+        session = TargetSession(connection, welcome, login.answer.identity, definition.epoch)
+        return replace(session, set_back=self._is_set_back(session))
 
 
 def unreachable(server: str, error: PeerUnreachable) -> PeerUnreachable:

@@ -21,6 +21,7 @@ from farvault.base.errors import BadInput, InUse, NotAvailable
 from farvault.base.pipeline import run_ahead
 from farvault.base.units import show_size
 from farvault.catalog import volume_history
+from farvault.catalog.epoch import epoch
 from farvault.catalog.image import CHUNK_PAGES, PAGE_DIGEST_BYTES, Image, page_digests
 from farvault.catalog.page_state import PageState, PageStates
 from farvault.catalog.settings import get_setting, set_setting
@@ -112,7 +113,7 @@ class DatabaseBackups:
         if not newest:
             return Series(full_needed=needed)
         last = newest[0]
-        if not needed and last.epoch != volume_history.epoch(r):
+        if not needed and last.epoch != epoch(r):
             needed = "the database was restored since the last full backup"
         return Series(True, last.operation, needed)
 
@@ -216,7 +217,7 @@ class DatabaseBackups:
             state = self._states.load(newest[0].series, newest[0].operation)
             if state is None:
                 reason = "the page digests of the last backup are not there"
-            elif state.epoch != volume_history.epoch(r):
+            elif state.epoch != epoch(r):
                 reason = "the page digests are those of another epoch"
         if reason or state is None:
             raise NotAvailable("ANR2361E", reason=reason)

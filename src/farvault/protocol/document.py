@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from farvault.base.units import KIB, MIB
-from farvault.protocol import messages
+from farvault.protocol import messages, truth, virtual_volumes
 from farvault.protocol.login_states import CLIENT_STEPS, SERVER_STEPS, State
 from farvault.protocol.verbs import VERBS, Verb
 
+_MODULES: Final = (messages, virtual_volumes, truth)
 _TYPES: Final = {
     "Natural": "count",
     "Digest": "32 bytes",
@@ -42,7 +43,7 @@ def message_fields() -> str:
     """Every message and row with its fields, in the order of the source."""
     numbers = {verb.name: verb.number for verb in VERBS}
     parts = []
-    for node in ast.parse(inspect.getsource(messages)).body:
+    for node in [one for module in _MODULES for one in ast.parse(inspect.getsource(module)).body]:
         if isinstance(node, ast.ClassDef) and node.name not in ("Body", "Row"):
             number = numbers.get(node.name)
             title = f"#### {number} {node.name}" if number else f"#### {node.name} (a row)"

@@ -75,6 +75,7 @@ class ClientLogin:
         product_version: str = "",
         proof: SourceProof | None = None,
         own_identity: bytes = b"",
+        epoch: int = 0,
     ) -> None:
         self.state = State.START
         self.welcome: Welcome | None = None
@@ -87,6 +88,7 @@ class ClientLogin:
             platform=platform,
             product_version=product_version,
             nonce=secrets.token_bytes(NONCE_BYTES),
+            epoch=epoch,
         )
         self._password = password
         self._certificate_der = server_certificate_der
@@ -160,12 +162,14 @@ class Account:
     `verifier`: None where no password was ever set; who tries one meets a decoy, as for an unknown name.
     `refusal`: known, but may not sign on (locked, wrong type): told only to somebody who has the password.
     `registered_code_key`, `registered_identity`: of a source; empty where none was registered yet.
+    `admits_readers`: a source that does not prove them may come in and read.
     """
 
     verifier: Verifier | None
     registered_code_key: bytes = b""
     registered_identity: bytes = b""
     refusal: LoginRefused | None = None
+    admits_readers: bool = True
     session: int = 0
     server_time: int = 0
     last_access_time: int = 0
@@ -176,8 +180,11 @@ Lookup = Callable[[Hello], Account]
 """Finds the account. Raises `LoginRefused` for an unknown name: it is told at the end, after a decoy exchange."""
 Verify = Callable[[bytes, bytes, bytes], bool]
 """(public key, signature, data) -> the signature is the key's. Never raises: False for garbage."""
-Register = Callable[[Hello, bytes, bytes], None]
-"""(hello, code key, identity): store them durably before returning. `LoginRefused` where that is not allowed."""
+Register = Callable[[Hello, bytes, bytes], bool]
+"""(hello, code key, identity): store them durably before returning. `LoginRefused` where that is not allowed.
+
+False: they wait for a person's approval, which is durable too; until then the source only reads.
+"""
 
 
 class ServerLogin:
@@ -207,6 +214,9 @@ class ServerLogin:
         self.refusal: LoginRefused | None = None
         self.read_only = False
         self.code_registered = False
+        self.sync_pending = False
+        self.code_key = b""
+        """The code that was proved; empty in a read-only session."""
         self._server_name = server_name
         self._identity = identity
         self._certificate_der = certificate_der
@@ -309,6 +319,7 @@ class ServerLogin:
             last_access_time=self.account.last_access_time,
             transaction_objects=self.account.transaction_objects,
             code_registered=self.code_registered,
+            sync_pending=self.sync_pending,
         )
 
     def _refusal_for(self, error: ScramException) -> LoginRefused:
@@ -327,17 +338,24 @@ class ServerLogin:
         account = self.account
         if hmac.compare_digest(final.identity, self._identity):
             raise LoginRefused("ANR0498W", name=self.hello.name, address=self._address)
-        self.read_only = True
-        if not self._is_proven(final):
-            return
+        self.read_only = not (self._is_proven(final) and self._may_write(final, account))
+        if not self.read_only:
+            self.code_key = final.code_key
+        elif not account.admits_readers:
+            raise LoginRefused("ANR0497W", name=self.hello.name, address=self._address)
+
+    def _may_write(self, final: ScramFinal, account: Account) -> bool:
+        """The signatures are good: do they belong to the registered code and identity, or are they registered now?"""
+        assert self.hello is not None
         if not account.registered_code_key or final.force_sync:
             if self._register is None:
-                return
-            self._register(self.hello, final.code_key, final.identity)
-            self.code_registered = True
-            self.read_only = False
-        elif hmac.compare_digest(final.code_key, account.registered_code_key):
-            self.read_only = not hmac.compare_digest(final.identity, account.registered_identity)
+                return False
+            self.code_registered = self._register(self.hello, final.code_key, final.identity)
+            self.sync_pending = not self.code_registered
+            return self.code_registered
+        return hmac.compare_digest(final.code_key, account.registered_code_key) and hmac.compare_digest(
+            final.identity, account.registered_identity
+        )
 
     def _is_proven(self, final: ScramFinal) -> bool:
         identity = self._verify(

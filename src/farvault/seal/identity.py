@@ -101,6 +101,11 @@ def fingerprint(certificate_der: bytes) -> str:
     return hashlib.sha256(certificate_der).digest().hex(":").upper()
 
 
+def key_fingerprint(public_key_bytes: bytes) -> str:
+    """SHA-256 of an identity key as people compare it: what a target can show of a source that it never dialled."""
+    return hashlib.sha256(public_key_bytes).digest().hex(":").upper()
+
+
 def same_fingerprint(seen: str, expected: str) -> bool:
     """Are these one fingerprint, whatever the case and separators it was typed with?"""
     one, other = (re.sub(r"[^0-9A-F]", "", text.upper()) for text in (seen, expected))

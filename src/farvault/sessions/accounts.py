@@ -7,13 +7,11 @@ was right: the reason is nobody else's business.
 
 from __future__ import annotations
 
-import msgspec
-
 from farvault.admin.instance import Availability
 from farvault.admin.server_secrets import server_password_context
 from farvault.base.clock import Clock
-from farvault.base.errors import FarvaultError, LoginRefused
-from farvault.catalog import nouns
+from farvault.base.errors import LoginRefused
+from farvault.catalog import nouns, vault_rules
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.transaction import Snapshot
 from farvault.model.administrator import Administrator
@@ -73,6 +71,7 @@ class Accounts:
             registered_code_key=node.verification_public_key,
             registered_identity=node.identity_public_key,
             refusal=_node_refusal(node, role, address),
+            admits_readers=not node.is_source or vault_rules.of_node(r, node.id).read_only_sessions,
             server_time=self._clock.now_seconds(),
             last_access_time=node.last_access_time,
             transaction_objects=node.transaction_group_max or TRANSACTION_OBJECTS,
@@ -107,25 +106,6 @@ class Accounts:
         password = self._keyring.open_secret(sealed, server_password_context(name))
         verifier = parse_verifier(make_verifier(password.decode(), salt=digest(sealed)))
         return Account(verifier=verifier, server_time=self._clock.now_seconds())
-
-    def register_code(self, hello: Hello, code_key: bytes, identity: bytes) -> None:
-        """Keep a source's verification code and identity: durable when this returns. `LoginRefused` if it cannot be.
-
-        FORCESYNC registers a new code, never another identity: third servers that read exports know the password too.
-        """
-        try:
-            with self._catalog.write() as tx:
-                node = nouns.get(tx, Node, hello.name.upper())
-                if node.identity_public_key not in (b"", identity):
-                    raise LoginRefused("ANR0570W", name=node.name)
-                nouns.update(
-                    tx,
-                    msgspec.structs.replace(
-                        node, verification_public_key=code_key, identity_public_key=identity
-                    ),
-                )
-        except FarvaultError as failed:
-            raise LoginRefused.from_message(failed.message) from failed
 
 
 def _node_refusal(node: Node, role: str, address: str) -> LoginRefused | None:

@@ -30,6 +30,7 @@ from farvault.sessions.last_access import LastAccess
 from farvault.sessions.node_session import NodeSession
 from farvault.sessions.ping import serve_ping
 from farvault.sessions.source import serve_source
+from farvault.sessions.source_trust import Registrar
 from farvault.storage.simultaneous import StoreSession
 from farvault.transport.connection import Connection
 from farvault.transport.listen import let_in
@@ -66,12 +67,16 @@ class Dispatcher:
         throttle: Throttle,
         last_access: LastAccess,
         server_name: Callable[[], str],
+        most_of_a_source: int = 100,
     ) -> None:
+        """`most_of_a_source`: sessions one source may have open, so that some are left for everybody else."""
         self._instance = instance
+        self._most_of_a_source = most_of_a_source
         self._accounts = accounts
         self._throttle = throttle
         self._last_access = last_access
         self._server_name = server_name
+        self._registrar = Registrar(instance.catalog, instance.storage.vault_clock, instance.log)
         self._decoy_key = instance.keyring.derive_record_key(instance.keyring.current_id, b"sign-on decoys..")
 
     def serve(self, connection: Connection) -> None:
@@ -106,7 +111,7 @@ class Dispatcher:
             lookup,
             verify=verify,
             decoy_key=self._decoy_key,
-            register=self._accounts.register_code,
+            register=lambda hello, code, key: self._registrar.register(hello, code, key, connection.peer),
             address=connection.peer,
         )
 
@@ -188,7 +193,17 @@ class Dispatcher:
                 if role == NODE:
                     serve_node(session)
                 else:
-                    serve_source(session, read_only=login.read_only)
+                    self._refuse_too_many(entry)
+                    serve_source(session, code_key=login.code_key, epoch=login.hello.epoch)
+
+    def _refuse_too_many(self, entry: SessionEntry) -> None:
+        open_now = [
+            one
+            for one in self._instance.session_table.list()
+            if (one.name, one.type) == (entry.name, entry.type) and one.number <= entry.number
+        ]
+        if len(open_now) > self._most_of_a_source:
+            raise NotAvailable("ANR4897E", node=entry.name, most=self._most_of_a_source)
 
     # --- what is said ------------------------------------------------------------------------------------------
 

@@ -12,53 +12,60 @@ from typing import Final
 
 from farvault.base.errors import FarvaultError, NotAuthorized, NotFound, PeerMisbehaved, PeerUnreachable
 from farvault.catalog import vault as rows
+from farvault.catalog import vault_rules
 from farvault.catalog.vault import SegmentRow as CatalogSegment
 from farvault.model.stored_object import ObjectKind
 from farvault.protocol.frames import ProtocolError
-from farvault.protocol.messages import (
+from farvault.protocol.messages import Body, Done, KnownAnswer, Ping, SignOff
+from farvault.protocol.refusal import to_refused
+from farvault.protocol.truth import ReconcileDone
+from farvault.protocol.verbs import BY_BODY
+from farvault.protocol.virtual_volumes import (
     AbortSegment,
-    Body,
     CloseSegment,
-    Done,
-    KnownAnswer,
     KnownRecords,
     MarkVolume,
     OpenSegment,
-    Ping,
     QueryVolumes,
     ReadRecords,
     RecordsDurable,
     ReferRecords,
     SegmentAnswer,
     SegmentRow,
-    SignOff,
     StoreRecord,
     UnmarkVolume,
     VerifyAnswer,
     VerifyVolume,
     Volumes,
 )
-from farvault.protocol.refusal import to_refused
-from farvault.protocol.verbs import BY_BODY
 from farvault.seal.digest import DIGEST_BYTES
+from farvault.sessions import source_truth
 from farvault.sessions.node_policy import copy_group
 from farvault.sessions.node_session import NodeSession
 from farvault.sessions.record_stream import RecordStream
 from farvault.storage.vault import Segment, Vault
+from farvault.storage.vault_guard import VaultGuard
 from farvault.storage.vault_volumes import VaultVolumes
 from farvault.transport.connection import Incoming
 
 IDLE_SECONDS: Final = 24 * 3600.0
 """A source keeps its session for MOUNTRETENTION (up to a week); a dead one shows by TCP keepalive."""
+SEGMENT_IDLE_SECONDS: Final = 15 * 60.0
+"""With a segment open it holds a volume of ours: the next frame has to come sooner. A source that was slow comes back
+and names what it had sent."""
 LINK_IDLE_SECONDS: Final = 0.05
 """So long without a frame: what came is made durable and acknowledged, the source may be waiting for it."""
 ROWS_AT_ONCE: Final = 1000
 LONGEST_NAME: Final = 1024
+MOST_GRACE_DAYS: Final = 9999
 
 
-def serve_source(session: NodeSession, *, read_only: bool) -> None:
-    """Until the source signs off. `PeerUnreachable` and `PeerMisbehaved` (broken protocol) end it."""
-    source = _Source(session, read_only)
+def serve_source(session: NodeSession, *, code_key: bytes, epoch: int = 0) -> None:
+    """Until the source signs off. `PeerUnreachable` and `PeerMisbehaved` (broken protocol) end it.
+
+    `code_key`: the code it has proved; empty: it may only read. `epoch`: as it signed it.
+    """
+    source = _Source(session, code_key, epoch)
     try:
         source.serve()
     finally:
@@ -66,9 +73,11 @@ def serve_source(session: NodeSession, *, read_only: bool) -> None:
 
 
 class _Source:
-    def __init__(self, session: NodeSession, read_only: bool) -> None:
+    def __init__(self, session: NodeSession, code_key: bytes, epoch: int) -> None:
         self._session, self._connection = session, session.connection
-        self._read_only = read_only
+        self._code_key, self._epoch = code_key, epoch
+        self._refused = 0
+        self._guard = VaultGuard(session.log, session.node_id, session.node_name)
         self._volumes = VaultVolumes(session.storage, session.node_id)
         self._stream = RecordStream(self._connection, self._volumes, session.storage.buffers)
         self._segment: Segment | None = None
@@ -84,11 +93,16 @@ class _Source:
             UnmarkVolume: self._unmark_volume,
             VerifyVolume: self._verify_volume,
             Ping: lambda _: Done(),
+            ReconcileDone: self._reconcile_done,
+            **source_truth.answers(session, self._volumes),
         }
 
     def serve(self) -> None:
-        self._connection.idle_seconds = IDLE_SECONDS
+        if self._code_key and self._epoch:
+            with self._session.catalog.write() as tx:
+                self._guard.note_epoch(tx, self._epoch, self._session.clock.now_seconds())
         while True:
+            self._connection.idle_seconds = IDLE_SECONDS if self._segment is None else SEGMENT_IDLE_SECONDS
             self._rest_when_idle()
             self._buffer = self._buffer or self._session.storage.buffers.take()
             incoming = self._connection.receive(self._buffer)
@@ -109,6 +123,9 @@ class _Source:
         self._stream.stop()
         if self._buffer is not None:
             self._session.storage.buffers.give(self._buffer)
+        if self._refused:
+            with contextlib.suppress(FarvaultError), self._session.catalog.write() as tx:
+                self._guard.count_refused(tx, self._refused, self._session.clock.now_seconds())
 
     def _rest_when_idle(self) -> None:
         segment = self._segment
@@ -121,10 +138,10 @@ class _Source:
 
     def _answer(self, incoming: Incoming) -> None:
         body = incoming.body
-        if self._read_only and BY_BODY[type(body)].changes:
-            raise NotAuthorized("ANR4852E", node=self._session.node_name, verb=type(body).__name__)
-        if isinstance(body, Ping | OpenSegment | MarkVolume | UnmarkVolume):
-            self._refuse_locked()
+        if not self._code_key and BY_BODY[type(body)].changes:
+            raise self._no_right_to(type(body).__name__)
+        if isinstance(body, Ping | OpenSegment | CloseSegment | MarkVolume | UnmarkVolume | ReconcileDone):
+            self._refuse_locked(type(body).__name__)
         if isinstance(body, ReadRecords):
             self._stream.ask(body)
             return
@@ -139,12 +156,21 @@ class _Source:
         if reply is not None:
             self._connection.send(reply, request=incoming.request)
 
-    def _refuse_locked(self) -> None:
+    def _refuse_locked(self, verb: str) -> None:
         """A source keeps sessions for days: LOCK NODE must not wait for them. Pinged first, it signs on anew and hears why."""
         with self._session.catalog.read() as r:
             node = self._session.node(r)
         if node.locked:
             raise NotAuthorized("ANR0430W", name=node.name, address=self._connection.peer)
+        if self._code_key and self._code_key != node.verification_public_key:
+            raise NotAuthorized("ANR4852E", node=node.name, verb=verb)
+
+    def _no_right_to(self, verb: str) -> NotAuthorized:
+        """Counted for QUERY NODE, and said once a session: somebody with the password tries more than reading."""
+        self._refused += 1
+        if self._refused == 1:
+            self._session.say("ANR4863W", verb=verb, address=self._connection.peer)
+        return NotAuthorized("ANR4852E", node=self._session.node_name, verb=verb)
 
     # --- taking in -------------------------------------------------------------------------------------------------
 
@@ -195,7 +221,7 @@ class _Source:
         assert isinstance(body, CloseSegment)
         segment = self._open_one(body.segment)
         try:
-            receipt = segment.close(body.stored_bytes, body.records, body.digest)
+            receipt = segment.close(body.stored_bytes, body.records, body.digest, body.epoch)
         except FarvaultError as error:
             self._log_failure(segment.volume, error)
             self._give_up()
@@ -256,16 +282,38 @@ class _Source:
             after = (found[-1].volume, found[-1].offset_bytes, found[-1].object_id)
 
     def _mark_volume(self, body: Body) -> Body:
+        """The grace is the source's wish or, where that is longer, what our administrator has set."""
         assert isinstance(body, MarkVolume)
-        now = self._session.clock.now_seconds()
-        with self._session.catalog.write() as tx:
-            marked = rows.mark(
-                tx, self._session.node_id, body.volume, now, min(max(body.grace_days, 0), 9999)
-            )
+        session, marked = self._session, 0
+        with session.catalog.write() as tx:
+            now = session.storage.vault_clock.look(tx).moment
+            least = vault_rules.of_node(tx, session.node_id).min_grace_days
+            days = max(min(body.grace_days, MOST_GRACE_DAYS), least)
+            refusal = None
+            if rows.is_overwritten(tx, session.node_id, body.volume, body.from_offset_bytes - 1):
+                refusal = self._guard.deletion(tx, body.volume, now)
+            if refusal is None:
+                marked = rows.mark(
+                    tx,
+                    session.node_id,
+                    body.volume,
+                    now.wall,
+                    days,
+                    now.running,
+                    from_offset_bytes=body.from_offset_bytes,
+                )
+        if refusal is not None:
+            raise refusal
         if marked:
-            self._session.say(
-                "ANR4858I", volume=body.volume, node=self._session.node_name, days=body.grace_days
-            )
+            session.say("ANR4858I", volume=body.volume, node=session.node_name, days=days)
+        return Done()
+
+    def _reconcile_done(self, body: Body) -> Body:
+        assert isinstance(body, ReconcileDone)
+        with self._session.catalog.write() as tx:
+            was_needed = self._guard.believe_reconcile(tx, body, self._epoch)
+        if was_needed:
+            self._session.say("ANR4873I", node=self._session.node_name)
         return Done()
 
     def _unmark_volume(self, body: Body) -> Body:

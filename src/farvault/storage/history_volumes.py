@@ -24,9 +24,11 @@ from farvault.base.errors import (
     RecordDamaged,
 )
 from farvault.catalog import nouns, volume_history
+from farvault.catalog.epoch import epoch
 from farvault.catalog.sequences import next_value
 from farvault.catalog.settings import get_setting
 from farvault.catalog.transaction import Transaction
+from farvault.media import receipt as receipts
 from farvault.media.interface import Device, Span, VolumeReader, VolumeWriter
 from farvault.model.volume_history import (
     BACKUPFULL,
@@ -108,7 +110,7 @@ class HistoryWriter:
         with storage.catalog.read() as r:
             self._server = get_setting(r, "SERVERNAME") or ""
             self._instance = get_setting(r, "INSTANCE_ID") or ""
-            self.epoch = volume_history.epoch(r)
+            self.epoch = epoch(r)
         identity = storage.identity
         self._sealed_identity = storage.keyring.seal_secret(
             identity.private_pem + identity.certificate_pem, IDENTITY_CONTEXT
@@ -262,7 +264,7 @@ class HistoryWriter:
         """Records durable first, then the end alone: a segment of its own at a target."""
         row, one = self._rows[-1], self._operation
         self._committed.add(row.id)
-        self._writer.commit()
+        signed = [self._writer.commit()]
         end = VolumeEnd(
             server=self._server,
             instance=self._instance,
@@ -289,7 +291,7 @@ class HistoryWriter:
         header = volume_end.make(block, volume_end.sign(end, self._storage.identity))
         crash_point("history.volume.before_end")
         self._writer.append(block[: header.stored_bytes], header.digest)
-        receipt = self._writer.commit()
+        signed.append(self._writer.commit())
         crash_point("history.volume.after_end")
         self._rows[-1] = msgspec.structs.replace(
             row,
@@ -297,7 +299,7 @@ class HistoryWriter:
             stored_bytes=self._writer.position_bytes,
             end_bytes=header.stored_bytes,
             digest=header.digest,
-            receipt=receipt,
+            receipt=receipts.joined(one for one in signed if one),
         )
         self._lengths = []
         self._close_volume()
@@ -362,13 +364,13 @@ def delete_left_behind(storage: Storage, *, remote: bool) -> int:
     What another epoch of this catalog began is not ours to delete: its end may stand in the part that was lost.
     """
     with storage.catalog.read() as r:
-        left, epoch = volume_history.incomplete(r), volume_history.epoch(r)
+        left, present = volume_history.incomplete(r), epoch(r)
     gone = 0
     for row in left:
         if row.id in storage.history_in_use:
             continue
         try:
-            if row.epoch != epoch:
+            if row.epoch != present:
                 with storage.catalog.write() as tx:
                     nouns.delete(tx, row)
             elif remote or not storage.devices.device(row.device_class).capabilities.remote:

@@ -13,16 +13,22 @@ import msgspec
 
 from farvault.base.disk import aligned_buffer
 from farvault.base.errors import MediaFull
+from farvault.catalog import kept_receipts
+from farvault.catalog.transaction import Transaction
+from farvault.media import receipt as receipts
 from farvault.media.interface import VolumeWriter
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import EMPTY, FILLING, FULL, Volume
 from farvault.seal import label
+from farvault.seal.probe import Sampler
 from farvault.seal.record import Header
 from farvault.storage.free_space import LABEL_BYTES, FreeSpace
 from farvault.storage.mount_points import Worker
 
 SMALLEST_CAPACITY_BYTES = 8 << 20
 """A volume takes at least one record and its label, whatever MAXCAPACITY says."""
+QUESTIONS_IN_A_STORE = 4
+"""Questions kept about what one transaction of the catalog puts on a virtual volume: about 200 bytes each."""
 
 
 class Output(Protocol):
@@ -61,6 +67,10 @@ class Output(Protocol):
         """The row after these writes; `volume` is the row as it is in the storing transaction."""
         ...
 
+    def keep(self, tx: Transaction) -> None:
+        """In that same transaction: what the target has signed, and questions to ask it later."""
+        ...
+
     def stored(self) -> None:
         """The catalog has everything put so far."""
         ...
@@ -97,6 +107,8 @@ class SequentialOutput:
         refers: bool,
         server_name: str,
         now: int,
+        *,
+        remote: bool = False,
     ) -> None:
         self.volume, self.pool, self.refers = volume, pool, refers
         self._writer: VolumeWriter | None = writer
@@ -104,6 +116,9 @@ class SequentialOutput:
         self._position = volume.written_bytes
         self._committed = self._most_committed = self._stored = self._position
         self._receipt = volume.receipt
+        self._receipts: list[bytes] = []
+        """Those the catalog does not have yet."""
+        self._sampler = Sampler(QUESTIONS_IN_A_STORE if remote else 0)
         self.worker: Worker | None = None
         self._full = False
         self._mounts = 1
@@ -115,6 +130,7 @@ class SequentialOutput:
     def put(self, record: memoryview, digest: bytes) -> int:
         writer = self._open_writer(record.nbytes)
         offset = writer.append(record, digest)
+        self._sampler.show(offset, record)
         self._position = writer.position_bytes
         return offset
 
@@ -131,7 +147,9 @@ class SequentialOutput:
 
     def commit(self) -> None:
         if self._writer is not None and self.has_uncommitted:
-            self._receipt = self._writer.commit() or self._receipt
+            if receipt := self._writer.commit():
+                self._receipt = receipt
+                self._receipts.append(receipt)
             self._committed = self._position
             self._most_committed = max(self._most_committed, self._committed)
 
@@ -151,9 +169,18 @@ class SequentialOutput:
             receipt=self._receipt,
         )
 
+    def keep(self, tx: Transaction) -> None:
+        if self._receipts:
+            kept_receipts.keep(
+                tx, self.volume.id, [(receipts.from_bytes(one), one) for one in self._receipts]
+            )
+            kept_receipts.keep_questions(tx, self.volume.id, self._sampler.kept)
+
     def stored(self) -> None:
         self._stored = self._position
         self._mounts = 0
+        self._receipts = []
+        self._sampler.begin()
 
     @property
     def was_never_used(self) -> bool:
@@ -169,6 +196,8 @@ class SequentialOutput:
     def abandon(self) -> None:
         """What was committed since the catalog last heard is cut off by the next open: close now."""
         self._position = self._committed = self._stored
+        self._receipts = []
+        self._sampler.begin()
         try:
             if self._writer is not None:
                 self._writer.abort()
@@ -254,6 +283,9 @@ class RandomOutput:
 
     def describe(self, volume: Volume, now: int) -> Volume:
         return msgspec.structs.replace(volume, last_written_time=now, mounts=volume.mounts + self._mounts)
+
+    def keep(self, tx: Transaction) -> None:
+        """Its media is ours: there is nobody to sign or to ask."""
 
     def stored(self) -> None:
         self._reserved.clear()

@@ -267,7 +267,7 @@ class AggregateReader:
         with self._storage.catalog.read() as r:
             if _lies_there(r, row) is None:
                 return
-        if isinstance(error, NotFound | MediaFailed):
+        if isinstance(error, NotFound | MediaFailed | PeerMisbehaved):
             with contextlib.suppress(MediaFull, MediaFailed):  # said in the log in any case
                 self._storage.life.set_access(row.volume_id, UNAVAILABLE, error)
         else:

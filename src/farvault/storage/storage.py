@@ -21,10 +21,12 @@ from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
 from farvault.storage.buffers import Buffers
 from farvault.storage.cache import Cache
+from farvault.storage.deletions import Deletions
 from farvault.storage.devices import Devices
 from farvault.storage.free_space import FreeSpaces
 from farvault.storage.mount_points import MOUNT_WAIT_SECONDS, Worker
 from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES
+from farvault.storage.vault_clock import VaultClock
 from farvault.storage.volume_life import VolumeLife
 from farvault.storage.volumes import Volumes
 from farvault.storage.watch import PoolWatch
@@ -56,7 +58,9 @@ class Storage:
         self.tell_deleted: Callable[[int], None] = lambda _bytes: None
         """Told after each deletion how much data is needed no more."""
         self.spaces = FreeSpaces()
-        self.life = VolumeLife(catalog, devices, self.spaces, log, clock)
+        self.vault_clock = VaultClock(catalog, clock, log)
+        self.deletions = Deletions(catalog, devices, log, clock)
+        self.life = VolumeLife(catalog, devices, self.spaces, self.deletions, log, clock)
         self.cache = Cache(catalog, self.spaces, clock)
         self.volumes = Volumes(
             catalog, devices, self.life, self.spaces, self.cache, clock, mount_wait_seconds

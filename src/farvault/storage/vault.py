@@ -26,11 +26,12 @@ from farvault.model.storage_pool import StoragePool
 from farvault.model.stored_object import ObjectKind
 from farvault.policy.collocation import Owner
 from farvault.policy.mount_points import Priority
-from farvault.protocol.messages import Receipt
+from farvault.protocol.virtual_volumes import Receipt
 from farvault.seal.compress import RAW
 from farvault.seal.pack import PackBuilder
 from farvault.seal.record import STORED_MAX_BYTES, Header, RecordKind, check, seal
 from farvault.storage.storage import Storage
+from farvault.storage.vault_guard import VaultGuard
 
 FLUSH_BYTES: Final = 16 * MIB
 FLUSH_RECORDS: Final = 256
@@ -99,6 +100,10 @@ class Segment:
         """Why it takes nothing more."""
         self._vault, self._storage, self._offset = vault, vault.storage, offset_bytes
         self._durable, self._failed = durable, failed
+        self._guard = VaultGuard(self._storage.log, vault.node_id, vault.node_name)
+        with self._storage.catalog.read() as r:
+            self._guard.refuse_overwriting(r, volume, offset_bytes)
+            self._guard.refuse_over_quota(r, volume)
         self._pack = PackBuilder(
             vault.node_name, VAULT_FILE_SPACE, int(ObjectKind.ARCHIVE), vault.management_class
         )
@@ -149,10 +154,12 @@ class Segment:
         self._asked_to_flush = True
         self._put(None)
 
-    def close(self, stored_bytes: int, records: int, digest: bytes) -> Receipt:
+    def close(self, stored_bytes: int, records: int, digest: bytes, epoch: int = 0) -> Receipt:
         """Complete it; the receipt is durable when this returns. `PeerMisbehaved` where the contents differ."""
         self._wrapping.finish()
         self._writing.finish()
+        if not self._digests:
+            raise PeerMisbehaved("ANR4895E", volume=self.volume, node=self._vault.node_name)
         if (stored_bytes, records, digest) != (
             self._bytes,
             len(self._digests),
@@ -167,21 +174,36 @@ class Segment:
             )
         self._sync()
         crash_point("vault.segment.before_close")
-        with self._storage.catalog.write() as tx:
-            self._store_batch(tx)
-            receipt = self._receipt(tx, digest)
-            rows.close_segment(
-                tx,
-                self.object_id,
-                stored_bytes,
-                records,
-                digest,
-                receipts.to_bytes(receipt),
-                receipt.received_time,
-            )
+        receipt, refusal = self._complete(stored_bytes, records, digest, epoch)
+        if refusal is not None:
+            raise refusal
         crash_point("vault.segment.after_close")
         self._writer.close()
         return receipt
+
+    def _complete(
+        self, stored_bytes: int, records: int, digest: bytes, epoch: int
+    ) -> tuple[Receipt, FarvaultError | None]:
+        """In one transaction: the last batch, the receipt, and that it replaces what it overlaps (a deletion, too)."""
+        with self._storage.catalog.write() as tx:
+            now = self._storage.vault_clock.look(tx).moment
+            self._store_batch(tx)
+            receipt = self._receipt(tx, digest, epoch)
+            refusal = None
+            if rows.is_overwritten(tx, self._vault.node_id, self.volume, self._offset):
+                refusal = self._guard.deletion(tx, self.volume, now)
+            if refusal is None:
+                rows.close_segment(
+                    tx,
+                    self.object_id,
+                    stored_bytes,
+                    records,
+                    digest,
+                    receipts.to_bytes(receipt),
+                    receipt.received_time,
+                    now.running,
+                )
+        return receipt, refusal
 
     def give_up(self) -> None:
         """The source aborts, or is gone: keep what came, for a next try. Never raises."""
@@ -196,6 +218,9 @@ class Segment:
             self._storage.catalog.write() as tx,
         ):  # else the next start does it
             rows.abort_segment(tx, self.object_id, self._storage.clock.now_seconds())
+        if not self._digests:  # nothing to come back for
+            with contextlib.suppress(FarvaultError):
+                self._storage.delete_objects([self.object_id])
 
     def _hand_over(self, item: _Incoming | _Names) -> None:
         self._asked_to_flush = False
@@ -303,6 +328,7 @@ class Segment:
         self._batch_bytes = self._batch_stored = 0
         if not batch:
             return
+        self._guard.refuse_over_quota(tx, self.volume, sum(record.stored_bytes for record in batch))
         now = self._storage.clock.now_seconds()
         extents: dict[bytes, int] = {}
         aggregates: list[int | None] = []
@@ -335,7 +361,7 @@ class Segment:
             extents=[(record.digest, record.stored_bytes)],
         )
 
-    def _receipt(self, tx: Transaction, digest: bytes) -> Receipt:
+    def _receipt(self, tx: Transaction, digest: bytes, epoch: int) -> Receipt:
         last = rows.last_receipt(tx, self._vault.node_id)
         number, previous = 1, receipts.FIRST_PREVIOUS
         if last is not None:
@@ -350,6 +376,7 @@ class Segment:
                 digest=digest,
                 received_time=self._storage.clock.now_seconds(),
                 previous=previous,
+                epoch=epoch,
             ),
             self._storage.identity,
         )

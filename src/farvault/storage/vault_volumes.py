@@ -14,8 +14,12 @@ from farvault.base.disk import crash_point
 from farvault.base.errors import RecordDamaged
 from farvault.base.units import MIB
 from farvault.catalog import vault as rows
-from farvault.protocol import messages
-from farvault.protocol.messages import VerifyAnswer
+from farvault.catalog.transaction import Snapshot
+from farvault.catalog.vault import SegmentRow
+from farvault.catalog.vault_rules import VaultLock, of_node
+from farvault.policy.clock_guard import Moment
+from farvault.protocol import virtual_volumes
+from farvault.protocol.virtual_volumes import VerifyAnswer
 from farvault.seal import record as records
 from farvault.storage.reading import AggregateReader, Found
 from farvault.storage.storage import Storage
@@ -23,6 +27,9 @@ from farvault.storage.storage import Storage
 PROGRESS_BYTES: Final = 64 * MIB
 SPANS_AT_ONCE: Final = 256
 DAMAGED_AT_ONCE: Final = 10_000
+PAGE: Final = 1000
+REVERTED_AT_ONCE: Final = 100
+"""Volumes in one transaction."""
 
 
 _Item = TypeVar("_Item")
@@ -59,12 +66,12 @@ class VaultVolumes:
         Nothing wanted: all that is here. Yields progress, and a last answer.
         """
         count = size = since = 0
-        damaged: list[messages.Span] = []
+        damaged: list[virtual_volumes.Span] = []
         for asked in _chunks(wanted or self._all_of(volume), SPANS_AT_ONCE):
             found = self._find(volume, [(offset, length) for offset, length, _ in asked])
             for (offset, length, digest), (one, record) in zip(asked, self._read_found(found), strict=True):
                 if one is None or record is None or one.digest != digest or not _is(record, digest):
-                    damaged.append(messages.Span(offset, length))
+                    damaged.append(virtual_volumes.Span(offset, length))
                 count, size, since = count + 1, size + length, since + length
                 if since >= PROGRESS_BYTES or len(damaged) >= DAMAGED_AT_ONCE:
                     yield VerifyAnswer(records=count, stored_bytes=size, damaged=tuple(damaged), last=False)
@@ -112,16 +119,67 @@ def collect_unfinished(storage: Storage, older_than_seconds: int) -> int:
 
 
 def collect_deleted(storage: Storage) -> int:
-    """Delete marked segments whose grace is over; returns how many. Part of expiration."""
-    collected = 0
-    while True:
-        with storage.catalog.write() as tx:
-            found = rows.withdraw_due(tx, storage.clock.now_seconds())
+    """Delete marked segments that neither grace nor lock keeps; returns how many. Part of expiration.
+
+    Nothing where the clock is not believed (`policy/clock_guard.py`).
+    """
+    return sum(_collect(storage, may_go) for may_go in _pages_that_may_go(storage))
+
+
+def count_deleted(storage: Storage) -> int:
+    """How many `collect_deleted` would delete now."""
+    return sum(map(len, _pages_that_may_go(storage)))
+
+
+def _pages_that_may_go(storage: Storage) -> Iterator[list[SegmentRow]]:
+    with storage.catalog.write() as tx:
+        seen = storage.vault_clock.look(tx)
+    after = (0, -1)
+    while not seen.frozen_time:
+        with storage.catalog.read() as r:
+            found = rows.due(r, seen.wall, PAGE, after)
+            may_go = _that_may_go(r, found, seen.moment)
         if not found:
-            return collected
-        crash_point("vault.collect.before_delete")
-        storage.delete_objects(found)
-        collected += len(found)
+            return
+        after = (found[-1].delete_time, found[-1].object_id)
+        if may_go:
+            yield may_go
+
+
+def _collect(storage: Storage, found: Sequence[SegmentRow]) -> int:
+    """Looked at again in the transaction: the lock may have become stronger since."""
+    with storage.catalog.write() as tx:
+        seen = storage.vault_clock.look(tx)
+        may_go = [] if seen.frozen_time else _that_may_go(tx, found, seen.moment)
+        gone = rows.withdraw(tx, may_go)
+    crash_point("vault.collect.before_delete")
+    storage.delete_objects(gone)
+    return len(gone)
+
+
+def _that_may_go(r: Snapshot, found: Sequence[SegmentRow], now: Moment) -> list[SegmentRow]:
+    locks = {node_id: VaultLock(r, node_id) for node_id in {row.node_id for row in found}}
+    return [row for row in found if not locks[row.node_id].seconds_left(row, now)]
+
+
+def revert_vault(storage: Storage, node_id: int, moment: int) -> tuple[int, int]:
+    """Make all volumes of a source what they were then; returns (revived, set aside) segments. May be done again."""
+    revived = aside = 0
+    after = ""
+    while True:
+        with storage.catalog.read() as r:
+            names = rows.volume_names(r, node_id, after)
+            days = max(of_node(r, node_id).min_grace_days, rows.SUPERSEDED_DAYS)
+        if not names:
+            return revived, aside
+        for start in range(0, len(names), REVERTED_AT_ONCE):
+            crash_point("vault.revert.before_batch")
+            with storage.catalog.write() as tx:
+                now = storage.vault_clock.look(tx)
+                for name in names[start : start + REVERTED_AT_ONCE]:
+                    done = rows.revert(tx, node_id, name, moment, now.wall, days, now.running)
+                    revived, aside = revived + done[0], aside + done[1]
+        after = names[-1]
 
 
 def give_up_unclosed(storage: Storage) -> int:

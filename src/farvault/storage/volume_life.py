@@ -1,7 +1,8 @@
 """How volumes come into being, empty and go (TSM reference, storage 3.9). Who may use one meanwhile: `volumes.py`.
 
 Order at the edges: a row first, its media second, so that a crash never leaves a file that no row names; on the way
-out the media first, its row last. The next start finishes what was interrupted.
+out the media first, its row last. The next start finishes what was interrupted. A volume that another server keeps goes
+here at once and there when it can be told (`deletions.py`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import EMPTY, OFFSITE, ONLINE, PENDING, READONLY, READWRITE, Volume
 from farvault.model.volume_history import STGDELETE, STGNEW, STGREUSE
 from farvault.seal import label
+from farvault.storage.deletions import Deletions
 from farvault.storage.devices import Devices
 from farvault.storage.free_space import LABEL_BYTES, FreeSpaces
 from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES
@@ -36,9 +38,16 @@ class VolumeLife:
     """Makes, empties and deletes volumes. The caller sees to it that nobody uses the volume at that moment."""
 
     def __init__(
-        self, catalog: Catalog, devices: Devices, spaces: FreeSpaces, log: Log, clock: Clock
+        self,
+        catalog: Catalog,
+        devices: Devices,
+        spaces: FreeSpaces,
+        deletions: Deletions,
+        log: Log,
+        clock: Clock,
     ) -> None:
         self._catalog, self._devices, self._spaces = catalog, devices, spaces
+        self._deletions = deletions
         self._log, self._clock = log, clock
 
     # --- coming ------------------------------------------------------------------------------------------------
@@ -169,8 +178,7 @@ class VolumeLife:
             pool = nouns.by_id(r, StoragePool, volume.pool_id)
             if placements.has_placements(r, volume.id):
                 raise StillReferenced("ANR2406E", volume=volume.name)
-        self._delete_media(volume, pool)
-        self._remove_row(volume)
+        self._remove(volume, pool)
         self._remember(STGDELETE, volume, pool)
         self._spaces.drop(volume.id)
 
@@ -185,9 +193,10 @@ class VolumeLife:
             with self._catalog.read() as r:
                 if placements.has_placements(r, volume.id):
                     return
-            if not (was_never_committed and self._is_remote(pool)):
-                self._delete_media(volume, pool)
-            self._remove_row(volume)
+            if was_never_committed and self._is_remote(pool):
+                self._remove_row(volume)
+            else:
+                self._remove(volume, pool)
             self._remember(STGDELETE, volume, pool)
         except FarvaultError as error:
             self._log.repeat(error.message)
@@ -247,6 +256,19 @@ class VolumeLife:
             self._remember(STGREUSE, volume, pool)
         except FarvaultError as error:  # the next writer starts at 0 and cuts the rest off
             self._log.repeat(error.message)
+
+    def _remove(self, volume: Volume, pool: StoragePool) -> None:
+        """Media and row. Of another server's media the row goes first, with a note that the server is to be told."""
+        if not self._is_remote(pool):
+            self._delete_media(volume, pool)
+            self._remove_row(volume)
+            return
+        with self._catalog.write() as tx:
+            nouns.delete(tx, volume)
+            queued = self._deletions.queue(tx, pool.device_class, volume.name)
+            crash_point("deletion.queue.before_commit")
+        crash_point("deletion.queue.after_commit")
+        self._deletions.tell(queued)
 
     def _delete_media(self, volume: Volume, pool: StoragePool) -> None:
         self._catalog.check_writable()  # else the next start may find that its last change did happen

@@ -304,8 +304,8 @@ class Volumes:
         writer = self._sequential_writer(volume, pool)
         with self._catalog.read() as r:
             server_name = get_setting(r, "SERVERNAME") or ""
-        refers, now = device.capabilities.refers, self._clock.now_seconds()
-        return SequentialOutput(volume, pool, writer, refers, server_name, now)
+        able, now = device.capabilities, self._clock.now_seconds()
+        return SequentialOutput(volume, pool, writer, able.refers, server_name, now, remote=able.remote)
 
     def _sequential_writer(self, volume: Volume, pool: StoragePool) -> VolumeWriter:
         device = self._devices.device(pool.device_class)

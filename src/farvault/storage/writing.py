@@ -153,6 +153,7 @@ class PoolWriter:
         for output in outputs:
             row = nouns.by_id(tx, Volume, output.volume.id)
             nouns.update(tx, output.describe(row, now))
+            output.keep(tx)
         unused = [place for place, number in pairs if number is None]
         tx.after_commit.append(lambda: self._stored(outputs, unused))
 

@@ -204,11 +204,11 @@ def test_a_volume_that_is_being_deleted_cannot_be_had_back(world: World) -> None
     with world.catalog.write() as tx:
         vault.mark(tx, world.node, VOLUME, 1000, 0)
     with world.catalog.write() as tx:
-        assert vault.withdraw_due(tx, 1000) == [segment]
+        assert vault.withdraw(tx, vault.due(tx, 1000)) == [segment]
     for piece in range(2):  # a long segment goes in several transactions
         with world.catalog.write() as tx:
             assert vault.unmark(tx, world.node, VOLUME) == 0
-            assert vault.withdraw_due(tx, 1000) == []
+            assert vault.withdraw(tx, vault.due(tx, 1000)) == []
             assert freeing.unfinished_deletions(tx) == [segment]
             assert [row.volume for row in vault.list_volumes(tx, world.node)] == ["ADSM.DELHI.BFS.2"]
             freed = objects.delete_objects(tx, [segment], limit=2)

@@ -13,6 +13,7 @@ from farvault.protocol.messages import LIST_MAX, Ping
 from farvault.protocol.scram import ITERATIONS, ITERATIONS_MAX
 from farvault.protocol.verbs import VERBS
 from farvault.sessions.node_session import TRANSACTION_SECONDS
+from farvault.sessions.source import SEGMENT_IDLE_SECONDS
 from farvault.transport.connection import FRAME_SECONDS
 from farvault.transport.dial import CONNECT_SECONDS, SIGN_ON_SECONDS
 from farvault.transport.listen import Limits
@@ -68,6 +69,7 @@ def test_the_numbers_in_the_text_are_those_of_the_code() -> None:
         f"begun to arrive | {FRAME_SECONDS:g} s",
         f"between two requests | {(limits.idle_seconds or 0) / 60:g} min",
         f"inside a client's transaction, until its next frame | {TRANSACTION_SECONDS / 60:g} min",
+        f"with a segment open, until its next frame | {SEGMENT_IDLE_SECONDS / 60:g} min",
         f"{limits.max_strangers_per_address} connections that have not signed on",
     ):
         assert text in page, text

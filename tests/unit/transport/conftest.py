@@ -51,9 +51,13 @@ class House:
             self._lookup,
             verify=verify,
             decoy_key=b"k" * 32,
-            register=lambda hello, code_key, identity: self.registered.append((code_key, identity)),
+            register=self._register,
             address=connection.peer,
         )
+
+    def _register(self, hello: Hello, code_key: bytes, identity: bytes) -> bool:
+        self.registered.append((code_key, identity))
+        return True
 
     def answer(self, connection: Connection) -> None:
         let_in(connection, self.login(connection))

@@ -16,7 +16,7 @@ from farvault.catalog import audit, nouns
 from farvault.catalog import vault as rows
 from farvault.media import receipt as receipts
 from farvault.model.node import Node
-from farvault.protocol.messages import Receipt
+from farvault.protocol.virtual_volumes import Receipt
 from farvault.storage.vault import FLUSH_BYTES, FLUSH_RECORDS, Segment, Vault
 from farvault.storage.vault_volumes import VaultVolumes, collect_unfinished, give_up_unclosed
 

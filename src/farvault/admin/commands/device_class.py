@@ -20,6 +20,7 @@ from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Name
 from farvault.model.database_backup_trigger import DatabaseBackupTrigger
 from farvault.model.device_class import DISK, DeviceClass
+from farvault.model.pending_deletion import PendingDeletion
 from farvault.model.server import Server
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume_history import HistoryVolume
@@ -105,6 +106,8 @@ def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
             raise BadInput("ANR2251E")
         if pools := [p.name for p in nouns.select(tx, StoragePool, device_class=found.name)]:
             raise StillReferenced("ANR2252E", device_class=found.name, pools=", ".join(pools))
+        if nouns.count(tx, PendingDeletion, device_class=found.name):  # they know their target by it
+            raise StillReferenced("ANR0140E", title=DeviceClass.TITLE, name=found.name)
         for trigger in nouns.select(tx, DatabaseBackupTrigger):
             if found.name in (trigger.device_class, trigger.incremental_device_class):
                 raise StillReferenced("ANR4927E", device_class=found.name)

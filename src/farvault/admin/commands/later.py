@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from farvault.admin.authority import SYSTEM, Rule
 from farvault.admin.command import WAIT, Call, Command, Parameter, keyword, positional
 from farvault.admin.instance import Instance
-from farvault.admin.kinds import Day, Paths, Pattern, Patterns, TimeOfDay
+from farvault.admin.kinds import Day, Paths, Patterns, TimeOfDay
 from farvault.admin.output import Answer
 from farvault.base.errors import NotAvailable
 from farvault.model.attribute import Choice, Name, Names, Text, YesNo
@@ -77,13 +77,6 @@ def _names(what: str) -> Parameter:
 
 
 COMMANDS = (
-    # reconciliation
-    _later(
-        "REConcile Volumes",
-        "Compare virtual volumes here with archive files at their targets.",
-        positional("device_class", Pattern(30), "classes of DEVTYPE=SERVER", default="*"),
-        keyword("Fix", YesNo(), "correct what differs", default=False),
-    ),
     # export and import
     _later("EXPort Admin", "Export administrators.", _names("administrators"), *_EXPORT),
     _later(

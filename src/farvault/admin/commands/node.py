@@ -17,6 +17,7 @@ from farvault.admin.definition import (
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Password, Pattern, Patterns
 from farvault.admin.lookup import archive_destination, select, some
+from farvault.admin.node_trust import set_rules, vault_columns, vault_figures, vault_values
 from farvault.admin.output import (
     Answer,
     Column,
@@ -35,6 +36,7 @@ from farvault.model.collocation import CollocationGroup, CollocationMember
 from farvault.model.file_space import FileSpace
 from farvault.model.node import Node
 from farvault.model.policy import Domain
+from farvault.model.vault_rules import VaultRules
 from farvault.protocol.login import make_verifier
 
 _NAME = positional("name", Name(64), "name of the node")
@@ -81,8 +83,9 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
             "password_verifier": make_verifier(call["password"]),
             "password_set_time": instance.clock.now_seconds(),
         }
-    if call["forcesync"]:
+    if call["forcesync"] == "YES":
         values |= {"verification_public_key": b"", "identity_public_key": b""}
+    rules = vault_values(call)
     with instance.catalog.write() as tx:
         found = some(select(tx, Node, call["name"]), call)
         if "password" in call.given and len(found) > 1:
@@ -91,6 +94,7 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
             nouns.get(tx, Domain, values["domain"])
         for node in found:
             nouns.update(tx, replace(node, **values))
+            set_rules(tx, instance.storage, node, rules)
     for node in found:
         yield message("ANR2063I", node=node.name)
 
@@ -106,15 +110,18 @@ def _query(instance: Instance, call: Call) -> Iterator[Answer]:
         ]
         groups = {group.id: group.name for group in nouns.select(r, CollocationGroup)}
         members = {one.node_id: groups[one.group_id] for one in nouns.select(r, CollocationMember)}
+        rows = [
+            _row(node, members.get(node.id, ""), vault_figures(r, node) if call.detailed else {})
+            for node in found
+        ]
     columns = _detailed_columns(now) if call.detailed else _standard_columns(now)
-    yield Report(
-        columns=columns, rows=[_row(node, members.get(node.id, "")) for node in found], detailed=call.detailed
-    )
+    yield Report(columns=columns, rows=rows, detailed=call.detailed)
 
 
-def _row(node: Node, collocation_group: str) -> dict[str, Any]:
+def _row(node: Node, collocation_group: str, figures: dict[str, Any]) -> dict[str, Any]:
     return row_of(
         node,
+        **figures,
         collocation_group=collocation_group,
         last_access_days=node.last_access_time,
         password_days=node.password_set_time,
@@ -164,6 +171,7 @@ def _detailed_columns(now: int) -> list[Column]:
         ),
         Column(key="collocation_group", label="Collocation Group Name"),
         Column(key="code_registered", label="Verification Code Registered"),
+        *vault_columns(),
     ]
 
 
@@ -246,9 +254,11 @@ COMMANDS = (
             *_change,
             keyword(
                 "FORCESync",
-                YesNo(),
-                "forget a source's code and identity key: its next sign-on registers anew",
+                Choice("ALlow", "APprove", "Yes", "No"),
+                "source: take a new code from its known identity at once (ALLOW), or let it wait for APPROVE FORCESYNC; "
+                "YES forgets code and identity key once: the next sign-on registers anew",
             ),
+            *update_parameters(VaultRules),
             *_ACCEPTED,
         ),
         run=_update,

@@ -21,6 +21,7 @@ from farvault.admin.output import (
     Column,
     Report,
     Row,
+    count_column,
     days_column,
     of_attribute,
     row_of,
@@ -30,13 +31,13 @@ from farvault.admin.output import (
 from farvault.admin.server_secrets import (
     OWN_PASSWORD_CONTEXT,
     code_context,
-    defined_target,
     node_password_context,
     server_password_context,
 )
+from farvault.admin.target_columns import SERVER_COLUMNS, STATE_COLUMN, server_row
 from farvault.base.errors import BadInput, FarvaultError, NotAvailable, StillReferenced
 from farvault.base.messages import Message, message
-from farvault.catalog import nouns
+from farvault.catalog import nouns, pending_deletions
 from farvault.catalog.settings import get_setting
 from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Name, YesNo
@@ -161,13 +162,20 @@ def _query(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
         found = select(r, Server, [call["name"]])
         own_name = get_setting(r, "SERVERNAME") or ""
+        rows = [
+            {**_row(one, own_name, pending_deletions.of_server(r, one.name)), **server_row(r, one)}
+            for one in found
+        ]
     now = instance.clock.now_seconds()
     columns = _detailed_columns(now) if call.detailed else _standard_columns(now)
-    yield Report(columns=columns, rows=[_row(server, own_name) for server in found], detailed=call.detailed)
+    yield Report(columns=columns, rows=rows, detailed=call.detailed)
 
 
-def _row(server: Server, own_name: str) -> Row:
+def _row(server: Server, own_name: str, waiting: tuple[int, int, str]) -> Row:
     more: dict[str, Any] = {
+        "deletions_waiting": waiting[0],
+        "deletions_since_time": waiting[1],
+        "deletions_error": waiting[2],
         "last_access_days": server.last_access_time,
         "server_password_set": bool(server.sealed_server_password),
         "virtual_volume_password_set": server.is_target,
@@ -177,7 +185,7 @@ def _row(server: Server, own_name: str) -> Row:
     if server.is_target:
         row["node_name"] = server.node_name or own_name
     else:
-        for field in (*_TARGET_ONLY, "force_sync"):
+        for field in (*_TARGET_ONLY, *(key for key in row if key.startswith("deletions_")), "force_sync"):
             del row[field]
     return row
 
@@ -192,6 +200,7 @@ def _standard_columns(now: int) -> list[Column]:
         yes_column("server_password_set", "Server Password Set"),
         yes_column("virtual_volume_password_set", "Virtual Volume Password Set"),
         of_attribute(Server, "allow_replace", label="Allow Replacement"),
+        STATE_COLUMN,
     ]
 
 
@@ -208,6 +217,9 @@ def _detailed_columns(now: int) -> list[Column]:
         days_column("last_access_days", "Days Since Last Access", now),
         time_column("defined_time", "Registration Date/Time"),
         of_attribute(Server, "delete_grace_days"),
+        count_column("deletions_waiting", "Deletions Waiting"),
+        time_column("deletions_since_time", "Deletions Wait Since"),
+        Column(key="deletions_error", label="Deletions Wait Because"),
         yes_column("server_password_set", "Server Password Set"),
         yes_column("virtual_volume_password_set", "Virtual Volume Password Set"),
         yes_column("verification_code_set", "Verification Code Set"),
@@ -215,6 +227,7 @@ def _detailed_columns(now: int) -> list[Column]:
         of_attribute(Server, "validate_protocol"),
         of_attribute(Server, "url"),
         of_attribute(Server, "fingerprint"),
+        *SERVER_COLUMNS,
     ]
 
 
@@ -239,13 +252,15 @@ def _ping(instance: Instance, call: Call) -> Iterator[Answer]:
 
 
 def _ping_target(instance: Instance, server: Server) -> Message:
-    target = defined_target(
-        instance.catalog, instance.keyring, instance.identity, server.name, instance.product_version
-    )
+    target = instance.target(server.name)
     session = target.open_session()
     try:
         _reached(instance, server.name)
         mode = "read-only" if session.read_only else "read/write"
+        if session.set_back:
+            mode = f"{mode}, but it was rolled back and takes nothing"
+        if session.welcome.sync_pending:
+            mode = "read-only: the verification code waits for approval there"
         return message("ANR1707I", server=server.name, node=target.definition().node_name, mode=mode)
     finally:
         session.close()

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 _SUBJECTS = (
     "admin",
+    "auditing",
     "client",
     "database",
     "migration",
@@ -26,6 +27,8 @@ _SUBJECTS = (
     "sessions",
     "storage",
     "terminal",
+    "trust",
+    "truth",
     "vault",
 )
 

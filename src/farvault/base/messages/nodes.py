@@ -38,6 +38,8 @@ ROWS: dict[str, Row] = {
         "Deleting them destroys backups that only that server knows.",
         "Delete them there; if you must do it here, add TYPE=SERVER.",
     ),
-    "ANR2268E": Row("Node {node} is not of TYPE=SERVER.", "", "Leave TYPE=SERVER out."),
+    "ANR2268E": Row(
+        "Node {node} is not of TYPE=SERVER.", "", "Leave out TYPE=SERVER, and what only sources have."
+    ),
     "ANR2269W": Row("All that is stored in file space {file_space} of node {node} will be deleted for ever."),
 }

@@ -136,11 +136,6 @@ ROWS: dict[str, Row] = {
         "A transaction changes more than {most} versions.", "", "Use a program of the same version."
     ),
     "ANR0569E": Row("A request names more than {most} objects.", "", "Use a program of the same version."),
-    "ANR0570W": Row(
-        "Session refused for server {name}: FORCESYNC with another identity key than the one registered here.",
-        "A server that was made anew has a new identity; so has somebody else who knows the password.",
-        "Make sure who it is, then here: UPDATE NODE {name} FORCESYNC=YES. Without FORCESYNC at the source it may read.",
-    ),
     "ANR0567I": Row("Session {session}: the verification code of server {name} ({platform}) is registered."),
     # the link and the frames on it
     "ANR0417E": Row(

@@ -59,7 +59,7 @@ ROWS: dict[str, Row] = {
     ),
     "ANR4852E": Row(
         "{verb} refused: this session of node {node} is read-only.",
-        "It did not prove the verification code, or the identity, that is registered for the node.",
+        "It did not prove the verification code, or the identity, that is registered for the node now.",
         "At the rightful source: UPDATE SERVER FORCESYNC=YES. A third server may read, never change.",
     ),
     "ANR4853E": Row(

@@ -417,12 +417,16 @@ CREATE TABLE segments (
     marked_time INTEGER NOT NULL,                -- when its source deleted it; 0 = not
     delete_time INTEGER NOT NULL,                -- marked: may be deleted from then on; 0 = not marked
     receipt_number INTEGER NOT NULL,             -- its receipt in `receipts`; 0 = none yet
+    received_running INTEGER NOT NULL,           -- clock_guard.running_seconds when it was closed; 0 = open or given up
+    marked_running INTEGER NOT NULL,             -- the same when its source deleted it; 0 = not marked
     row_digest BLOB NOT NULL                     -- over all columns above
 );
 -- The segments of a volume in order, and lists by name.
 CREATE INDEX segments_by_volume ON segments (node_id, volume, offset_bytes);
 -- What is due for deletion.
 CREATE INDEX segments_by_delete_time ON segments (delete_time) WHERE delete_time > 0;
+-- How much a source has deleted lately.
+CREATE INDEX segments_by_marked_running ON segments (node_id, marked_running) WHERE marked_time > 0;
 -- What was given up.
 CREATE INDEX segments_by_abandoned_time ON segments (abandoned_time) WHERE abandoned_time > 0;
 

@@ -22,7 +22,7 @@ CREATE TABLE volume_history (
     stored_bytes INTEGER NOT NULL,               -- its length, with label and end
     end_bytes INTEGER NOT NULL,                  -- length of its last record, the end, which lists all others
     digest BLOB NOT NULL,                        -- address of that record; empty = none
-    receipt BLOB NOT NULL,                       -- its target's receipt; empty = not at a target
+    receipt BLOB NOT NULL,                       -- its target's receipts, joined; empty = not at a target, or not known
     epoch INTEGER NOT NULL,                      -- epoch of the catalog that wrote it
     row_digest BLOB NOT NULL                     -- over all columns above
 );

@@ -1,0 +1,234 @@
+"""CHALLENGE SERVER: does the target still have the bytes? Random ranges of random records, a fresh nonce for each.
+
+Where the record also lies here, its range is hashed here. Else a question is used that was kept when the volume was
+written: the target cannot know about which records. Where none is left, the record is fetched and checked by its
+digest, and a new question is kept about it. Positions are random in the bytes of all readable volumes, so the chance to
+notice a loss is the share that is lost: of one percent, 3,000 questions in 30 days miss nothing with 8 in 10**14.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import msgspec
+
+from farvault.base.disk import aligned_buffer, crash_point
+from farvault.base.errors import FarvaultError, NotAvailable, PeerMisbehaved, RecordDamaged
+from farvault.catalog import kept_receipts, nouns, placements, target_truth
+from farvault.catalog.placements import PlacementRow
+from farvault.media.target import Target, TargetSession
+from farvault.media.target_link import TargetLink
+from farvault.model.device_class import DeviceClass
+from farvault.model.storage_pool import StoragePool
+from farvault.model.volume import READONLY, READWRITE, UNAVAILABLE, Volume
+from farvault.processes.process import Process
+from farvault.protocol.truth import Challenge, Probe, Proofs
+from farvault.protocol.verbs import RECORD_MAX_BYTES
+from farvault.protocol.virtual_volumes import ReadRecords, RecordAnswer, Span
+from farvault.seal import probe, record
+from farvault.seal.probe import Kept, Question
+from farvault.storage.reading import AggregateReader, Found
+from farvault.storage.storage import Storage
+
+DESCRIPTION: Final = "CHALLENGE SERVER"
+
+_random = random.SystemRandom()
+
+
+@dataclass(slots=True)
+class Totals:
+    asked: int = 0
+    missed: int = 0
+    local: int = 0
+    kept: int = 0
+    fetched: int = 0
+
+
+class _Chosen(NamedTuple):
+    """A record at the target that is asked about."""
+
+    row: PlacementRow
+    at_target: str
+
+
+def challenge_server(
+    storage: Storage, process: Process, open_target: Callable[[str], Target], server: str, count: int
+) -> Totals:
+    """Ask about `count` records. The process fails where one was missed; `NotAvailable` where nothing is kept there."""
+    with storage.catalog.read() as r:
+        classes = {one.name: one for one in nouns.select(r, DeviceClass, server_name=server)}
+    if not classes:
+        raise NotAvailable("ANR4898E", server=server)
+    with TargetLink(open_target(server)) as link:
+        run = _Run(storage, process, link, classes)
+        try:
+            run.run(count)
+        finally:
+            run.note()
+    return run.totals
+
+
+class _Run:
+    def __init__(
+        self, storage: Storage, process: Process, link: TargetLink, classes: dict[str, DeviceClass]
+    ) -> None:
+        self._storage, self._process, self._link, self._classes = storage, process, link, classes
+        self._server = link.target.name
+        self._failed: set[int] = set()
+        """Volumes that have missed one: asking on says nothing new."""
+        self.totals = Totals()
+
+    def run(self, count: int) -> None:
+        positions = sorted(_random.random() for _ in range(count))
+        with self._storage.catalog.read() as r:
+            places = list(kept_receipts.random_places(r, self._server, positions))
+        for volume_id, at in places:
+            self._process.raise_if_cancelled()
+            if volume_id not in self._failed and not self._storage.volumes.is_in_use(volume_id):
+                self._challenge(volume_id, at)
+
+    def note(self) -> None:
+        """What was asked so far counts, also where the link broke then."""
+        totals, now = self.totals, self._storage.clock.now_seconds()
+        if not totals.asked:
+            return
+        with self._storage.catalog.write() as tx:
+            before = target_truth.truth(tx, target_truth.server_id(tx, self._server))
+            after = before._replace(
+                challenge_time=now,
+                challenges=before.challenges + totals.asked,
+                missed=before.missed + totals.missed,
+                missed_time=now if totals.missed else before.missed_time,
+            )
+            target_truth.write(tx, after)
+        self._process.say(
+            "ANR4887I", server=self._server, asked=f"{totals.asked:,}", missed=f"{totals.missed:,}",
+            proven=f"{totals.asked - totals.missed:,}", local=totals.local, kept=totals.kept, fetched=totals.fetched,
+        )  # fmt: skip
+
+    def _challenge(self, volume_id: int, at: int) -> None:
+        chosen = self._choose(volume_id, at)
+        if chosen is None:
+            return
+        kept = self._from_here(chosen.row)
+        if kept is not None:
+            self.totals.local += 1
+        elif (kept := self._from_before(chosen.row)) is not None:
+            self.totals.kept += 1
+        if kept is not None:
+            is_proven = self._ask(chosen, kept)
+            offset = kept.question.offset_bytes
+        else:
+            self.totals.fetched += 1
+            is_proven = self._fetch(chosen)
+            offset = chosen.row.offset_bytes
+        self.totals.asked += 1
+        self._process.advance(1)
+        if not is_proven:
+            self._missed(chosen, offset)
+
+    def _choose(self, volume_id: int, at: int) -> _Chosen | None:
+        """The record at this offset, or the next one that still counts. None where the volume has none or has gone."""
+        with self._storage.catalog.read() as r:
+            row = placements.nearest(r, volume_id, at)
+            if row is None or row.damaged:
+                return None
+            pool = nouns.by_id(r, StoragePool, row.pool_id)
+        prefix = self._classes[pool.device_class].prefix
+        return _Chosen(row, f"{prefix}.{row.volume_name}")
+
+    # --- what the answer must be -------------------------------------------------------------------------------------
+
+    def _from_here(self, row: PlacementRow) -> Kept | None:
+        """Hashed from a copy that does not lie at another server; None where there is none, or it is damaged."""
+        with self._storage.catalog.read() as r:
+            near = {
+                pool.id
+                for pool in nouns.select(r, StoragePool)
+                if not self._storage.devices.device(pool.device_class).capabilities.remote
+            }
+            places = placements.of_aggregates(r, [row.aggregate_id])[row.aggregate_id]
+        if not any(one.pool_id in near and one.is_readable for one in places):
+            return None
+        reader = AggregateReader(self._storage, allowed=lambda one: one.pool_id in near)
+        with closing(reader.read([row.aggregate_id])) as found:
+            for one in found:
+                if isinstance(one, Found):
+                    question = probe.ask(row.offset_bytes, one.record.nbytes)
+                    return Kept(question, probe.answer(question, one.record))
+        return None
+
+    def _from_before(self, row: PlacementRow) -> Kept | None:
+        """A question kept when the volume was written. It is used up before it is asked: nobody hears it twice."""
+        with self._storage.catalog.write() as tx:
+            return kept_receipts.take_question(tx, row.volume_id, row.offset_bytes)
+
+    # --- asking ------------------------------------------------------------------------------------------------------
+
+    def _ask(self, chosen: _Chosen, kept: Kept) -> bool:
+        body = Challenge(volume=chosen.at_target, probes=(Probe(*kept.question),))
+        answer = self._link.run(lambda session: session.connection.call(body, Proofs))
+        if len(answer.answers) != len(kept.answer):
+            raise PeerMisbehaved("ANR4881E", peer=self._server, what="one answer to each question")
+        return answer.answers == kept.answer
+
+    def _fetch(self, chosen: _Chosen) -> bool:
+        """The whole record; good by its own digest. New questions about it are kept."""
+        row = chosen.row
+        buffer = aligned_buffer(RECORD_MAX_BYTES)
+        span = Span(row.offset_bytes, row.stored_bytes)
+
+        def read(session: TargetSession) -> memoryview:
+            session.connection.send(ReadRecords(volume=chosen.at_target, spans=(span,)))
+            return session.connection.expect(RecordAnswer, tail_into=buffer)[1]
+
+        got = self._link.run(read)
+        try:
+            is_it = got.nbytes == row.stored_bytes and record.check(got).digest == row.digest
+        except RecordDamaged:
+            return False
+        if is_it:
+            question: Question = probe.ask(row.offset_bytes, row.stored_bytes)
+            with self._storage.catalog.write() as tx:
+                if kept_receipts.volume_here(tx, row.volume_name) is not None:
+                    kept_receipts.keep_questions(
+                        tx, row.volume_id, [Kept(question, probe.answer(question, got))]
+                    )
+        return is_it
+
+    def _missed(self, chosen: _Chosen, offset: int) -> None:
+        """The volume becomes UNAVAILABLE, unless it was emptied, moved or written over since it was chosen."""
+        row = chosen.row
+        crash_point("challenge.missed.before_catalog")
+        with self._storage.catalog.write() as tx:
+            volume = nouns.find(tx, Volume, row.volume_name)
+            here = placements.of_aggregates(tx, [row.aggregate_id])[row.aggregate_id]
+            if volume is None or all(
+                (one.volume_id, one.offset_bytes) != (row.volume_id, row.offset_bytes) for one in here
+            ):
+                self.totals.asked -= 1
+                return
+            if volume.access in (READWRITE, READONLY):
+                nouns.update(tx, msgspec.structs.replace(volume, access=UNAVAILABLE))
+        self.totals.missed += 1
+        self._failed.add(row.volume_id)
+        self._process.count_failed()
+        self._process.say("ANR4888E", volume=row.volume_name, server=self._server, offset=offset)
+
+
+def challenge_targets(
+    storage: Storage, process: Process, open_target: Callable[[str], Target], servers: list[str], count: int
+) -> None:
+    """All of them, `count` questions each. One that cannot be asked is said and counted as failed."""
+    for server in servers:
+        process.raise_if_cancelled()
+        try:
+            challenge_server(storage, process, open_target, server, count)
+        except FarvaultError as error:
+            process.raise_if_cancelled()
+            process.repeat(error.message)
+            process.count_failed()

@@ -1,0 +1,114 @@
+"""DELHI dies by SIGKILL at every step of RECONCILE VOLUMES FIX=YES and of a missed challenge; a second run completes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.faults.two_servers import farvault_admin
+from tests.grid.grid_server import GridServer
+from tests.grid.server_process import ServerProcess
+from tests.grid.test_reconcile import access, files, forget_volume, lose_file, mark_file, reconcile, volumes
+from tests.grid.vaults import make_source, make_target, store_files
+
+from farvault.catalog import audit
+
+RECONCILE = "reconcile volumes fix=yes wait=yes"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def tokyo(tmp_path: Path) -> Iterator[GridServer]:
+    server = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
+    make_target(server, "DELHI")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def delhi(tmp_path: Path, tokyo: GridServer) -> Iterator[GridServer]:
+    server = GridServer("DELHI", str(tmp_path / "delhi")).start()
+    make_source(server, tokyo)
+    store_files(server, *range(18))
+    server.admin("backup stgpool tapepool targetcopypool wait=yes")
+    yield server
+    server.stop()
+
+
+def killed(delhi: GridServer, crash_at: str, command: str) -> None:
+    """Run the command in a process of its own that dies at the label; DELHI runs again afterwards."""
+    delhi.stop()
+    running = ServerProcess(delhi.folder, FARVAULT_CRASH_AT=crash_at)
+    try:
+        assert running.port, running.lines
+        farvault_admin(delhi.folder, command)
+        assert running.process.wait(30) == -9, "it never came by there"
+    finally:
+        running.kill()
+    delhi.start()
+
+
+def is_sound(*servers: GridServer) -> bool:
+    for server in servers:
+        with server.server.catalog.read() as r:
+            assert list(audit.check_row_digests(r)) == []
+            assert list(audit.check_sums(r)) == []
+    return True
+
+
+@pytest.mark.parametrize(
+    "crash_at",
+    [
+        "reconcile.volume.before_catalog",
+        "reconcile.volume.before_target",
+        "reconcile.volume.after_target",
+        "reconcile.mark.before",
+        "reconcile.mark.after",
+    ],
+)
+def test_killed_in_the_middle_no_file_is_active_whose_volume_still_has_its_rights(
+    delhi: GridServer, tokyo: GridServer, crash_at: str
+) -> None:
+    marked, unknown, good = volumes(delhi)
+    mark_file(tokyo, marked)
+    forget_volume(delhi, unknown)
+    killed(delhi, crash_at, RECONCILE)
+    if not files(tokyo)[f"ADSM.{marked}"]:
+        assert access(delhi, marked) == "UNAVAILABLE"
+    reconcile(delhi, "fix=yes", allow=(0, 4))
+    assert access(delhi, marked) == "UNAVAILABLE"
+    assert files(tokyo) == {
+        f"ADSM.{marked}": False,
+        f"ADSM.{unknown}": True,
+        f"ADSM.{good}": False,
+    }
+    assert access(delhi, good) == "READWRITE"
+    assert is_sound(delhi, tokyo)
+
+
+@pytest.mark.parametrize("crash_at", ["reconcile.done.before", "reconcile.done.after"])
+def test_killed_before_or_after_the_target_was_told_a_second_run_tells_it_again(
+    delhi: GridServer, tokyo: GridServer, crash_at: str
+) -> None:
+    unknown, *_ = volumes(delhi)
+    forget_volume(delhi, unknown)
+    killed(delhi, crash_at, RECONCILE)
+    assert not files(tokyo)[f"ADSM.{unknown}"], "nothing is marked before"
+    assert "taken note" in reconcile(delhi, "fix=yes")
+    assert files(tokyo)[f"ADSM.{unknown}"]
+    assert is_sound(delhi, tokyo)
+
+
+def test_killed_before_a_missed_challenge_is_written_down_the_next_one_misses_again(
+    delhi: GridServer, tokyo: GridServer
+) -> None:
+    name, *_ = volumes(delhi)
+    lose_file(tokyo, name)
+    command = "challenge server tokyo count=40 wait=yes"
+    killed(delhi, "challenge.missed.before_catalog", command)
+    assert access(delhi, name) == "READWRITE"
+    assert "ANR4888E" in delhi.admin(command, allow=(4,)).text
+    assert access(delhi, name) == "UNAVAILABLE"
+    assert is_sound(delhi)
