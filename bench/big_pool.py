@@ -158,7 +158,7 @@ class BigPool:
         options = Options(threshold_percent=40)
         ended = self.processes.start(
             description(self.pool),
-            lambda process: reclaim_pool(self.storage, process, self.processes, name, options),
+            lambda process: reclaim_pool(self.storage, process, name, options),
             wait=True,
         )
         if ended.error is not None or ended.failed_objects:

@@ -24,7 +24,9 @@ from farvault.protocol.login import NODE, ClientLogin
 from farvault.transport.dial import dial, sign_on
 
 SOURCE = Path(__file__).parents[2] / "src" / "farvault"
-ON_THE_WAY = re.compile(r"catalog\.(commit\.(before|after)$|checkpoint)|transaction\.|volume\.(?!define)|writer\.")
+ON_THE_WAY = re.compile(
+    r"catalog\.(commit\.(before|after)$|checkpoint)|transaction\.|volume\.(?!define)|writer\."
+)
 """Steps that storing and deleting come past; whatever else has steps has its own tests that kill there."""
 ROUNDS = 11
 
