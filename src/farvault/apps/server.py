@@ -42,6 +42,7 @@ from farvault.storage.devices import Devices
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import give_up_unclosed
 from farvault.transport.connection import Connection
+from farvault.transport.heartbeat import Pulse
 from farvault.transport.listen import Limits, Listener
 from farvault.transport.session_table import SessionTable
 
@@ -60,6 +61,8 @@ class Server:
         self.clock = clock or SystemClock()
         self.log = Log(self.clock)
         self.port = 0
+        self.pulse = Pulse()
+        """Of its sessions with other servers, as source and as target."""
         self._console = console
         self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stops = contextlib.ExitStack()
@@ -181,6 +184,7 @@ class Server:
             self.last_access,
             lambda: self.name,
             most_of_a_source=max(settings.max_sessions // 2, 1),
+            pulse=self.pulse,
         )
         ready.set()
 
@@ -215,6 +219,7 @@ class Server:
             __version__,
             signed_on=lambda: self._reached(name),
             is_set_back=set_back_check(self.catalog, self.clock, self.log, name),
+            pulse=self.pulse,
         )
 
     def _reached(self, server_name: str) -> None:

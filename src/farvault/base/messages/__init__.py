@@ -15,6 +15,7 @@ from typing import NamedTuple
 _SUBJECTS = (
     "admin",
     "client",
+    "link",
     "nodes",
     "policy",
     "processes",
