@@ -17,7 +17,7 @@ from farvault.media.target import DefinedTarget, TargetDefinition, TargetSession
 from farvault.model.server import Server
 from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
-from farvault.transport.heartbeat import Pulse
+from farvault.transport.heartbeat import STEADY, Pulse
 
 
 def server_password_context(server_name: str) -> str:
@@ -70,7 +70,7 @@ def defined_target(
     product_version: str = "",
     signed_on: Callable[[], None] = lambda: None,
     is_set_back: Callable[[TargetSession], bool] = lambda _: False,
-    pulse: Pulse = Pulse(),
+    pulse: Pulse = STEADY,
 ) -> DefinedTarget:
     """A defined server as the SERVER device class needs it: the pin and "code registered" are kept in the catalog."""
 

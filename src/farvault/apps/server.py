@@ -42,7 +42,7 @@ from farvault.storage.devices import Devices
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import give_up_unclosed
 from farvault.transport.connection import Connection
-from farvault.transport.heartbeat import Pulse
+from farvault.transport.heartbeat import STEADY
 from farvault.transport.listen import Limits, Listener
 from farvault.transport.session_table import SessionTable
 
@@ -61,7 +61,7 @@ class Server:
         self.clock = clock or SystemClock()
         self.log = Log(self.clock)
         self.port = 0
-        self.pulse = Pulse()
+        self.pulse = STEADY
         """Of its sessions with other servers, as source and as target."""
         self._console = console
         self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -138,7 +138,7 @@ class Server:
 
     def _open_storage(self, settings: Settings, undo: contextlib.ExitStack) -> None:
         volumes = self.folder.inside(settings.volumes_folder)
-        self.devices = Devices(self.catalog, volumes, self._server_device, self._wrap_device)
+        self.devices = Devices(self.catalog, volumes, self._server_device, self._wrap_device, self.clock)
         self.storage = Storage(self.catalog, self.keyring, self.identity, self.devices, self.log, self.clock)
         undo.callback(self.storage.close)
         self.storage.recover()

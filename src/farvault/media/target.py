@@ -17,7 +17,7 @@ from farvault.protocol.messages import SignOff, Welcome
 from farvault.seal.identity import Identity
 from farvault.transport.connection import Connection
 from farvault.transport.dial import dial, sign_on, source_proof
-from farvault.transport.heartbeat import Pulse, keep_beating
+from farvault.transport.heartbeat import STEADY, Pulse, keep_beating
 
 ANSWER_SECONDS = 1200.0
 """No request of virtual volumes takes a target that lives longer before its first answer. It may have to wait for a target
@@ -111,7 +111,7 @@ class DefinedTarget:
         signed_on: Callable[[], None] = lambda: None,
         is_set_back: Callable[[TargetSession], bool] = lambda _: False,
         product_version: str = "",
-        pulse: Pulse = Pulse(),
+        pulse: Pulse = STEADY,
     ) -> None:
         self.name = name
         self.definition = definition

@@ -33,7 +33,7 @@ from farvault.sessions.segment_writers import SegmentWriters
 from farvault.sessions.source import serve_source
 from farvault.sessions.source_trust import Registrar
 from farvault.transport.connection import Connection
-from farvault.transport.heartbeat import Pulse, keep_beating
+from farvault.transport.heartbeat import STEADY, Pulse, keep_beating
 from farvault.transport.listen import let_in
 from farvault.transport.session_table import SessionEntry
 
@@ -69,7 +69,7 @@ class Dispatcher:
         last_access: LastAccess,
         server_name: Callable[[], str],
         most_of_a_source: int = 100,
-        pulse: Pulse = Pulse(),
+        pulse: Pulse = STEADY,
     ) -> None:
         """`most_of_a_source`: sessions one source may have open, so that some are left for everybody else."""
         self._instance = instance

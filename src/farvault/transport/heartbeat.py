@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from dataclasses import dataclass
+from typing import Final
 
 from farvault.base.errors import FarvaultError
 from farvault.transport.connection import Connection
@@ -21,6 +22,10 @@ class Pulse:
 
     beat_seconds: float = 15.0
     silence_seconds: float = 50.0
+
+
+STEADY: Final = Pulse()
+"""What servers use."""
 
 
 def keep_beating(connection: Connection, pulse: Pulse) -> None:

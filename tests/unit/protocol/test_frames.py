@@ -8,7 +8,7 @@ import pytest
 
 from farvault.base.errors import BadInput, PeerMisbehaved
 from farvault.base.units import KIB, MIB
-from farvault.protocol import frames, truth
+from farvault.protocol import beat, frames, truth
 from farvault.protocol import messages as m
 from farvault.protocol.frames import (
     HEADER_BYTES,
@@ -176,7 +176,7 @@ def test_verbs_and_bodies_are_numbered_once() -> None:
     assert len({v.number for v in VERBS}) == len({v.body for v in VERBS}) == len(VERBS)
     bodies = {
         b
-        for part in (m, truth)
+        for part in (m, truth, beat)
         for b in vars(part).values()
         if isinstance(b, type) and issubclass(b, m.Body) and b is not m.Body
     }
