@@ -21,6 +21,7 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench $(BENCH)
+	$(BIN)/python -m bench.big_pool --extents 400000
 
 soak: $(STAMP)
 	$(BIN)/pytest -m soak

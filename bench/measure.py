@@ -21,6 +21,8 @@ class Figure:
     cpu_seconds: float
     client_peak_bytes: int
     server_peak_bytes: int
+    output: str = ""
+    """The last of what the command said."""
 
 
 class CommandFailed(Exception):
@@ -61,7 +63,13 @@ def run(
             f"{' '.join(command)} ended with {process.returncode}\n{tail.decode(errors='replace')}"
         )
     cpu = usage.ru_utime + usage.ru_stime + sum(_cpu_seconds(pid) for pid in servers) - before
-    return Figure(wall, cpu, max(sampler.client_peak, usage.ru_maxrss * 1024), sampler.server_peak)
+    return Figure(
+        wall,
+        cpu,
+        max(sampler.client_peak, usage.ru_maxrss * 1024),
+        sampler.server_peak,
+        tail.decode(errors="replace"),
+    )
 
 
 class _Sampler(threading.Thread):

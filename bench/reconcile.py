@@ -24,7 +24,8 @@ from farvault.media import receipt as receipts
 from farvault.model.node import Node
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
-from farvault.protocol.messages import CommandEnd, Output, Receipt
+from farvault.protocol.messages import CommandEnd, Output
+from farvault.protocol.virtual_volumes import Receipt
 from farvault.seal.digest import digest
 
 PASSWORD = "correct-horse-1"

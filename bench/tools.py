@@ -136,6 +136,7 @@ class Farvault:
             "farvault",
             "admin",
             f"-instance={self.folder}/{server}",
+            "-dataonly=yes",
             "-noconfirm",
             command,
         ]

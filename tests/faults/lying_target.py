@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from farvault.protocol.frames import encode
-from farvault.protocol.messages import Body, Receipt, RecordAnswer
+from farvault.protocol.messages import Body
+from farvault.protocol.virtual_volumes import Receipt, RecordAnswer
 from farvault.seal.identity import Identity
 from farvault.sessions import record_stream, source
 from farvault.transport.connection import Connection

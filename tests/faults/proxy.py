@@ -145,7 +145,9 @@ class _Carrier:
     ) -> None:
         self._proxy, self._direction, self._passed, self._silent = proxy, direction, passed, silent
         self._source, self._sink = source, sink
-        self._fault = fault if isinstance(fault, Delay) or getattr(fault, "direction", "") == direction else None
+        self._fault = (
+            fault if isinstance(fault, Delay) or getattr(fault, "direction", "") == direction else None
+        )
         self._pause = threading.Event()
 
     def run(self) -> None:
@@ -163,7 +165,9 @@ class _Carrier:
 
     def _next_record(self) -> bytearray:
         header = self._read(HEADER_BYTES)
-        return header + self._read(struct.unpack(">H", header[3:])[0]) if len(header) == HEADER_BYTES else header
+        return (
+            header + self._read(struct.unpack(">H", header[3:])[0]) if len(header) == HEADER_BYTES else header
+        )
 
     def _read(self, size: int) -> bytearray:
         data = bytearray()

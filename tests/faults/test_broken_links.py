@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import random
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
-from tests.faults.proxy import DOWN, UP, Cut, Delay, Fault, Flip, Proxy, Silence
+from tests.faults.proxy import DOWN, UP, Cut, Fault, Proxy
 from tests.grid.grid_server import GridServer
 from tests.grid.vaults import HurriedClock, Source, make_target, sealed_record
 
@@ -148,7 +145,14 @@ def test_print_borders(link: Link) -> None:
         name = link.write(cut)
         d = time.monotonic() - u
         ok = link.active(name) == [(0, RECORDS)]
-        print(cut, ok, sent_twice(link) // STORED, len(link.proxy.connections), link.proxy.connections[0].did_fail, round(d,2))
+        print(
+            cut,
+            ok,
+            sent_twice(link) // STORED,
+            len(link.proxy.connections),
+            link.proxy.connections[0].did_fail,
+            round(d, 2),
+        )
     print(time.monotonic() - t)
     t = time.monotonic()
     link.proxy.connections.clear()

@@ -18,6 +18,7 @@ from farvault.media.receipt import contents_digest
 from farvault.media.target import TargetSession
 from farvault.model.node import Node
 from farvault.protocol import messages as m
+from farvault.protocol import virtual_volumes as v
 from farvault.protocol.truth import Challenge, Inventory, Probe, QueryInventory, QueryReceipts, ReconcileDone
 from farvault.sessions import source as serving
 from farvault.transport.dial import dial
@@ -70,7 +71,7 @@ def count(tokyo: GridServer, table: str) -> int:
 
 
 def open_segment(session: TargetSession, volume: str = "ADSM.X") -> int:
-    return session.connection.call(m.OpenSegment(volume=volume, offset_bytes=0), m.SegmentAnswer).segment
+    return session.connection.call(v.OpenSegment(volume=volume, offset_bytes=0), v.SegmentAnswer).segment
 
 
 # --- garbage -----------------------------------------------------------------------------------------------------------
@@ -83,17 +84,17 @@ def garbage(body: m.Body, *tail: bytes) -> tuple[m.Body, tuple[bytes, ...]]:
 @pytest.mark.parametrize(
     ("body", "tail"),
     [
-        garbage(m.StoreRecord(segment=1, digest=bytes(32)), b"no record at all"),
-        garbage(m.StoreRecord(segment=1, digest=bytes(32)), bytes(4096)),
-        garbage(m.StoreRecord(segment=1, digest=bytes(32)), b""),
-        garbage(m.StoreRecord(segment=1, digest=bytes(32)), bytes(5 * MIB)),
-        garbage(m.ReferRecords(segment=1, digests=bytes(32))),
-        garbage(m.ReferRecords(segment=1, digests=bytes(33))),
-        garbage(m.OpenSegment(volume="", offset_bytes=0)),
-        garbage(m.OpenSegment(volume="x" * 2000, offset_bytes=0)),
-        garbage(m.OpenSegment(volume="../../etc/passwd\0", offset_bytes=0)),
-        garbage(m.KnownRecords(digests=b"x" * 31)),
-        garbage(m.CloseSegment(segment=1, stored_bytes=2**62, records=2**62, digest=bytes(32))),
+        garbage(v.StoreRecord(segment=1, digest=bytes(32)), b"no record at all"),
+        garbage(v.StoreRecord(segment=1, digest=bytes(32)), bytes(4096)),
+        garbage(v.StoreRecord(segment=1, digest=bytes(32)), b""),
+        garbage(v.StoreRecord(segment=1, digest=bytes(32)), bytes(5 * MIB)),
+        garbage(v.ReferRecords(segment=1, digests=bytes(32))),
+        garbage(v.ReferRecords(segment=1, digests=bytes(33))),
+        garbage(v.OpenSegment(volume="", offset_bytes=0)),
+        garbage(v.OpenSegment(volume="x" * 2000, offset_bytes=0)),
+        garbage(v.OpenSegment(volume="../../etc/passwd\0", offset_bytes=0)),
+        garbage(v.KnownRecords(digests=b"x" * 31)),
+        garbage(v.CloseSegment(segment=1, stored_bytes=2**62, records=2**62, digest=bytes(32))),
         garbage(Challenge(volume="x", probes=(Probe(0, 4096, 2**62, 2**62, bytes(32)),) * 65)),
         garbage(QueryReceipts(numbers=tuple(range(501)))),
         garbage(ReconcileDone(epoch=9, volumes=1, stored_bytes=1, digest=bytes(32))),
@@ -110,8 +111,8 @@ def test_garbage_is_refused_and_nothing_of_it_is_kept(
     if "segment" in body.__struct_fields__:
         body = type(body)(**{**{f: getattr(body, f) for f in body.__struct_fields__}, "segment": number})
     session.connection.send(body, *tail)
-    if isinstance(body, m.StoreRecord | m.ReferRecords):  # these are answered when something more is asked
-        session.connection.send(m.CloseSegment(segment=number, stored_bytes=0, records=0, digest=bytes(32)))
+    if isinstance(body, v.StoreRecord | v.ReferRecords):  # these are answered when something more is asked
+        session.connection.send(v.CloseSegment(segment=number, stored_bytes=0, records=0, digest=bytes(32)))
     with pytest.raises(FarvaultError):
         session.connection.expect(m.Done)
     session.connection.close()
@@ -126,12 +127,12 @@ def test_a_range_outside_of_a_record_ends_the_session(
     session = mallory()
     record, digest = sealed_record(3)
     number = open_segment(session)
-    session.connection.send(m.StoreRecord(segment=number, digest=digest), record)
-    close = m.CloseSegment(
+    session.connection.send(v.StoreRecord(segment=number, digest=digest), record)
+    close = v.CloseSegment(
         segment=number, stored_bytes=record.nbytes, records=1, digest=contents_digest([digest])
     )
     session.connection.send(close)
-    while not isinstance(session.connection.expect(m.Receipt, m.RecordsDurable)[0], m.Receipt):
+    while not isinstance(session.connection.expect(v.Receipt, v.RecordsDurable)[0], v.Receipt):
         pass
     outside = Probe(0, record.nbytes, record.nbytes - 10, 100, bytes(32))
     session.connection.send(Challenge(volume="ADSM.X", probes=(outside,)))
@@ -152,9 +153,9 @@ def test_thousands_of_empty_volumes_leave_nothing_behind(
     for number in range(300):
         open_segment(session, f"ADSM.EMPTY.{number}")  # gives the last one up
     last = open_segment(session, "ADSM.EMPTY.LAST")
-    session.connection.send(m.CloseSegment(segment=last, stored_bytes=0, records=0, digest=bytes(32)))
+    session.connection.send(v.CloseSegment(segment=last, stored_bytes=0, records=0, digest=bytes(32)))
     with pytest.raises(FarvaultError, match="ANR4895E"):
-        session.connection.expect(m.Receipt)
+        session.connection.expect(v.Receipt)
     assert others_are_served(tokyo)
     assert count(tokyo, "objects") == before + 1, "OSAKA's"
     assert count(tokyo, "segments") == 1
@@ -209,12 +210,12 @@ def test_an_open_segment_is_not_held_for_ever(
     session = mallory()
     record, digest = sealed_record(1)
     number = open_segment(session)
-    session.connection.send(m.StoreRecord(segment=number, digest=digest), record)
-    session.connection.expect(m.RecordsDurable)
+    session.connection.send(v.StoreRecord(segment=number, digest=digest), record)
+    session.connection.expect(v.RecordsDurable)
     tokyo.lines.wait_for("ANR0482W")
     assert others_are_served(tokyo)
     again = mallory()
-    known = again.connection.call(m.KnownRecords(digests=digest), m.KnownAnswer).known
+    known = again.connection.call(v.KnownRecords(digests=digest), m.KnownAnswer).known
     assert known == b"\x01", "a source that was only slow goes on where it was"
 
 

@@ -26,7 +26,7 @@ from farvault.media import target
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
 from farvault.processes import reconcile_volumes as reconciling
-from farvault.protocol.messages import Body, RecordAnswer, VerifyAnswer, Volumes
+from farvault.protocol.messages import Body
 from farvault.protocol.truth import (
     Challenge,
     Inventory,
@@ -37,6 +37,7 @@ from farvault.protocol.truth import (
     Receipts,
     ReconcileDone,
 )
+from farvault.protocol.virtual_volumes import RecordAnswer, VerifyAnswer, Volumes
 from farvault.seal.identity import Identity
 from farvault.sessions import source, source_truth
 from farvault.transport.connection import Connection

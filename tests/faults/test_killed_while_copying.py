@@ -10,6 +10,7 @@ from tests.faults.two_servers import farvault_admin
 from tests.grid.grid_server import GridServer
 from tests.grid.server_process import ServerProcess
 from tests.grid.vaults import file_bytes, make_source, make_target, restored, store_files
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.catalog import audit, nouns
 from farvault.model.storage_pool import StoragePool
@@ -45,7 +46,7 @@ def killed(delhi: GridServer, crash_at: str, command: str) -> None:
     try:
         assert running.port, running.lines
         farvault_admin(delhi.folder, command)
-        assert running.process.wait(30) == -9, "it never came by there"
+        assert running.process.wait(PATIENCE_SECONDS) == -9, "it never came by there"
     finally:
         running.kill()
     delhi.start()

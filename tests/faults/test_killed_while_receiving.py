@@ -10,6 +10,7 @@ import pytest
 from tests.grid.grid_server import GridServer
 from tests.grid.server_process import ServerProcess
 from tests.grid.vaults import Source, make_target, sealed_record
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.base.clock import ManualClock
 from farvault.catalog import audit, nouns
@@ -58,7 +59,7 @@ class ReviveClock(ManualClock):
 
     def wait(self, event: threading.Event, timeout_seconds: float) -> bool:
         assert self.source is not None and self.tokyo.running is not None
-        self.tokyo.running.process.wait(20)
+        self.tokyo.running.process.wait(PATIENCE_SECONDS)
         self.source.port = self.tokyo.start_again()
         return event.is_set()
 

@@ -25,7 +25,7 @@ from farvault.transport.dial import dial, sign_on
 
 SOURCE = Path(__file__).parents[2] / "src" / "farvault"
 ELSEWHERE = re.compile(
-    r"client\.|copy\.|vault\.|virtual_volume\.|instance\.|catalog\.migrate|file\.|restore\.|audit\.|discard\.|file_space\.|inventory\.|.*define"
+    r"client\.|copy\.|deletion\.|vault\.|virtual_volume\.|instance\.|catalog\.migrate|file\.|restore\.|audit\.|discard\.|file_space\.|inventory\.|simultaneous\.|.*define"
 )
 """Steps that storing and deleting do not come past; other tests kill there."""
 ROUNDS = 11

@@ -79,6 +79,24 @@ def test_what_is_backed_up_as_printed_arrives(chapter: Pair, tmp_path: Path) -> 
     assert "ADSM.SERVER" in chapter.tokyo.admin("query filespace delhi").text
 
 
+def test_the_database_is_backed_up_as_printed(chapter: Pair) -> None:
+    """The chapter's incremental backup follows a full one; its trigger has an effect in LOGMODE ROLLFORWARD."""
+    folder = chapter.delhi.folder
+    incremental = "backup db type=incremental devclass=targetclass"
+    code, output = farvault_admin(folder, incremental)
+    assert code == 14 and "ANR2361E" in output
+    for typed in (
+        "set logmode rollforward",
+        "backup db type=full devclass=targetclass wait=yes",
+        f"{incremental} wait=yes",
+        "define dbbackuptrigger devclass=targetclass logfullpct=60",
+    ):
+        code, output = farvault_admin(folder, typed)
+        assert code == 0, output
+    assert "ANR2282I" in output
+    assert "BACKUPINCR" in chapter.delhi.admin("query volhistory type=dbbackup").text
+
+
 def test_volumes_and_archive_files_are_reconciled_as_printed(chapter: Pair) -> None:
     code, output = farvault_admin(chapter.delhi.folder, "reconcile volumes targetclass fix=yes")
     assert code == 0 and "ANS8003I" in output, output
@@ -88,11 +106,8 @@ def test_volumes_and_archive_files_are_reconciled_as_printed(chapter: Pair) -> N
 @pytest.mark.parametrize(
     "command",
     [
-        "backup db type=incremental devclass=targetclass",
-        "define dbbackuptrigger devclass=targetclass logfullpct=60",
         "export server devclass=targetclass",
         "import server devclass=targetclass",
-        "migrate stgpool tapepool",
     ],
 )
 def test_what_comes_later_is_understood_as_printed_and_refused_clearly(chapter: Pair, command: str) -> None:

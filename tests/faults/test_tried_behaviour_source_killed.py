@@ -17,6 +17,7 @@ import pytest
 from tests.faults.two_servers import contents, make_files
 from tests.grid.grid_server import PASSWORD, GridServer
 from tests.grid.server_process import ServerProcess
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.transport.ports import unused_port
 
@@ -48,7 +49,7 @@ class Delhi:
 
     def run(self, *words: str) -> tuple[int, str]:
         client = self.client(*words)
-        output, _ = client.communicate(timeout=120)
+        output, _ = client.communicate(timeout=PATIENCE_SECONDS)
         return client.returncode, output
 
     def restart(self) -> None:
@@ -127,7 +128,7 @@ def test_a_client_that_finds_the_server_again_completes_the_backup_by_itself(
     client = delhi.client("incremental", f"{tree}/", "-subdir=yes", "-commrestartinterval=1")
     assert delhi.process.wait() == -9
     delhi.restart()
-    output, _ = client.communicate(timeout=60)
+    output, _ = client.communicate(timeout=PATIENCE_SECONDS)
     assert client.returncode in (4, 8) and "ANS1810E" in output, output
     code, output = delhi.run("incremental", f"{tree}/", "-subdir=yes")
     assert code == 0 and backed_up(output) <= FOLDERS, output

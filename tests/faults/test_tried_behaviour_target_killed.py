@@ -17,6 +17,7 @@ from tests.faults.two_servers import BACKUP, farvault_admin, prepare_source, pre
 from tests.grid.grid_server import GridServer
 from tests.grid.server_process import ServerProcess
 from tests.grid.vaults import store_files
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.base.units import KIB, MIB
 from farvault.transport.ports import unused_port
@@ -148,7 +149,7 @@ def test_delhi_goes_on_when_tokyo_is_back_and_sends_again_only_what_was_not_dura
     assert durable >= durable_at_least
     servers.delhi.wait_for("ANR4800W")  # it tries again every RETRYINTERVAL, for RETRYPERIOD
     servers.restart_tokyo()
-    output, _ = backup.communicate(timeout=60)
+    output, _ = backup.communicate(timeout=PATIENCE_SECONDS)
     assert backup.returncode == 0 and "completion state of SUCCESS" in output, output
     assert f"Records copied: {len(SEEDS)} " in output
     whole = len(SEEDS) * (SIZE + 4 * KIB)
@@ -162,7 +163,7 @@ def test_without_a_retry_period_the_process_fails_the_server_lives_and_the_next_
     servers = start(NO_RETRY, "vault.segment.before_close#1")
     backup = servers.start_backup()
     assert servers.tokyo.wait() == -9
-    output, _ = backup.communicate(timeout=60)
+    output, _ = backup.communicate(timeout=PATIENCE_SECONDS)
     assert backup.returncode == 4 and "completion state FAILURE" in output and "ANR4376E" in output
     durable = servers.durable_at_tokyo()
     assert durable >= 32 * MIB
@@ -191,7 +192,7 @@ def test_a_kill_between_two_volumes_keeps_the_volume_that_was_complete(start: Ca
     assert durable >= 3 * 3 * MIB
     servers.delhi.wait_for("ANR4800W")
     servers.restart_tokyo()
-    output, _ = backup.communicate(timeout=60)
+    output, _ = backup.communicate(timeout=PATIENCE_SECONDS)
     assert backup.returncode == 0, output
     assert servers.received_by_tokyo() <= len(SEEDS) * (SIZE + 4 * KIB) - durable + SIGN_ON_AND_NAMES
     assert_all_is_copied(servers)
@@ -203,7 +204,7 @@ def test_while_delhi_waits_for_tokyo_the_process_can_be_cancelled(start: Callabl
     servers.delhi.wait_for("trying again in 9999 seconds")
     number = json.loads(servers.admin("delhi", "-json", "query process")[1])[0]["number"]
     assert servers.admin("delhi", f"cancel process {number}")[0] == 0
-    output, _ = backup.communicate(timeout=20)
+    output, _ = backup.communicate(timeout=PATIENCE_SECONDS)
     assert backup.returncode == 4 and "completion state of CANCELED" in output, output
 
 
@@ -213,4 +214,4 @@ def test_while_delhi_waits_for_tokyo_it_can_be_stopped(start: Callable[..., Serv
     servers.delhi.wait_for("trying again in 9999 seconds")
     servers.delhi.process.terminate()
     assert servers.delhi.wait() == 0
-    backup.communicate(timeout=20)
+    backup.communicate(timeout=PATIENCE_SECONDS)

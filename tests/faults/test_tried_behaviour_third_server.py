@@ -17,6 +17,7 @@ from farvault.media.interface import Span
 from farvault.media.target import TargetSession
 from farvault.model.volume import Volume
 from farvault.protocol import messages as m
+from farvault.protocol import virtual_volumes as v
 from farvault.protocol.truth import ReconcileDone
 from farvault.protocol.verbs import VERBS
 from farvault.seal.record import check
@@ -65,7 +66,7 @@ def vault(tokyo: GridServer) -> str:
 
 def a_virtual_volume(delhi: GridServer) -> Volume:
     with delhi.server.catalog.read() as r:
-        return next(v for v in nouns.select(r, Volume) if v.name.startswith("DELHI.BFS."))
+        return next(one for one in nouns.select(r, Volume) if one.name.startswith("DELHI.BFS."))
 
 
 def test_it_signs_on_but_read_only_and_both_sides_say_so(three: Three) -> None:
@@ -95,13 +96,13 @@ def test_every_verb_that_changes_something_is_refused(three: Three) -> None:
     before = vault(three.pair.tokyo)
     volume = "ADSM." + a_virtual_volume(three.pair.delhi).name
     bodies: dict[type[m.Body], m.Body] = {
-        m.OpenSegment: m.OpenSegment(volume=volume, offset_bytes=0),
-        m.StoreRecord: m.StoreRecord(segment=1, digest=bytes(32)),
-        m.ReferRecords: m.ReferRecords(segment=1, digests=bytes(32)),
-        m.CloseSegment: m.CloseSegment(segment=1, stored_bytes=0, records=0, digest=bytes(32)),
-        m.AbortSegment: m.AbortSegment(segment=1),
-        m.MarkVolume: m.MarkVolume(volume=volume, grace_days=0),
-        m.UnmarkVolume: m.UnmarkVolume(volume=volume),
+        v.OpenSegment: v.OpenSegment(volume=volume, offset_bytes=0),
+        v.StoreRecord: v.StoreRecord(segment=1, digest=bytes(32)),
+        v.ReferRecords: v.ReferRecords(segment=1, digests=bytes(32)),
+        v.CloseSegment: v.CloseSegment(segment=1, stored_bytes=0, records=0, digest=bytes(32)),
+        v.AbortSegment: v.AbortSegment(segment=1),
+        v.MarkVolume: v.MarkVolume(volume=volume, grace_days=0),
+        v.UnmarkVolume: v.UnmarkVolume(volume=volume),
         ReconcileDone: ReconcileDone(epoch=1, volumes=0, stored_bytes=0, digest=bytes(32)),
     }
     changing = [verb for verb in VERBS if verb.changes and verb.number >= FIRST_OF_SOURCES]

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.patience import PATIENCE_SECONDS
+
 from farvault.admin.execute import CONSOLE, execute
 from farvault.apps.instance_folder import Settings
 from farvault.apps.make_instance import make_instance
@@ -17,7 +19,6 @@ from farvault.transport.connection import Connection
 from farvault.transport.dial import dial, sign_on
 
 PASSWORD = "correct-horse-1"
-WAIT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,13 @@ class Lines:
             return [line.message.id for line in self.all]
 
     def wait_for(self, message_id: str, count: int = 1) -> Line:
-        """The `count`-th line with this id, now or within `WAIT_SECONDS`."""
+        """The `count`-th line with this id, now or within `PATIENCE_SECONDS`."""
 
         def found() -> list[Line]:
             return [line for line in self.all if line.message.id == message_id]
 
         with self._changed:
-            assert self._changed.wait_for(lambda: len(found()) >= count, WAIT_SECONDS), (
+            assert self._changed.wait_for(lambda: len(found()) >= count, PATIENCE_SECONDS), (
                 f"{message_id} was never said; said were {[str(line) for line in self.all[-20:]]}"
             )
             return found()[count - 1]

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 
-START_SECONDS = 30.0
+from tests.patience import PATIENCE_SECONDS
+
 _READY = re.compile(r"ANR0916I .* port (\d+)\.")
 
 
@@ -28,7 +29,7 @@ class ServerProcess:
         ready: queue.Queue[int] = queue.Queue()
         self._listener = threading.Thread(target=self._listen, args=(ready,), daemon=True)
         self._listener.start()
-        self.port = ready.get(timeout=START_SECONDS)
+        self.port = ready.get(timeout=PATIENCE_SECONDS)
 
     def _listen(self, ready: queue.Queue[int]) -> None:
         assert self.process.stderr is not None
@@ -41,21 +42,21 @@ class ServerProcess:
         ready.put(0)
 
     def wait_for(self, text: str, count: int = 1) -> str:
-        """The `count`-th line that holds this text, now or within `START_SECONDS`."""
+        """The `count`-th line that holds this text, now or within `PATIENCE_SECONDS`."""
 
         def found() -> list[str]:
             return [line for line in self.lines if text in line]
 
         with self._said:
-            assert self._said.wait_for(lambda: len(found()) >= count, START_SECONDS), (
+            assert self._said.wait_for(lambda: len(found()) >= count, PATIENCE_SECONDS), (
                 f"{text} was never said; said were {self.lines[-20:]}"
             )
             return found()[count - 1]
 
     def wait(self) -> int:
         """Its exit code, after everything it said has been read."""
-        code = self.process.wait(START_SECONDS)
-        self._listener.join(START_SECONDS)
+        code = self.process.wait(PATIENCE_SECONDS)
+        self._listener.join(PATIENCE_SECONDS)
         assert self.process.stderr is not None
         self.process.stderr.close()
         return code

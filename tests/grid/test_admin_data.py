@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.grid.grid_server import PASSWORD, GridServer
 from tests.grid.node_client import NodeClient, some_files
+from tests.patience import PATIENCE_SECONDS
 
 TOKYO_SET_UP = (
     "define domain vaultdomain",
@@ -228,4 +229,4 @@ def test_disabled_sessions_stay_out_until_enabled(servers: tuple[GridServer, Gri
 def test_halt_stops_the_server(servers: tuple[GridServer, GridServer]) -> None:
     delhi, _ = servers
     assert "ANR2234W" in delhi.admin("halt").text
-    assert delhi.server.wait_until_asked(timeout_seconds=5)
+    assert delhi.server.wait_until_asked(timeout_seconds=PATIENCE_SECONDS)

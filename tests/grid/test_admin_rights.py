@@ -43,6 +43,7 @@ STORAGE_COMMANDS = (
     "backup stgpool nowhere filepool",
     "restore stgpool filepool copystgpool=nowhere",
     "audit volume stgpool=filepool fromdate=today",
+    "migrate stgpool filepool",
 )
 STORAGE_UNRESTRICTED = ("define devclass c devtype=file prefix=X", "delete devclass nowhere")
 OPERATOR_COMMANDS = ("update volume nowhere access=readonly", "cancel session 99999", "vary offline x")
@@ -124,6 +125,7 @@ def test_the_privilege_matrix(server: GridServer, command: str, allowed: set[str
         ("RESTRICTED_POL", "register node new secret1"),
         ("RESTRICTED_STO", "update stgpool backuppool highmig=1 lowmig=0"),
         ("RESTRICTED_STO", "restore stgpool backuppool newstgpool=filepool"),
+        ("RESTRICTED_STO", "migrate stgpool backuppool"),
         ("RESTRICTED_STO", "define devclass c devtype=file"),
     ],
 )

@@ -13,6 +13,7 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from tests.grid.grid_server import GridServer
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.apps.admin_prompt import CommandWords, read_commands
 from farvault.apps.admin_terminal import main
@@ -224,7 +225,7 @@ def test_the_console_is_shown_until_the_server_ends(run: Run, delhi: GridServer)
     while not any(entry.bytes_sent > 2000 for entry in delhi.server.session_table.list()):
         delhi.server.log.say("ANR0902W", path="/somewhere", mode=0)
     delhi.stop()
-    watcher.join(20)
+    watcher.join(PATIENCE_SECONDS)
     (_, out, _) = found[0]
     assert "ANR0902W" in out
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from tests.grid.grid_server import PASSWORD, GridServer
 from tests.grid.node_client import NodeClient, some_files
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.apps.server import Server
 from farvault.base.clock import ManualClock
@@ -335,12 +336,12 @@ def test_only_one_runs_at_a_time(days: Days, monkeypatch: pytest.MonkeyPatch) ->
 
     def wait(storage: object) -> int:
         inside.set()
-        assert go_on.wait(20)
+        assert go_on.wait(PATIENCE_SECONDS)
         return 0
 
     monkeypatch.setattr(expire_inventory, "collect_deleted", wait)
     days.admin("expire inventory")
-    assert inside.wait(20)
+    assert inside.wait(PATIENCE_SECONDS)
     assert "ANR0815E" in days.admin("expire inventory", 12)
     go_on.set()
     days.server.lines.wait_for("ANR0812I")

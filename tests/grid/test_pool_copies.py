@@ -331,6 +331,8 @@ def test_restore_stgpool_brings_back_damaged_records_and_destroyed_volumes(delhi
     assert intact(delhi, ids), "read from TOKYO, and the damage is marked"
     process = run(delhi, lambda process: restore_pool(delhi.server.storage, process, "TAPEPOOL"))
     assert (process.state, process.objects) == (State.SUCCESS, expected)
+    reported = [line.message.text for line in delhi.lines.all if line.message.id == "ANR1258W"]
+    assert len(reported) == 2 and lost.name in reported[0] and hurt.name in reported[1]
     assert all(volume.access == READWRITE for volume in volumes_of(delhi, "TAPEPOOL"))
     for volume in volumes_of(delhi, "TARGETCOPYPOOL"):
         set_volume(delhi, volume.name, access=UNAVAILABLE)
@@ -501,10 +503,13 @@ def test_discarding_a_copy_volume_leaves_the_files_and_the_next_backup_copies_an
     assert intact(delhi, ids)
 
 
-def test_a_volume_in_use_is_neither_deleted_nor_audited(delhi: GridServer) -> None:
+def test_a_volume_in_use_is_neither_deleted_nor_audited(
+    delhi: GridServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store_files(delhi, 1)
     (volume,) = volumes_of(delhi, "TAPEPOOL")
     storage = delhi.server.storage
+    monkeypatch.setattr(storage.volumes.mounts, "wait_seconds", 0.0)
     with storage.volumes.hold(volume):
         for work in (
             lambda p: delete_volume(storage, p, volume.name, discard=True),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.grid.grid_server import PASSWORD, GridServer
 from tests.grid.server_process import ServerProcess
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.admin.execute import CONSOLE
 from farvault.base.errors import InUse
@@ -38,7 +39,7 @@ def test_the_service_manager_hears_when_it_is_ready_and_when_it_stops(folder: st
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
-        manager.settimeout(20)
+        manager.settimeout(PATIENCE_SECONDS)
         running = ServerProcess(folder, NOTIFY_SOCKET=path)
         assert manager.recv(100) == b"READY=1"
         running.process.terminate()
@@ -84,7 +85,7 @@ def test_halt_in_this_process_asks_and_does_not_wait(make_server: MakeServer) ->
     delhi = make_server("DELHI")
     assert not delhi.server.wait_until_asked(0)
     delhi.admin("halt")
-    assert delhi.server.wait_until_asked(20)
+    assert delhi.server.wait_until_asked(PATIENCE_SECONDS)
 
 
 def test_two_servers_in_one_process_share_nothing(make_server: MakeServer) -> None:

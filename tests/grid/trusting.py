@@ -17,6 +17,7 @@ from farvault.media.interface import Span
 from farvault.media.target import TargetSession
 from farvault.model.node import Node
 from farvault.protocol import messages as m
+from farvault.protocol import virtual_volumes as v
 
 DAY = 86_400
 START = 1_800_000_000
@@ -101,4 +102,4 @@ def read(source: Source, name: str, spans: Sequence[Span]) -> list[bytes | None]
 
 def mark(session: TargetSession, volume: str, grace_days: int = 0) -> None:
     """What a source sends to delete a volume; raises the target's refusal."""
-    session.connection.call(m.MarkVolume(volume=volume, grace_days=grace_days), m.Done)
+    session.connection.call(v.MarkVolume(volume=volume, grace_days=grace_days), m.Done)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from farvault.admin.command import Call
 from farvault.admin.instance import Instance
 from farvault.admin.output import Answer, Code, Overheard
+from farvault.base.errors import FarvaultError
 from farvault.base.log import Line
 from farvault.base.messages import message
 from farvault.processes.process import Process, State
@@ -16,16 +17,21 @@ from farvault.processes.process import Process, State
 Work = Callable[[Process], None]
 
 
-def run_process(instance: Instance, call: Call, description: str, work: Work) -> Iterator[Answer]:
-    """Start it; with WAIT=YES stay until it has ended, and end with return code 4 where it did not succeed."""
+def run_process(
+    instance: Instance, call: Call, description: str, work: Work, *, pool: str = ""
+) -> Iterator[Answer]:
+    """Start it; with WAIT=YES stay until it has ended, and end with return code 4 where it did not succeed.
+
+    `pool`: the storage pool it moves data out of; `InUse` where another process does that already.
+    """
     if call["wait"]:
-        yield from _foreground(instance, call, description, work)
+        yield from _foreground(instance, call, description, work, pool)
     else:
-        process = instance.processes.start(description, work, session=call.session)
+        process = instance.processes.start(description, work, session=call.session, pool=pool)
         yield Overheard(message("ANS8003I", number=process.number))
 
 
-def _foreground(instance: Instance, call: Call, description: str, work: Work) -> Iterator[Answer]:
+def _foreground(instance: Instance, call: Call, description: str, work: Work, pool: str) -> Iterator[Answer]:
     """The process runs in a thread of its own, so that its lines can be passed on while it works.
 
     Where the administrator's session goes away the process runs on; CANCEL PROCESS ends it.
@@ -33,6 +39,7 @@ def _foreground(instance: Instance, call: Call, description: str, work: Work) ->
     lines: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
     numbers: list[int] = []
     ended: list[Process] = []
+    refused: list[FarvaultError] = []
 
     def sink(line: Line) -> None:
         if line.process:
@@ -44,7 +51,11 @@ def _foreground(instance: Instance, call: Call, description: str, work: Work) ->
 
     def run() -> None:
         try:
-            ended.append(instance.processes.start(description, watched, wait=True, session=call.session))
+            ended.append(
+                instance.processes.start(description, watched, wait=True, session=call.session, pool=pool)
+            )
+        except FarvaultError as error:
+            refused.append(error)
         finally:
             lines.put(None)
 
@@ -54,6 +65,8 @@ def _foreground(instance: Instance, call: Call, description: str, work: Work) ->
         yield from _own_lines(lines, numbers)
     finally:
         instance.log.remove_sink(sink)
+    if refused:
+        raise refused[0]
     if not ended or ended[0].state is not State.SUCCESS:
         yield Code(4)
 

@@ -13,7 +13,9 @@ from typing import ClassVar
 from farvault.base.clock import Clock
 from farvault.base.log import Log
 from farvault.catalog.catalog import Catalog
+from farvault.media.link_book import LinkBook
 from farvault.media.target import DefinedTarget
+from farvault.processes.backup_database import DatabaseBackups
 from farvault.processes.process import Processes
 from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
@@ -66,6 +68,7 @@ class Instance:
     catalog: Catalog
     storage: Storage
     processes: Processes
+    database_backups: DatabaseBackups
     session_table: SessionTable
     keyring: Keyring
     identity: Identity
@@ -74,4 +77,6 @@ class Instance:
     halt: Callable[[], None]
     target: Callable[[str], DefinedTarget]
     """A defined server, by name, as a target to sign on to."""
+    links: LinkBook
+    """What goes on between us and each target."""
     availability: Availability = field(default_factory=Availability)

@@ -13,6 +13,7 @@ from farvault.catalog import nouns
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.epoch import epoch
 from farvault.catalog.settings import get_setting
+from farvault.media.link_book import LinkRecord
 from farvault.media.target import DefinedTarget, TargetDefinition, TargetSession
 from farvault.model.server import Server
 from farvault.seal.identity import Identity
@@ -44,6 +45,12 @@ def target_definition(catalog: Catalog, keyring: Keyring, server_name: str) -> T
         server = nouns.get(r, Server, server_name)
         own_name = get_setting(r, "SERVERNAME") or ""
         own_epoch = epoch(r)
+    return opened(server, own_name, keyring, own_epoch)
+
+
+def opened(server: Server, own_name: str, keyring: Keyring, own_epoch: int = 0) -> TargetDefinition:
+    """The same where the definition did not come from a catalog: no epoch is told then. `RecordDamaged` where the keys
+    do not fit."""
     code = server.sealed_verification_code
     return TargetDefinition(
         server_name=server.name,
@@ -71,6 +78,7 @@ def defined_target(
     signed_on: Callable[[], None] = lambda: None,
     is_set_back: Callable[[TargetSession], bool] = lambda _: False,
     pulse: Pulse = STEADY,
+    record: LinkRecord | None = None,
 ) -> DefinedTarget:
     """A defined server as the SERVER device class needs it: the pin and "code registered" are kept in the catalog."""
 
@@ -88,4 +96,5 @@ def defined_target(
         is_set_back=is_set_back,
         product_version=product_version,
         pulse=pulse,
+        record=record,
     )

@@ -17,7 +17,6 @@ import click
 
 from farvault import __version__
 from farvault.admin.grammar import join_lines, parse, split_commands
-from farvault.admin.registry import masked
 from farvault.apps.admin_options import USAGE, Options, parse_arguments
 from farvault.apps.admin_session import AdminSession
 from farvault.base.errors import BadInput, FarvaultError
@@ -262,8 +261,8 @@ class Terminal:
         return True
 
     def _send(self, text: str) -> None:
-        if not self._is_interactive:
-            self._screen.tell(message("ANS8000I", command=masked(text.strip())))
+        if not self._is_interactive and not self._options.data_only:
+            self._screen.tell(message("ANS8000I", command=_masked(text.strip())))
             self._screen.tell("")
         end = self._answers(text, confirmed=self._options.no_confirm)
         if isinstance(end, Question):
@@ -311,6 +310,13 @@ class Terminal:
 
 class _MacroStopped(Exception):
     """A command of a macro failed; what follows it is not done."""
+
+
+def _masked(text: str) -> str:
+    """The command without its secrets. The command table is half the start-up, so only who shows commands loads it."""
+    from farvault.admin.registry import masked
+
+    return masked(text)
 
 
 def _cut_redirection(text: str) -> tuple[str, str, str]:

@@ -22,6 +22,7 @@ from farvault.base.log import Log
 from farvault.catalog import activity
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import get_setting
+from farvault.model.storage_pool import StoragePool
 from farvault.processes.expire_inventory import (
     DESCRIPTION,
     EXPIRE_HOURS,
@@ -30,13 +31,18 @@ from farvault.processes.expire_inventory import (
     is_quiet,
     refuse_second,
 )
+from farvault.processes.migrate_when_due import PERIOD_SECONDS, MigrateWhenDue
 from farvault.processes.process import Processes
+from farvault.processes.reclaim import ReclaimWhenDue
+from farvault.storage.history_volumes import delete_left_behind
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import collect_deleted, collect_unfinished
 
 HOUR_SECONDS: Final = 3600.0
-UNFINISHED_KEPT_SECONDS: Final = 24 * 3600
+UNFINISHED_KEPT_HOURS: Final = 24
 """A source that lost its link comes back within this time and only names what it had sent."""
+IDLE_SESSIONS_SECONDS: Final = 60.0
+"""MOUNTRETENTION is in minutes."""
 ACTIVITY_LOG_DAYS: Final = 30
 """Where ACTLOGRETENTION is not set."""
 TELL_DELETIONS: Final = "tell deletions"
@@ -44,6 +50,8 @@ TELL_DELETIONS: Final = "tell deletions"
 TELL_SECONDS: Final = 600.0
 CLOCK_SECONDS: Final = 300.0
 """Grace and retention count what is seen: a crash loses at most so much of the running time."""
+RECLAIM: Final = "reclaim storage pools"
+MIGRATE: Final = "migrate"
 _DAY_SECONDS: Final = 86_400
 
 
@@ -116,23 +124,50 @@ class Housekeeping:
                 self._log.say("ANR9999D", place=f"housekeeping, {piece.name}", error=repr(error))
 
 
-def pieces(catalog: Catalog, storage: Storage, processes: Processes, clock: Clock) -> list[Piece]:
+def pieces(
+    catalog: Catalog, storage: Storage, processes: Processes, clock: Clock, migrate: MigrateWhenDue
+) -> list[Piece]:
     """What every server does by itself."""
     return [
         Piece("collect deleted volumes", lambda: collect_deleted(storage)),
-        Piece("collect unfinished volumes", lambda: collect_unfinished(storage, UNFINISHED_KEPT_SECONDS)),
+        Piece("collect unfinished volumes", lambda: forget_unfinished(catalog, storage)),
         Piece(TELL_DELETIONS, storage.deletions.tell_waiting, TELL_SECONDS),
         Piece("look at the clock", lambda: look_at_clock(storage), CLOCK_SECONDS),
+        Piece("close idle sessions", storage.devices.idle_sessions, IDLE_SESSIONS_SECONDS),
         Piece("tidy storage", storage.tidy),
+        Piece("delete volumes left behind", lambda: delete_left_behind(storage, remote=True)),
         Piece("prune activity log", lambda: prune_activity_log(catalog, clock)),
         Piece("expire inventory", ExpireWhenDue(catalog, storage, processes, clock)),
+        Piece(RECLAIM, ReclaimWhenDue(storage, processes)),
+        Piece(MIGRATE, migrate, PERIOD_SECONDS),
     ]
+
+
+def forget_unfinished(catalog: Catalog, storage: Storage) -> int:
+    """At a target: what transfers left that nobody went on with for UNFINISHEDRETENTION hours."""
+    with catalog.read() as r:
+        hours = int(get_setting(r, "UNFINISHEDRETENTION") or UNFINISHED_KEPT_HOURS)
+    return collect_unfinished(storage, hours * int(HOUR_SECONDS))
 
 
 def look_at_clock(storage: Storage) -> None:
     """Notice a jump, and remember how long the server has run."""
     with storage.catalog.write() as tx:
         storage.vault_clock.look(tx)
+
+
+def watch_pools(storage: Storage, housekeeping: Housekeeping, migrate: MigrateWhenDue) -> None:
+    """Whoever stores data or changes a pool makes the server look at once whether migration is due."""
+
+    def stored(pool: StoragePool, filled_a_volume: bool) -> None:
+        if migrate.may_be_due(pool, filled_a_volume):
+            housekeeping.poke(MIGRATE)
+
+    def changed(pool: StoragePool) -> None:
+        migrate.look_again(pool)
+        housekeeping.poke(MIGRATE)
+
+    storage.watch.listen(stored, changed)
 
 
 def prune_activity_log(catalog: Catalog, clock: Clock) -> None:

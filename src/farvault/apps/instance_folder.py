@@ -4,6 +4,9 @@ farvault.toml     settings an administrator may edit; written last by init, so i
 server.lock       held by the running server; its text is "process-id port"
 keys/             keyring, keyring.wrapped, server.pem (identity), console (local administrator's secret): mode 0600
 catalog/          the catalog
+log/              the recovery log (`log_folder`), where LOGMODE is ROLLFORWARD: put it on another disk
+volhist.out       volume history and
+devconfig.out     device configuration in the clear: what restoring the database reads when there is none
 volumes/          volume files of device classes that name no folder of their own
 """
 
@@ -32,12 +35,16 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
     bind: str = "127.0.0.1"
     catalog_folder: str = "catalog"
     volumes_folder: str = "volumes"
+    log_folder: str = "log"
+    log_capacity_mib: int = 1024
     max_sessions: int = 200
 
     def __post_init__(self) -> None:
         for name, port in (("data_port", self.data_port), ("http_port", self.http_port)):
             if not 0 <= port <= 65535:
                 raise ValueError(f"{name} is a number from 0 to 65535")
+        if self.log_capacity_mib < 16:
+            raise ValueError("log_capacity_mib is at least 16")
         if self.max_sessions < 1:
             raise ValueError("max_sessions is at least 1")
 
@@ -54,6 +61,8 @@ class InstanceFolder:
         self.wrapped_keyring_path = f"{self.keys}/keyring.wrapped"
         self.identity_path = f"{self.keys}/server.pem"
         self.console_path = f"{self.keys}/console"
+        self.volume_history_path = f"{self.path}/volhist.out"
+        self.device_configuration_path = f"{self.path}/devconfig.out"
 
     @property
     def is_complete(self) -> bool:

@@ -18,20 +18,35 @@ from farvault.admin.first_contact import set_back_check
 from farvault.admin.instance import Instance
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
-from farvault.apps.housekeeping import TELL_DELETIONS, Housekeeping, look_at_clock, pieces
+from farvault.apps.housekeeping import (
+    RECLAIM,
+    TELL_DELETIONS,
+    Housekeeping,
+    Piece,
+    look_at_clock,
+    pieces,
+    watch_pools,
+)
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
+from farvault.apps.protection_files import write_protection_files
 from farvault.apps.target_checks import TargetChecks
 from farvault.base.clock import Clock, SystemClock
 from farvault.base.errors import FarvaultError, LoginRefused
 from farvault.base.log import Log, Sink
-from farvault.catalog.catalog import Catalog
+from farvault.base.units import MIB
+from farvault.catalog.catalog import Catalog, LogPlace
 from farvault.catalog.settings import get_setting
 from farvault.media.interface import Device
+from farvault.media.link_book import LinkBook
 from farvault.media.server import ServerDevice
 from farvault.media.target import DefinedTarget
 from farvault.model.device_class import DeviceClass
+from farvault.processes.backup_database import DatabaseBackups
+from farvault.processes.database_trigger import PERIOD_SECONDS, DatabaseTrigger
+from farvault.processes.migrate_when_due import MigrateWhenDue
 from farvault.processes.process import Processes
+from farvault.processes.reclaim import AfterDeletions
 from farvault.protocol.throttle import Throttle
 from farvault.seal.identity import Identity, fingerprint
 from farvault.seal.keyring import Keyring
@@ -39,6 +54,7 @@ from farvault.sessions.accounts import Accounts
 from farvault.sessions.dispatch import Dispatcher
 from farvault.sessions.last_access import LastAccess
 from farvault.storage.devices import Devices
+from farvault.storage.history_volumes import delete_left_behind
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import give_up_unclosed
 from farvault.transport.connection import Connection
@@ -48,22 +64,28 @@ from farvault.transport.session_table import SessionTable
 
 _PROCESSES_END_SECONDS = 60.0
 _ANSWERS_OUT_SECONDS = 2.0
+DATABASE_TRIGGER = "database backup trigger"
 
 
 class Server:
     """One instance folder at work. `start`, then `wait_until_asked`, then `stop`; a stopped one is not started again.
 
-    `console`: an additional sink for its lines. Raises on `start` what keeps it from running; then nothing is left over.
+    `console`: an additional sink for its lines. `new_log`: begin a new recovery log, the old one is lost or does not
+    belong to this catalog. Raises on `start` what keeps it from running; then nothing is left over.
     """
 
-    def __init__(self, folder: str, *, console: Sink | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self, folder: str, *, console: Sink | None = None, clock: Clock | None = None, new_log: bool = False
+    ) -> None:
         self.folder = InstanceFolder(folder)
         self.clock = clock or SystemClock()
         self.log = Log(self.clock)
         self.port = 0
         self.pulse = STEADY
         """Of its sessions with other servers, as source and as target."""
+        self.links = LinkBook(self.clock)
         self._console = console
+        self._new_log = new_log
         self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stops = contextlib.ExitStack()
 
@@ -125,9 +147,16 @@ class Server:
 
     def _open_catalog(self, settings: Settings, undo: contextlib.ExitStack) -> None:
         self.keyring = Keyring.from_bytes(self.folder.read_secret(self.folder.keyring_path))
-        self.identity = _identity(self.folder)
-        self.catalog = Catalog.open(catalog_path(self.folder, settings), self.keyring.row_key(), self.clock)
+        self.identity = identity_of(self.folder)
+        log = LogPlace(
+            self.folder.inside(settings.log_folder), settings.log_capacity_mib * MIB, self._new_log
+        )
+        self.catalog = Catalog.open(
+            catalog_path(self.folder, settings), self.keyring.row_key(), self.clock, log=log
+        )
         undo.callback(self.catalog.close)
+        for note in self.catalog.notes:
+            self.log.repeat(note)
         self.last_access = LastAccess()
         activity_log = ActivityLog(self.catalog, self.log, self.last_access.write)
         activity_log.start()
@@ -144,11 +173,24 @@ class Server:
         self.storage.recover()
         give_up_unclosed(self.storage)
         look_at_clock(self.storage)
+        delete_left_behind(self.storage, remote=False)
         self.processes = Processes(self.log, self.clock)
+        self.database_backups = DatabaseBackups(
+            self.storage,
+            lambda: self.folder.read_secret(self.folder.wrapped_keyring_path),
+            lambda: write_protection_files(self.folder, self.catalog, self.clock),
+        )
+        trigger = DatabaseTrigger(self.catalog, self.database_backups, self.processes, self.log)
+        migrate = MigrateWhenDue(self.storage, self.processes)
         parts = (self.catalog, self.storage, self.processes, self.clock)
-        work = [*pieces(*parts), *TargetChecks(*parts, self._target).pieces()]
+        work = [*pieces(*parts, migrate), *TargetChecks(*parts, self._target).pieces()]
+        work.append(Piece(DATABASE_TRIGGER, trigger, PERIOD_SECONDS))
         self.housekeeping = Housekeeping(work, self.log, self.clock)
+        watch_pools(self.storage, self.housekeeping, migrate)
+        self.database_backups.poke = lambda: self.housekeeping.poke(DATABASE_TRIGGER)
+        self.catalog.log_grown = self.database_backups.poke
         self.housekeeping.start()
+        self.storage.tell_deleted = AfterDeletions(lambda: self.housekeeping.poke(RECLAIM))
         undo.callback(self.processes.close, _PROCESSES_END_SECONDS)
         undo.callback(self.housekeeping.stop)
 
@@ -197,6 +239,7 @@ class Server:
             catalog=self.catalog,
             storage=self.storage,
             processes=self.processes,
+            database_backups=self.database_backups,
             session_table=self.session_table,
             keyring=self.keyring,
             identity=self.identity,
@@ -204,11 +247,18 @@ class Server:
             clock=self.clock,
             halt=self.ask_to_stop,
             target=self._target,
+            links=self.links,
         )
 
     def _server_device(self, device_class: DeviceClass) -> Device:
         """Virtual volumes: nothing is dialled before the first use."""
-        return ServerDevice(device_class, self._target(device_class.server_name), self.clock, self.log)
+        return ServerDevice(
+            device_class,
+            self._target(device_class.server_name),
+            self.clock,
+            self.log,
+            self.links.of(device_class.server_name),
+        )
 
     def _target(self, name: str) -> DefinedTarget:
         return defined_target(
@@ -220,6 +270,7 @@ class Server:
             signed_on=lambda: self._reached(name),
             is_set_back=set_back_check(self.catalog, self.clock, self.log, name),
             pulse=self.pulse,
+            record=self.links.of(name),
         )
 
     def _reached(self, server_name: str) -> None:
@@ -257,7 +308,7 @@ class Server:
             moment.wait(0.02)
 
 
-def _identity(folder: InstanceFolder) -> Identity:
+def identity_of(folder: InstanceFolder) -> Identity:
     """The identity file holds the private key first, then the certificate."""
     pem = folder.read_secret(folder.identity_path)
     begin = pem.find(b"-----BEGIN CERTIFICATE-----")

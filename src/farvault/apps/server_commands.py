@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -64,13 +65,19 @@ def init(
 
 @server.command()
 @click.argument("folder", type=click.Path(file_okay=False))
-def run(folder: str) -> None:
+@click.option(
+    "--new-log",
+    is_flag=True,
+    help="Begin a new recovery log: the old one is lost, or does not belong to this catalog. It is set aside.",
+)
+def run(folder: str, new_log: bool) -> None:
     """Run the server of FOLDER in the foreground until HALT, SIGTERM or SIGINT."""
     from farvault.apps.activity_log import StandardError
     from farvault.apps.server import Server
     from farvault.transport.notify import tell_service_manager
 
-    running = Server(folder, console=StandardError())
+    gc.set_threshold(50_000, 20, 20)  # a transaction makes tens of thousands of live rows and hardly a cycle
+    running = Server(folder, console=StandardError(), new_log=new_log)
     _stop_on_signals(running)  # before it starts its threads, and before it says that it is ready
     with _errors_told():
         running.start()
@@ -78,6 +85,79 @@ def run(folder: str) -> None:
     running.wait_until_asked()
     tell_service_manager("STOPPING=1")
     running.stop()
+
+
+@server.command(name="restore-db")
+@click.argument("folder", type=click.Path(file_okay=False))
+@click.option("--todate", help="As it was on this day: MM/DD/YYYY, TODAY, TODAY-3.")
+@click.option("--totime", help="... until this time: HH:MM:SS; default: the end of the day.")
+@click.option(
+    "--source",
+    type=click.Choice(["dbbackup", "dbsnapshot"], case_sensitive=False),
+    default="dbbackup",
+    show_default=True,
+    help="Which backups count.",
+)
+@click.option("--devclass", default="", help="Class of the volumes named.")
+@click.option(
+    "--volumes", default="", help="These volumes, separated by commas, whatever the volume history says."
+)
+@click.option("--preview", is_flag=True, help="Only prove that everything is there.")
+@click.option("--volume-history", default="", help="Another volume history file than the folder's own.")
+@click.option("--device-configuration", default="", help="Another device configuration file.")
+def restore_db(
+    folder: str,
+    todate: str | None,
+    totime: str | None,
+    source: str,
+    devclass: str,
+    volumes: str,
+    preview: bool,
+    volume_history: str,
+    device_configuration: str,
+) -> None:
+    """Restore the database of FOLDER from its backups: by default its most current state, with the recovery log.
+
+    The server does not run meanwhile. The old database is set aside.
+    """
+    from farvault.apps.restore_database import Request, restore_database
+    from farvault.apps.restore_steps import steps_after
+
+    with _errors_told():
+        request = Request(
+            until=_until(todate, totime, snapshot=source.lower() == "dbsnapshot"),
+            snapshot=source.lower() == "dbsnapshot",
+            device_class=devclass.upper(),
+            volumes=tuple(name for name in volumes.split(",") if name),
+            preview=preview,
+            volume_history=volume_history,
+            device_configuration=device_configuration,
+        )
+        if bool(request.volumes) != bool(devclass):
+            raise BadInput(
+                "ANR0999E", value="restore-db", what="request", reason="--devclass and --volumes go together"
+            )
+        done = restore_database(folder, request, lambda said: click.echo(str(said)))
+        if done is not None:
+            click.echo(steps_after(done, folder))
+
+
+def _until(todate: str | None, totime: str | None, *, snapshot: bool) -> int | None:
+    """Seconds; None = the most current state."""
+    import datetime
+    import time
+
+    from farvault.admin.kinds import Day, TimeOfDay, When, moment
+    from farvault.model.attribute import BadValue
+
+    if todate is None and totime is None:
+        return 1 << 62 if snapshot else None
+    try:
+        day = Day().parse(todate or "TODAY")
+        at = TimeOfDay().parse(totime) if totime else When(absolute=datetime.time(23, 59, 59))
+    except BadValue as wrong:
+        raise BadInput("ANR0999E", value=f"{todate} {totime}", what="moment", reason=wrong) from None
+    return moment(day, at, int(time.time()))
 
 
 def _stop_on_signals(running: Server) -> None:

@@ -38,6 +38,7 @@ class ManualClock:
     def __init__(self, now_seconds: int = 1_000_000_000) -> None:
         self._now = float(now_seconds)
         self._moved = threading.Condition()
+        self._waiters = 0
 
     def now_seconds(self) -> int:
         return int(self._now)
@@ -51,9 +52,17 @@ class ManualClock:
             self._now += seconds
             self._moved.notify_all()
 
-    def wait(self, event: threading.Event, timeout_seconds: float) -> bool:
-        deadline = self._now + timeout_seconds
+    def is_awaited(self, timeout_seconds: float) -> bool:
+        """True as soon as somebody waits on this clock: moving it earlier would only move the end of that wait too."""
         with self._moved:
+            return self._moved.wait_for(lambda: self._waiters > 0, timeout_seconds)
+
+    def wait(self, event: threading.Event, timeout_seconds: float) -> bool:
+        with self._moved:
+            deadline = self._now + timeout_seconds
+            self._waiters += 1
+            self._moved.notify_all()
             while not event.is_set() and self._now < deadline:
                 self._moved.wait(0.01)  # the event itself cannot wake us: look now and then
+            self._waiters -= 1
         return event.is_set()

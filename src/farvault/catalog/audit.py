@@ -13,6 +13,8 @@ from farvault.catalog.transaction import Row, Snapshot
 from farvault.catalog.vault import SegmentRow
 from farvault.model.administrator import Administrator
 from farvault.model.attribute import Noun
+from farvault.model.collocation import CollocationGroup, CollocationMember
+from farvault.model.database_backup_trigger import DatabaseBackupTrigger
 from farvault.model.device_class import DeviceClass
 from farvault.model.file_space import FileSpace
 from farvault.model.hold import Hold, HoldRule
@@ -24,6 +26,7 @@ from farvault.model.storage_pool import StoragePool
 from farvault.model.vault_floor import VaultFloor
 from farvault.model.vault_rules import VaultRules
 from farvault.model.volume import Volume
+from farvault.model.volume_history import HistoryVolume
 
 NOUNS: tuple[type[Noun], ...] = (
     Server,
@@ -42,12 +45,18 @@ NOUNS: tuple[type[Noun], ...] = (
     VaultRules,
     VaultFloor,
     PendingDeletion,
+    CollocationGroup,
+    CollocationMember,
+    HistoryVolume,
+    DatabaseBackupTrigger,
 )
 _BATCH = 1000
 _PLAIN_TABLES = {
     "extents": "id, aggregate_id, offset_bytes, length_bytes, digest",
     "aggregates": ", ".join(AggregateRow._fields),
     "placements": "volume_id, offset_bytes, aggregate_id, damaged",
+    "superseded_aggregates": "aggregate_id, by_aggregate_id",
+    "cached_copies": "volume_id, offset_bytes, aggregate_id, cached_time",
     "segments": ", ".join(SegmentRow._fields),
     "retention_events": "object_id, event_time",
     "volume_receipts": ", ".join(KeptReceipt._fields),
@@ -100,6 +109,13 @@ def check_sums(r: Snapshot) -> Iterator[str]:
 
 
 _SUMS = {
+    "account of a volume's owner that differs from what lies there": (
+        "SELECT volume_id, node_id, file_space_id, SUM(n), SUM(size) FROM (SELECT volume_id, node_id, file_space_id,"
+        " aggregates AS n, stored_bytes AS size FROM volume_owners UNION ALL SELECT p.volume_id, a.node_id,"
+        " a.file_space_id, -COUNT(*), -SUM(a.stored_bytes) FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
+        " GROUP BY p.volume_id, a.node_id, a.file_space_id) both_sides GROUP BY volume_id, node_id, file_space_id"
+        " HAVING SUM(n) <> 0 OR SUM(size) <> 0"
+    ),
     "aggregate whose live_bytes is not the sum of its extents": (
         "SELECT a.id, a.live_bytes FROM aggregates a WHERE a.live_bytes <> (SELECT COALESCE(SUM(e.length_bytes), 0)"
         " FROM extents e WHERE e.id >= a.first_extent_id AND e.id < a.first_extent_id + a.extents)"
@@ -108,6 +124,19 @@ _SUMS = {
     "extent outside the range of its aggregate": (
         "SELECT e.id FROM extents e LEFT JOIN aggregates a ON a.id = e.aggregate_id"
         " AND e.id >= a.first_extent_id AND e.id < a.first_extent_id + a.extents WHERE a.id IS NULL"
+    ),
+    "extent that points to a superseded aggregate": (
+        "SELECT e.id, e.aggregate_id FROM superseded_aggregates s JOIN extents e ON e.aggregate_id = s.aggregate_id"
+    ),
+    "superseded aggregate whose replacement is not there, superseded itself or has another range of extents": (
+        "SELECT s.aggregate_id, s.by_aggregate_id FROM superseded_aggregates s JOIN aggregates o ON o.id = s.aggregate_id"
+        " LEFT JOIN aggregates n ON n.id = s.by_aggregate_id AND n.first_extent_id = o.first_extent_id"
+        " AND n.extents = o.extents LEFT JOIN superseded_aggregates t ON t.aggregate_id = s.by_aggregate_id"
+        " WHERE n.id IS NULL OR t.aggregate_id IS NOT NULL"
+    ),
+    "superseded aggregate that lies nowhere": (
+        "SELECT s.aggregate_id FROM superseded_aggregates s"
+        " WHERE NOT EXISTS (SELECT 1 FROM placements p WHERE p.aggregate_id = s.aggregate_id)"
     ),
     "extent nobody uses": (
         "SELECT e.id FROM extents e WHERE NOT EXISTS (SELECT 1 FROM object_extents x WHERE x.extent_id = e.id)"
@@ -151,6 +180,25 @@ _SUMS = {
         "SELECT v.id, v.name FROM volumes v WHERE EXISTS (SELECT 1 FROM volume_receipts k WHERE k.volume_id = v.id)"
         " AND v.written_bytes <> (SELECT COALESCE(SUM(k.stored_bytes), 0) FROM volume_receipts k"
         " WHERE k.volume_id = v.id AND k.offset_bytes < v.written_bytes)"
+    ),
+    "cached copy on a volume that is not random": (
+        "SELECT c.volume_id, c.offset_bytes FROM cached_copies c JOIN volumes v ON v.id = c.volume_id"
+        " JOIN storage_pools s ON s.id = v.pool_id WHERE s.variant <> 'RANDOM'"
+    ),
+    "cached copy that overlaps another": (
+        "SELECT c.volume_id, c.offset_bytes FROM cached_copies c JOIN aggregates a ON a.id = c.aggregate_id"
+        " JOIN cached_copies d ON d.volume_id = c.volume_id AND d.offset_bytes > c.offset_bytes"
+        " AND d.offset_bytes < c.offset_bytes + a.stored_bytes"
+    ),
+    "cached copy that overlaps a placement": (
+        "SELECT c.volume_id, c.offset_bytes FROM cached_copies c JOIN aggregates a ON a.id = c.aggregate_id"
+        " JOIN placements p ON p.volume_id = c.volume_id AND p.offset_bytes >= c.offset_bytes"
+        " AND p.offset_bytes < c.offset_bytes + a.stored_bytes"
+    ),
+    "placement that overlaps a cached copy": (
+        "SELECT p.volume_id, p.offset_bytes FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
+        " JOIN cached_copies c ON c.volume_id = p.volume_id AND c.offset_bytes > p.offset_bytes"
+        " AND c.offset_bytes < p.offset_bytes + a.stored_bytes"
     ),
     "segment whose bytes are not the sum of its records": (
         "SELECT s.object_id FROM segments s WHERE s.stored_bytes <> (SELECT COALESCE(SUM(e.length_bytes), 0)"

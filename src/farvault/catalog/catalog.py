@@ -3,6 +3,9 @@
 WAL with `synchronous=FULL`: when `write()` returns, the transaction survives a power cut. Checkpoints are never
 automatic; the writer makes them between transactions. Readers see the state of the moment `read()` was entered,
 however long they take, and never wait for the writer. All SQL stands in this package.
+
+With LOGMODE=ROLLFORWARD a commit is durable in the recovery log (`log.py`) instead, and a reader that has just seen it
+waits those few milliseconds: nobody acts on what a power cut could still take back.
 """
 
 from __future__ import annotations
@@ -11,17 +14,26 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import apsw
 
 from farvault.base.clock import Clock
 from farvault.base.disk import crash_point, sync_folder
 from farvault.base.errors import AlreadyExists, FarvaultError, InUse, MediaFailed, MediaFull, NotFound
+from farvault.base.messages import Message, message
 from farvault.base.units import MIB
+from farvault.catalog import log as recovery_log
+from farvault.catalog import roll_forward
+from farvault.catalog.image import Image
+from farvault.catalog.log import LogFigures, Position, RecoveryLog
 from farvault.catalog.migrate import migrate
+from farvault.catalog.roll_forward import Found, Step
 from farvault.catalog.row_digest import RowDigester
+from farvault.catalog.settings import set_setting
 from farvault.catalog.transaction import Snapshot, Transaction
+from farvault.catalog.wal import Salts, WalFile, parse_frame
 
 PAGE_BYTES = 8192
 WAL_CHECKPOINT_BYTES = 32 * MIB
@@ -29,12 +41,34 @@ WRITER_CACHE_BYTES = 32 * MIB
 READER_CACHE_BYTES = 4 * MIB
 IDLE_READERS = 8
 WRITER_WAIT_SECONDS = 600.0
+NORMAL, ROLLFORWARD = "NORMAL", "ROLLFORWARD"
+"""LOGMODE."""
+
+
+class LogPlace(NamedTuple):
+    """Where the recovery log lies. `begin_anew`: an administrator has said that the old one is lost or does not belong."""
+
+    folder: str
+    capacity_bytes: int
+    begin_anew: bool = False
+
+
+class CatalogFigures(NamedTuple):
+    """What QUERY DB shows. `pages`: of the database with what is not in its file yet; `free_pages` of these are unused."""
+
+    page_bytes: int
+    pages: int
+    free_pages: int
+    file_bytes: int
+    wal_bytes: int
 
 
 class Catalog:
     """An open catalog. Any thread may call `read` and `write`; what they yield belongs to one thread."""
 
-    def __init__(self, path: str, row_key: bytes, clock: Clock, vfs: str | None = None) -> None:
+    def __init__(
+        self, path: str, row_key: bytes, clock: Clock, vfs: str | None = None, log: LogPlace | None = None
+    ) -> None:
         """Use `create` or `open`; this opens a file that exists and brings its schema up to date."""
         self.path = path
         self._vfs = vfs
@@ -46,13 +80,30 @@ class Catalog:
         self._readers_lock = threading.Lock()
         self._closed = False
         self._failed = False
-        self._wal_pages = 0
+        self._wal_pages = -1
+        """Frames in SQLite's write-ahead log; -1 = nothing was committed yet since it was opened."""
         self._checkpoint_pages = WAL_CHECKPOINT_BYTES // PAGE_BYTES
+        self._clock, self._row_key, self._log_place = clock, row_key, log
+        self._log: RecoveryLog | None = None
+        self._wal = WalFile(path, PAGE_BYTES)
+        self._descriptor = -1
+        self._settled = threading.Event()
+        self._settled.set()
+        self._log_percent = 0
+        self.log_grown: Callable[[], None] = lambda: None
+        """Called, in the thread of a writer that has finished, when the recovery log has filled by another percent."""
+        self.notes: list[Message] = []
+        """What opening it found out; for the server to say."""
         try:
+            if log is not None:
+                self._bring_together(log)
             self._writer = self._connect_writer()
             with _translated(path):
                 migrate(self._writer, row_key, clock.now_seconds(), path)
+            if log is not None:
+                self._attach_log(log)
         except BaseException:
+            self._close_log()
             os.close(self._lock_file)
             raise
 
@@ -70,14 +121,24 @@ class Catalog:
         return catalog
 
     @classmethod
-    def open(cls, path: str, row_key: bytes, clock: Clock, *, vfs: str | None = None) -> Catalog:
+    def open(
+        cls,
+        path: str,
+        row_key: bytes,
+        clock: Clock,
+        *,
+        vfs: str | None = None,
+        log: LogPlace | None = None,
+    ) -> Catalog:
         """Open what `create` made. `vfs`: another way to the disk, for tests of failing ones.
 
-        `NotFound`; `MediaFailed` where it is damaged, newer than we are, or the key is wrong.
+        `log`: where the recovery log lies, or would; without it LOGMODE is not looked at.
+        `NotFound`; `MediaFailed` where it is damaged, newer than we are, or the key is wrong, or where the recovery log
+        is missing, damaged or another one.
         """
         if not os.path.isfile(path):
             raise NotFound("ANR0133E", path=path)
-        return cls(path, row_key, clock, vfs)
+        return cls(path, row_key, clock, vfs, log)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Snapshot]:
@@ -88,27 +149,32 @@ class Catalog:
             with _translated(self.path):
                 connection.execute("BEGIN")
                 snapshot.one("SELECT 1 FROM sequences LIMIT 1")  # BEGIN alone does not fix the state yet
+                if not self._settled.is_set():
+                    self._settled.wait(WRITER_WAIT_SECONDS)
                 yield snapshot
         finally:
             snapshot.end()
             self._give_reader(connection)
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self, *, uses_reserve: bool = False) -> Iterator[Transaction]:
         """The one write transaction: committed and durable on a clean exit, undone on any exception.
 
+        `uses_reserve`: also while the recovery log is full. Only for what makes room in it: database backups.
         Keep it short and do nothing slow inside. Entering it twice in one thread is an error. `MediaFull` and
         `MediaFailed` mean that nothing of it happened.
         """
         self._take_writer()
         transaction = Transaction(self._writer, self._digester)
         try:
+            if self._log is not None:
+                self._log.admit(uses_reserve=uses_reserve)
             with _translated(self.path, self._stop_writing):
                 self._writer.execute("BEGIN IMMEDIATE")
                 yield transaction
                 transaction.end()
                 crash_point("catalog.commit.before")
-                self._writer.execute("COMMIT")
+                self._commit()
                 crash_point("catalog.commit.after")
             self._checkpoint_if_large()
         finally:
@@ -116,6 +182,7 @@ class Catalog:
             self._undo_and_release()
         for follow_up in transaction.after_commit:
             follow_up()
+        self._tell_log_growth()
 
     @property
     def has_failed(self) -> bool:
@@ -133,8 +200,7 @@ class Catalog:
         try:
             self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
         finally:
-            self._writing_thread = 0
-            self._write_lock.release()
+            self._release_writer()
 
     def close(self) -> None:
         """Bring everything into the database file and let go of it. Snapshots still open close when they end.
@@ -152,11 +218,265 @@ class Catalog:
             if not self._failed:
                 with contextlib.suppress(FarvaultError):  # the log keeps what could not be copied
                     self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                    if self._log is not None:
+                        self._log.mark_clean(self._clock.now_seconds())
             self._disconnect(self._writer)
+            self._wal.close()
+            self._close_log()
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
             os.close(self._lock_file)
         finally:
-            self._writing_thread = 0
-            self._write_lock.release()
+            self._release_writer()
+
+    # --- the recovery log --------------------------------------------------------------------------------------
+
+    @property
+    def log_mode(self) -> str:
+        return NORMAL if self._log is None else ROLLFORWARD
+
+    @property
+    def log_folder(self) -> str:
+        """Where the recovery log lies, or would."""
+        return "" if self._log_place is None else self._log_place.folder
+
+    def log_figures(self) -> LogFigures | None:
+        """None while LOGMODE is NORMAL."""
+        log = self._log
+        return None if log is None else log.figures()
+
+    def set_log_mode(self, mode: str) -> None:
+        """SET LOGMODE; nothing where it is that already. The log is there before the catalog says so, and goes after."""
+        if self._log_place is None:
+            raise MediaFailed("ANR4911E", folder="", reason="no folder is set for it")
+        if mode == self.log_mode:
+            return
+        if mode == ROLLFORWARD:
+            self._begin_log(self._log_place)
+        try:
+            with self.write(uses_reserve=True) as tx:
+                set_setting(tx, "LOGMODE", mode)
+                if mode == ROLLFORWARD:
+                    self._note_new_log(tx, "LOGMODE was changed")
+            self._wal.sync()  # the next start must know the mode before it looks at any log
+        except BaseException:
+            if mode == ROLLFORWARD and not self._failed:
+                self._end_log(self._log_place)
+            raise
+        if mode == NORMAL:
+            self._end_log(self._log_place)
+
+    def _note_new_log(self, tx: Transaction, reason: str) -> None:
+        assert self._log is not None
+        set_setting(tx, "LOGID", self._log.log_id)
+        set_setting(tx, "LOGPRUNED", "0")
+        set_setting(tx, "FULLBACKUPNEEDED", reason)
+
+    def prune_log(self, log_id: str, sequence: int) -> int:
+        """A database backup holds everything up to here: what the log has of it goes. Returns how many bytes.
+
+        The setting LOGPRUNED says so already, in the transaction that completed the backup: an older copy of the database
+        is told by it.
+        """
+        self._wal.sync()  # from now on SQLite's own file alone has what is not in the database file yet
+        self._take_writer()
+        try:
+            log = self._log
+            return log.prune(sequence) if log is not None and log.log_id == log_id else 0
+        finally:
+            self._release_writer()
+
+    def figures(self) -> CatalogFigures:
+        with self.read() as r:
+            pages = r.all("SELECT page_count FROM pragma_page_count()")[0][0]
+            free = r.all("SELECT freelist_count FROM pragma_freelist_count()")[0][0]
+        wal = self._wal.path
+        return CatalogFigures(
+            PAGE_BYTES,
+            int(pages),
+            int(free),
+            os.path.getsize(self.path),
+            os.path.getsize(wal) if os.path.exists(wal) else 0,
+        )
+
+    @contextlib.contextmanager
+    def image(self) -> Iterator[Image]:
+        """The database as it is now, to be copied page by page while others go on; see `image.py`."""
+        connection = self._take_reader()
+        image: Image | None = None
+        try:
+            if self._log is not None:
+                self._log.await_spare()
+            self._take_writer()
+            try:
+                with _translated(self.path):
+                    connection.execute("BEGIN")
+                    connection.execute("SELECT 1 FROM sequences LIMIT 1").fetchall()
+                    pages = connection.execute("SELECT page_count FROM pragma_page_count()").fetchall()[0][0]
+                    frames = self._frames_now()
+                if self._log is not None:
+                    self._log.switch(self._clock.now_seconds())
+                image = Image(
+                    page_bytes=PAGE_BYTES,
+                    page_count=int(str(pages)),
+                    log_id=self._log.log_id if self._log is not None else "",
+                    log_sequence=self._log.sequence if self._log is not None else 0,
+                    descriptor=self._file(),
+                    wal=self._wal,
+                    salts=self._wal.salts(),
+                    frames=frames,
+                )
+            finally:
+                self._release_writer()
+            crash_point("catalog.image.taken")
+            image.find_frames()
+            yield image
+        finally:
+            self._give_reader(connection)
+
+    def _file(self) -> int:
+        """The database file, to be read beside SQLite. Never closed while a connection is open: that would drop its locks."""
+        if self._descriptor < 0:
+            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        return self._descriptor
+
+    def _release_writer(self) -> None:
+        self._writing_thread = 0
+        self._write_lock.release()
+
+    def _tell_log_growth(self) -> None:
+        log = self._log
+        percent = 0 if log is None else 100 * log.used_bytes // log.capacity_bytes
+        if percent != self._log_percent:
+            grown, self._log_percent = percent > self._log_percent, percent
+            if grown:
+                self.log_grown()
+
+    def _bring_together(self, place: LogPlace) -> None:
+        """Before anybody else opens the database."""
+        now = self._clock.now_seconds()
+        half_replayed = roll_forward.is_half_replayed(self.path)
+        with _translated(self.path):
+            found = (
+                Found(None, 0, ROLLFORWARD) if half_replayed else roll_forward.look_at(self.path, PAGE_BYTES)
+            )
+        if half_replayed and place.begin_anew:
+            raise MediaFailed("ANR4918E", path=self.path)
+        begin_anew = place.begin_anew or not (half_replayed or found.log_id)
+        if found.log_mode != ROLLFORWARD or begin_anew:
+            aside = recovery_log.set_aside(place.folder, now)
+            if aside and found.log_mode == ROLLFORWARD:
+                self.notes.append(message("ANR4917W", aside=aside))
+            return
+        log = RecoveryLog.open(place.folder, place.capacity_bytes, self._row_key, PAGE_BYTES)
+        if log is None:
+            raise MediaFailed("ANR4914E", folder=place.folder)
+        self._log = log
+        step = Step.REPLAY if half_replayed else roll_forward.compare(log.position, found.salts, found.frames)
+        is_other = not half_replayed and (log.log_id != found.log_id or found.pruned < log.first_sequence - 1)
+        if step is Step.MISMATCH or is_other:
+            raise MediaFailed("ANR4913E", folder=place.folder)
+        if step is Step.REPLAY:
+            with _translated(self.path):
+                entries = roll_forward.replay(self.path, log)
+            log.mark_clean(now)
+            if entries:
+                self.notes.append(message("ANR4915I", entries=entries))
+
+    def _attach_log(self, place: LogPlace) -> None:
+        """With the writer open: the log gets what it lacks, also what bringing the schema up to date has changed."""
+        with _translated(self.path):
+            frames, _ = self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            rows = self._writer.execute("SELECT value FROM settings WHERE name = 'LOGMODE'").fetchall()
+        self._wal_pages = max(frames, 0)
+        if rows and rows[0][0] == ROLLFORWARD and self._log is None:
+            self._begin_log(place)
+            with self.write(uses_reserve=True) as tx:
+                self._note_new_log(tx, "a new recovery log was begun")
+            self._wal.sync()
+        elif self._log is not None and rows[0][0] != ROLLFORWARD:
+            self._end_log(place)
+        elif self._log is not None:
+            if added := self._log_frames():
+                self.notes.append(message("ANR4916I", pages=added))
+            with _translated(self.path):
+                self._writer.execute("PRAGMA synchronous=NORMAL")
+
+    def _begin_log(self, place: LogPlace) -> None:
+        self._take_writer()
+        try:
+            recovery_log.set_aside(place.folder, self._clock.now_seconds())
+            position = Position(self._wal.salts() or Salts(0, 0), self._frames_now(), False)
+            now = self._clock.now_seconds()
+            self._log = RecoveryLog.create(
+                place.folder, place.capacity_bytes, self._row_key, PAGE_BYTES, position, now
+            )
+            with _translated(self.path):
+                self._writer.execute("PRAGMA synchronous=NORMAL")
+        finally:
+            self._release_writer()
+
+    def _end_log(self, place: LogPlace) -> None:
+        self._take_writer()
+        try:
+            with _translated(self.path):
+                self._writer.execute("PRAGMA synchronous=FULL")
+            self._wal.sync()
+            self._close_log()
+            self._log = None
+            recovery_log.remove(place.folder)
+        finally:
+            self._release_writer()
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            self._log.close()
+
+    def _commit(self) -> None:
+        """COMMIT, and with a recovery log: durable there. In between readers that have seen it wait."""
+        if self._log is None:
+            self._writer.execute("COMMIT")
+            return
+        self._settled.clear()
+        try:
+            self._writer.execute("COMMIT")
+            crash_point("catalog.commit.before_log")
+            try:
+                self._log_frames()
+            except BaseException as error:
+                self._stop_writing()
+                with contextlib.suppress(FarvaultError):  # the next start takes it from there into the log
+                    self._wal.sync()
+                if isinstance(error, MediaFull):
+                    raise MediaFailed.from_message(error.message) from error
+                raise
+        finally:
+            self._settled.set()
+
+    def _log_frames(self) -> int:
+        """What SQLite's file has and the log lacks; returns how many frames."""
+        log = self._log
+        assert log is not None
+        salts, end = self._wal.salts(), self._frames_now()
+        if salts is None:
+            return 0
+        start = log.position.frames if salts == log.position.salts else 0
+        if end <= start:
+            return 0
+        frames = self._wal.frames(start, end)
+        last = parse_frame(memoryview(frames)[-self._wal.frame_bytes :])
+        if last.salts != salts or not last.database_pages:
+            raise MediaFailed("ANR0132E", path=self._wal.path, reason="its last frame ends no commit")
+        log.append(frames, salts, end, last.database_pages, self._clock.now_seconds())
+        return end - start
+
+    def _frames_now(self) -> int:
+        """Frames of the present generation. The writer is ours."""
+        if self._wal_pages < 0:
+            with _translated(self.path):
+                frames, _ = self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._wal_pages = max(frames, 0)
+        return self._wal_pages
 
     # --- connections -------------------------------------------------------------------------------------------
 
@@ -218,8 +538,7 @@ class Catalog:
         except apsw.Error:
             self._stop_writing()
         finally:
-            self._writing_thread = 0
-            self._write_lock.release()
+            self._release_writer()
 
     # --- the write-ahead log -----------------------------------------------------------------------------------
 

@@ -10,6 +10,11 @@ from farvault.catalog.transaction import Row, Snapshot
 
 _SEEN_OBJECTS = 1_000_000
 _BATCH_OBJECTS = 500
+_RECORDS = (
+    "SELECT e.aggregate_id UNION ALL SELECT s.aggregate_id FROM superseded_aggregates s"
+    " WHERE s.by_aggregate_id = e.aggregate_id"
+)
+"""The aggregates whose records hold an extent `e`: its own, and those it was rebuilt from."""
 
 
 class ContentRow(NamedTuple):
@@ -53,7 +58,7 @@ def _objects_on(r: Snapshot, volume_id: int, kind: int | None) -> Iterator[Row]:
         "SELECT o.id, n.name, o.kind, f.name, f.number, d.path, o.name, o.size_bytes FROM placements p CROSS JOIN aggregates a CROSS JOIN extents e CROSS JOIN object_extents x"
         " CROSS JOIN objects o CROSS JOIN directories d CROSS JOIN file_spaces f CROSS JOIN nodes n"
         " WHERE p.volume_id = ? AND a.id = p.aggregate_id AND e.id >= a.first_extent_id"
-        " AND e.id < a.first_extent_id + a.extents AND e.aggregate_id = a.id AND x.extent_id = e.id"
+        " AND e.id < a.first_extent_id + a.extents AND x.extent_id = e.id"
         " AND o.id = x.object_id AND o.state <> 0 AND d.id = o.directory_id AND f.id = o.file_space_id"
         " AND n.id = f.node_id ORDER BY p.offset_bytes, e.id"
     )
@@ -74,7 +79,7 @@ def _states(r: Snapshot, volume_id: int, object_ids: Iterable[int]) -> dict[int,
         " JOIN volumes v ON v.id = c.volume_id JOIN storage_pools s ON s.id = v.pool_id"
         " WHERE c.aggregate_id = p.aggregate_id AND c.damaged = 0 AND s.variant = 'COPY'))"
         " FROM object_extents x CROSS JOIN extents e CROSS JOIN placements p"
-        " WHERE x.object_id = ? AND e.id = x.extent_id AND p.aggregate_id = e.aggregate_id AND p.volume_id = ?"
+        f" WHERE x.object_id = ? AND e.id = x.extent_id AND p.aggregate_id IN ({_RECORDS}) AND p.volume_id = ?"
     )
     rows = r.each(sql, [(object_id, volume_id) for object_id in object_ids])
     return {object_id: (bool(damaged), bool(copied)) for object_id, damaged, copied in rows}
@@ -87,8 +92,7 @@ def users_of_aggregates(r: Snapshot, aggregate_ids: Iterable[int], *, segments: 
     """
     sql = (
         "SELECT DISTINCT x.object_id FROM aggregates a CROSS JOIN extents e CROSS JOIN object_extents x"
-        " WHERE a.id = ? AND e.id >= a.first_extent_id AND e.id < a.first_extent_id + a.extents"
-        " AND e.aggregate_id = a.id AND x.extent_id = e.id"
+        " WHERE a.id = ? AND e.id >= a.first_extent_id AND e.id < a.first_extent_id + a.extents AND x.extent_id = e.id"
     )
     if not segments:
         sql += " AND NOT EXISTS (SELECT 1 FROM segments s WHERE s.object_id = x.object_id)"
@@ -101,7 +105,7 @@ def reaching_elsewhere(r: Snapshot, volume_id: int, object_ids: Iterable[int]) -
     sql = (
         "SELECT 1 WHERE EXISTS (SELECT 1 FROM object_extents x JOIN extents e ON e.id = x.extent_id"
         " WHERE x.object_id = ? AND NOT EXISTS (SELECT 1 FROM placements p"
-        " WHERE p.aggregate_id = e.aggregate_id AND p.volume_id = ?))"
+        f" WHERE p.aggregate_id IN ({_RECORDS}) AND p.volume_id = ?))"
     )
     return len(r.each(sql, [(object_id, volume_id) for object_id in object_ids]))
 

@@ -118,6 +118,11 @@ def add_aggregate(tx: Transaction, new: NewAggregate, now: int) -> tuple[int, li
     return aggregate_id, ids
 
 
+def stored(r: Snapshot, domain_pool_id: int, digests: Iterable[bytes]) -> set[bytes]:
+    """Those of these digests that any extent of this domain has, readable or not."""
+    return {row[0] for row in extent_index.candidates(r, domain_pool_id, digests)}
+
+
 def _readable(r: Snapshot, domain_pool_id: int, digests: Iterable[bytes]) -> list[Found]:
     """Every stored extent with one of these digests that can be read; the newest one of each digest last."""
     found = [Found._make(row) for row in extent_index.candidates(r, domain_pool_id, digests)]

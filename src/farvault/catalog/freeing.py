@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from farvault.catalog import extent_index, object_rows, placements
+from farvault.catalog import cached, extent_index, object_rows, owners, placements, superseded
+from farvault.catalog.freed_span import FreedSpan
 from farvault.catalog.object_rows import ObjectColumns
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.stored_object import ObjectKind, ObjectState, ObjectType
@@ -18,14 +19,6 @@ from farvault.model.stored_object import ObjectKind, ObjectState, ObjectType
 WORK_LIMIT = 2048
 """Objects and extents handled in one call: well under 100 ms."""
 _BATCH = 100
-
-
-class FreedSpan(NamedTuple):
-    """A record's place on a volume that nobody needs any more."""
-
-    volume_id: int
-    offset_bytes: int
-    stored_bytes: int
 
 
 class Freed(NamedTuple):
@@ -139,10 +132,15 @@ def _without_user(tx: Transaction, extent_ids: Sequence[int]) -> list[tuple[int,
 
 
 def _lower(tx: Transaction, lowered: dict[int, int]) -> tuple[list[int], dict[int, int]]:
-    """Take these bytes off each aggregate's account; returns those at zero, and every one's domain."""
+    """Take these bytes off each aggregate's account; returns those at zero, and every one's domain.
+
+    What an aggregate was rebuilt from has the same account.
+    """
     gone: list[int] = []
     domains: dict[int, int] = {}
     changed = []
+    for new_id, old_ids in superseded.predecessors(tx, list(lowered)).items():
+        lowered.update((old_id, lowered[new_id]) for old_id in old_ids)
     for row in placements.aggregates(tx, list(lowered)):
         row = row._replace(live_bytes=row.live_bytes - lowered[row.id])
         domains[row.id] = row.domain_pool_id
@@ -156,11 +154,16 @@ def _lower(tx: Transaction, lowered: dict[int, int]) -> tuple[list[int], dict[in
 
 def _remove_aggregates(tx: Transaction, aggregate_ids: list[int]) -> list[FreedSpan]:
     many = [(aggregate_id,) for aggregate_id in aggregate_ids]
-    spans = tx.each(
-        "SELECT p.volume_id, p.offset_bytes, a.stored_bytes FROM placements p"
-        " JOIN aggregates a ON a.id = p.aggregate_id WHERE p.aggregate_id = ?",
-        many,
+    rows = list(
+        tx.each(
+            "SELECT p.volume_id, p.offset_bytes, a.stored_bytes, a.id FROM placements p"
+            " JOIN aggregates a ON a.id = p.aggregate_id WHERE p.aggregate_id = ?",
+            many,
+        )
     )
+    given_up = cached.take_of_aggregates(tx, aggregate_ids)
+    owners.removed(tx, [(row[3], row[0]) for row in rows])
     tx.run_many("DELETE FROM placements WHERE aggregate_id = ?", many)
+    tx.run_many("DELETE FROM superseded_aggregates WHERE aggregate_id = ?", many)
     tx.run_many("DELETE FROM aggregates WHERE id = ?", many)
-    return sorted(map(FreedSpan._make, spans))
+    return sorted([*(FreedSpan(*row[:3]) for row in rows), *given_up])

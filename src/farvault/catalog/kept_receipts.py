@@ -11,7 +11,7 @@ from typing import NamedTuple
 from farvault.catalog import target_truth
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.policy.reconcile import Attributes
-from farvault.protocol.messages import Receipt
+from farvault.protocol.virtual_volumes import Receipt
 from farvault.seal.digest import digest_parts
 from farvault.seal.probe import Kept, Question
 

@@ -38,6 +38,10 @@ NOT_FOUND = {
     "vault_rules": "ANR2146E",
     "vault_floors": "ANR2146E",
     "pending_deletions": "ANR2401E",
+    "collocation_groups": "ANR4764E",
+    "collocation_members": "ANR4766E",
+    "volume_history": "ANR4900E",
+    "database_backup_trigger": "ANR4921E",
 }
 ALREADY_EXISTS = {
     "servers": "ANR1656E",
@@ -56,6 +60,10 @@ ALREADY_EXISTS = {
     "vault_rules": "ANR2147E",
     "vault_floors": "ANR2147E",
     "pending_deletions": "ANR2404E",
+    "collocation_groups": "ANR4765E",
+    "collocation_members": "ANR4767E",
+    "volume_history": "ANR4900E",
+    "database_backup_trigger": "ANR4922E",
 }
 
 

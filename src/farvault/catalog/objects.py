@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from farvault.base.errors import NotFound
 from farvault.catalog import directories, object_rows, versions
+from farvault.catalog.freed_span import FreedSpan as FreedSpan
 from farvault.catalog.freeing import Freed as Freed
-from farvault.catalog.freeing import FreedSpan as FreedSpan
 from farvault.catalog.freeing import delete_objects as delete_objects
 from farvault.catalog.object_rows import ObjectColumns, Pairs
 from farvault.catalog.occupancy import OccupancyRow as OccupancyRow

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple
 
-from farvault.catalog import nouns
+from farvault.catalog import nouns, superseded
 from farvault.catalog.transaction import Snapshot
 from farvault.model.file_space import FileSpace
 from farvault.model.node import Node
@@ -35,6 +35,14 @@ class OccupancyRow(NamedTuple):
     """The sum of their extents, uncompressed."""
 
 
+class _Place(NamedTuple):
+    """`extent_bytes`: of the record's extents when it was made."""
+
+    pool_id: int
+    stored_bytes: int
+    extent_bytes: int
+
+
 def occupancy(
     r: Snapshot, node: str = "*", file_space: str = "*", pool: str = "*", kind: int | None = None
 ) -> list[OccupancyRow]:
@@ -53,7 +61,7 @@ def occupancy(
 def _count(r: Snapshot, file_space_id: int) -> dict[tuple[int, int], list[int]]:
     """(kind, pool) -> [objects, physical bytes, logical bytes] of one file space."""
     totals: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0])
-    places: dict[int, tuple[list[int], int, int]] = {}
+    places: dict[int, list[_Place]] = {}
     object_pools: set[int] = set()
     for kind, offset, length, aggregate_id in r.rows(
         "SELECT o.kind, x.offset_bytes, e.length_bytes, e.aggregate_id FROM objects o"
@@ -69,8 +77,7 @@ def _count(r: Snapshot, file_space_id: int) -> dict[tuple[int, int], list[int]]:
             if len(places) >= _CACHED_AGGREGATES:
                 places.clear()
             place = places[aggregate_id] = _place(r, aggregate_id)
-        pool_ids, stored_bytes, extent_bytes = place
-        for pool_id in pool_ids:
+        for pool_id, stored_bytes, extent_bytes in place:
             total = totals[kind, pool_id]
             if pool_id not in object_pools:
                 object_pools.add(pool_id)
@@ -80,12 +87,14 @@ def _count(r: Snapshot, file_space_id: int) -> dict[tuple[int, int], list[int]]:
     return totals
 
 
-def _place(r: Snapshot, aggregate_id: int) -> tuple[list[int], int, int]:
-    """The pools an aggregate lies in, its stored bytes and the bytes of its extents when it was made."""
-    row = r.one("SELECT stored_bytes, extent_bytes FROM aggregates WHERE id = ?", (aggregate_id,))
-    assert row is not None
-    pools = r.all(
-        "SELECT DISTINCT v.pool_id FROM placements p JOIN volumes v ON v.id = p.volume_id WHERE p.aggregate_id = ?",
-        (aggregate_id,),
-    )
-    return [pool_id for (pool_id,) in pools], int(row[0]), int(row[1])
+def _place(r: Snapshot, aggregate_id: int) -> list[_Place]:
+    """The pools an aggregate lies in; in some it may still lie as it was before it was rebuilt."""
+    found: dict[int, _Place] = {}
+    for record in (aggregate_id, *superseded.predecessors(r, (aggregate_id,))[aggregate_id]):
+        for row in r.all(
+            "SELECT DISTINCT v.pool_id, a.stored_bytes, a.extent_bytes FROM placements p"
+            " JOIN volumes v ON v.id = p.volume_id JOIN aggregates a ON a.id = p.aggregate_id WHERE a.id = ?",
+            (record,),
+        ):
+            found.setdefault(row[0], _Place._make(row))
+    return list(found.values())

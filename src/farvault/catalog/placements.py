@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from farvault.base.errors import NotFound
+from farvault.catalog import owners
 from farvault.catalog.transaction import Snapshot, Transaction
+from farvault.model.volume import OFFLINE
+from farvault.policy.collocation import Owner
 
 _READABLE = ("READWRITE", "READONLY")
 
@@ -26,11 +29,31 @@ class PlacementRow(NamedTuple):
     volume_name: str
     volume_access: str
     volume_status: str
+    node_id: int = 0
+    file_space_id: int = 0
+    is_cached: bool = False
+    """Not a placement at all but what migration left behind: fine to read, never to be counted on."""
+
+    @property
+    def owner(self) -> Owner:
+        """Whose data it is: what collocation goes by."""
+        return Owner(self.node_id, self.file_space_id)
+
+    @property
+    def is_reachable(self) -> bool:
+        """Its volume and pool may be read: neither is UNAVAILABLE or DESTROYED, nor is the volume varied offline."""
+        access = (self.volume_access, self.pool_access)
+        return all(one in _READABLE for one in access) and self.volume_status != OFFLINE
 
     @property
     def is_readable(self) -> bool:
         """Neither damaged nor out of reach."""
-        return not self.damaged and self.volume_access in _READABLE and self.pool_access in _READABLE
+        return not self.damaged and self.is_reachable
+
+    @property
+    def is_lost(self) -> bool:
+        """It will not be read again: it is damaged, or its volume is gone."""
+        return self.damaged or self.volume_access == "DESTROYED"
 
     @property
     def is_copy(self) -> bool:
@@ -66,7 +89,7 @@ class UsedSpan(NamedTuple):
 
 _SELECT = (
     "SELECT p.aggregate_id, p.volume_id, p.offset_bytes, a.stored_bytes, a.digest, p.damaged, v.pool_id, s.variant,"
-    " s.access, v.name, v.access, v.status FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
+    " s.access, v.name, v.access, v.status, a.node_id, a.file_space_id, 0 FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
     " JOIN volumes v ON v.id = p.volume_id JOIN storage_pools s ON s.id = v.pool_id"
 )
 
@@ -75,6 +98,7 @@ def add(tx: Transaction, aggregate_id: int, volume_id: int, offset_bytes: int) -
     """The aggregate lies there now, durably."""
     values = (volume_id, offset_bytes, aggregate_id, 0)
     tx.run("INSERT INTO placements VALUES (?, ?, ?, ?, ?)", (*values, tx.digester.of("placements", values)))
+    owners.placed(tx, [(aggregate_id, volume_id)])
 
 
 def add_many(tx: Transaction, rows: Iterable[tuple[int, int, int]]) -> None:
@@ -85,6 +109,7 @@ def add_many(tx: Transaction, rows: Iterable[tuple[int, int, int]]) -> None:
         "INSERT INTO placements VALUES (?, ?, ?, ?, ?)",
         [(*row, digest) for row, digest in zip(values, digests, strict=True)],
     )
+    owners.placed(tx, [(row[2], row[0]) for row in values])
 
 
 def of_aggregates(r: Snapshot, aggregate_ids: Iterable[int]) -> dict[int, list[PlacementRow]]:
@@ -112,6 +137,17 @@ def nearest(r: Snapshot, volume_id: int, offset_bytes: int) -> PlacementRow | No
     return None if row is None else _placement(row)
 
 
+def chosen_on_volume(
+    r: Snapshot, volume_id: int, after_offset: int, tests: str, values: tuple[int, ...], limit: int
+) -> list[PlacementRow]:
+    """The next undamaged placements of a volume whose aggregate `a` passes these tests (` AND a... = ?`)."""
+    sql = (
+        f"{_SELECT} WHERE p.volume_id = ? AND p.offset_bytes > ? AND p.damaged = 0{tests}"
+        " ORDER BY p.offset_bytes LIMIT ?"
+    )
+    return [_placement(row) for row in r.all(sql, (volume_id, after_offset, *values, limit))]
+
+
 def mark_damaged(tx: Transaction, aggregate_id: int, volume_id: int, damaged: bool) -> None:
     """Reading it there gave wrong or no bytes; or it was found good again. Fine where it is gone."""
     row = tx.one(
@@ -128,7 +164,8 @@ def mark_damaged(tx: Transaction, aggregate_id: int, volume_id: int, damaged: bo
 
 def remove(tx: Transaction, aggregate_id: int, volume_id: int) -> None:
     """It does not lie there any more. The aggregate stays, also without any placement: its objects know it is lost."""
-    tx.run("DELETE FROM placements WHERE aggregate_id = ? AND volume_id = ?", (aggregate_id, volume_id))
+    if tx.run("DELETE FROM placements WHERE aggregate_id = ? AND volume_id = ?", (aggregate_id, volume_id)):
+        owners.removed(tx, [(aggregate_id, volume_id)])
 
 
 def missing_in_copy(
@@ -140,12 +177,14 @@ def missing_in_copy(
     """
     found: list[PlacementRow] = []
     for (volume_id,) in r.all(
-        "SELECT id FROM volumes WHERE pool_id = ? AND id >= ? AND access IN ('READWRITE', 'READONLY') ORDER BY id",
+        "SELECT id FROM volumes WHERE pool_id = ? AND id >= ? AND access IN ('READWRITE', 'READONLY')"
+        " AND status <> 'OFFLINE' ORDER BY id",
         (primary_pool_id, after[0]),
     ):
         behind = after[1] if volume_id == after[0] else -1
         rows = r.all(
             f"{_SELECT} WHERE p.volume_id = ? AND p.offset_bytes > ? AND p.damaged = 0 AND NOT EXISTS"
+            " (SELECT 1 FROM superseded_aggregates s WHERE s.aggregate_id = p.aggregate_id) AND NOT EXISTS"
             " (SELECT 1 FROM placements c JOIN volumes w ON w.id = c.volume_id WHERE c.aggregate_id = p.aggregate_id"
             " AND c.damaged = 0 AND w.pool_id = ? AND w.access <> 'DESTROYED') ORDER BY p.offset_bytes LIMIT ?",
             (volume_id, behind, copy_pool_id, limit - len(found)),
@@ -204,6 +243,66 @@ def volume_live_bytes(r: Snapshot, volume_id: int) -> int:
     return int(row[0]) if row else 0
 
 
+def pool_live_bytes(r: Snapshot, pool_id: int) -> dict[int, int]:
+    """`volume_live_bytes` of every volume of a pool that holds anything."""
+    rows = r.rows(
+        "SELECT p.volume_id, SUM(a.stored_bytes * a.live_bytes / a.extent_bytes) FROM volumes v"
+        " CROSS JOIN placements p CROSS JOIN aggregates a WHERE v.pool_id = ? AND p.volume_id = v.id"
+        " AND a.id = p.aggregate_id GROUP BY p.volume_id",
+        (pool_id,),
+    )
+    return {volume_id: int(live) for volume_id, live in rows}
+
+
+def of_nodes(
+    r: Snapshot,
+    pool_id: int,
+    node_ids: Collection[int],
+    file_space_ids: Collection[int] = (),
+    kind: int = 0,
+    after: tuple[int, int] = (-1, -1),
+    limit: int = 1000,
+) -> list[PlacementRow]:
+    """What lies in a pool of aggregates that these nodes sent first, by (volume, offset); for MOVE NODEDATA.
+
+    `file_space_ids` empty: of all. `kind` 0: of any; else at least one living extent belongs to an object of that kind.
+    """
+    nodes = ", ".join(map(str, sorted(node_ids)))
+    condition = f"a.node_id IN ({nodes})"
+    if file_space_ids:
+        spaces = ", ".join(map(str, sorted(file_space_ids)))
+        condition += f" AND a.file_space_id IN ({spaces})"
+    if kind:
+        condition += (
+            " AND EXISTS (SELECT 1 FROM extents e CROSS JOIN object_extents x CROSS JOIN objects o"
+            " WHERE e.id >= a.first_extent_id AND e.id < a.first_extent_id + a.extents AND x.extent_id = e.id"
+            f" AND o.id = x.object_id AND o.kind = {int(kind)})"
+        )
+    found: list[PlacementRow] = []
+    for (volume_id,) in r.all(
+        "SELECT id FROM volumes WHERE pool_id = ? AND id >= ? ORDER BY id", (pool_id, after[0])
+    ):
+        behind = after[1] if volume_id == after[0] else -1
+        rows = r.all(
+            f"{_SELECT} WHERE p.volume_id = ? AND p.offset_bytes > ? AND {condition} ORDER BY p.offset_bytes LIMIT ?",
+            (volume_id, behind, limit - len(found)),
+        )
+        found.extend(map(_placement, rows))
+        if len(found) >= limit:
+            break
+    return found
+
+
+def volume_stored_bytes(r: Snapshot, volume_id: int) -> int:
+    """What placements cover of a volume."""
+    row = r.one(
+        "SELECT COALESCE(SUM(a.stored_bytes), 0) FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
+        " WHERE p.volume_id = ?",
+        (volume_id,),
+    )
+    return int(row[0]) if row else 0
+
+
 def has_placements(r: Snapshot, volume_id: int) -> bool:
     """Is anything on it?"""
     return r.one("SELECT 1 FROM placements WHERE volume_id = ? LIMIT 1", (volume_id,)) is not None
@@ -246,4 +345,4 @@ def aggregate_extents(r: Snapshot, aggregate_id: int) -> list[tuple[int, int, in
 
 def _placement(row: tuple[object, ...]) -> PlacementRow:
     placed = PlacementRow._make(row)
-    return placed._replace(damaged=bool(placed.damaged))
+    return placed._replace(damaged=bool(placed.damaged), is_cached=False)

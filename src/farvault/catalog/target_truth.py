@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from farvault.base.errors import NotFound, PeerMisbehaved
 from farvault.catalog.transaction import Snapshot, Transaction
-from farvault.protocol.messages import Receipt
+from farvault.protocol.virtual_volumes import Receipt
 from farvault.seal.digest import digest
 
 

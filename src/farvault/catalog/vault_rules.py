@@ -108,8 +108,9 @@ def locked(r: Snapshot, ids: Iterable[int]) -> list[tuple[int, str]]:
         [(one,) for one in ids],
     ):
         row = SegmentRow._make(values)
-        held = locks.setdefault(row.node_id, VaultLock(r, row.node_id))
-        if held.keeps(row, seen.moment):
+        if row.node_id not in locks:
+            locks[row.node_id] = VaultLock(r, row.node_id)
+        if locks[row.node_id].keeps(row, seen.moment):
             found.append((row.object_id, name))
     return found
 

@@ -65,6 +65,7 @@ class Lane:
             unit.folders.append(WorkFolder(directory, self._entries))
         self._entries.append(entry)
         unit.size_bytes += size
+        unit.largest_bytes = max(unit.largest_bytes, size)
         self._count += 1
         if self._count >= self._limits.objects or unit.size_bytes >= self._limits.bytes:
             self._files, self._count = None, 0
@@ -73,7 +74,7 @@ class Lane:
     def _send_alone(self, directory: bytes, entry: Entry) -> None:
         unit = self._outgoing.new_unit(self._to)
         unit.folders.append(WorkFolder(directory, [entry]))
-        unit.size_bytes = entry.size_bytes
+        unit.size_bytes = unit.largest_bytes = entry.size_bytes
         self._outgoing.give(unit, True)
 
     def expire(self, object_id: int) -> None:

@@ -134,6 +134,7 @@ class _Transaction:
                 kind=unit.kind,
                 management_class=unit.management_class,
                 size_estimate_bytes=unit.size_bytes,
+                largest_object_bytes=unit.largest_bytes,
             ),
             m.Done,
         )

@@ -58,6 +58,7 @@ class Unit(msgspec.Struct, tag=True, kw_only=True):
     updates: list[AttributesRow] = []
     rebind: list[int] = []
     size_bytes: int = 0
+    largest_bytes: int = 0
 
 
 class Failure(msgspec.Struct, array_like=True):

@@ -24,7 +24,7 @@ class DiskDevice:
     def capabilities(self) -> Capabilities:
         return Capabilities(random_access=True, remote=False, refers=False)
 
-    def scratch_name(self, pool_name: str, sequence: int) -> str:  # noqa: ARG002
+    def scratch_name(self, pool_name: str, sequence: int, use: str = "BFS") -> str:  # noqa: ARG002
         raise NotAvailable("ANR1405W", pool=pool_name)  # its volumes are defined by a person
 
     def create(self, name: str, capacity_bytes: int) -> None:
@@ -51,6 +51,12 @@ class DiskDevice:
 
     def verify(self, name: str, spans: Iterable[tuple[Span, bytes]]) -> Iterator[tuple[Span, bool]]:
         return verify_file(name, spans)
+
+    def idle_sessions(self) -> int:
+        return 0
+
+    def last_record(self, name: str) -> Span:
+        raise TypeError(f"{name} is random access: it has no last record")
 
     def delete(self, name: str) -> None:
         try:

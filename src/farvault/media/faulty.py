@@ -81,8 +81,8 @@ class FaultyDevice:
     def capabilities(self) -> Capabilities:
         return self._device.capabilities
 
-    def scratch_name(self, pool_name: str, sequence: int) -> str:
-        return self._device.scratch_name(pool_name, sequence)
+    def scratch_name(self, pool_name: str, sequence: int, use: str = "BFS") -> str:
+        return self._device.scratch_name(pool_name, sequence, use)
 
     def create(self, name: str, capacity_bytes: int) -> None:
         self._faults.arrive("create")
@@ -107,6 +107,13 @@ class FaultyDevice:
                 yield span, view is not None and is_intact(view, digest)
         finally:
             reader.close()
+
+    def idle_sessions(self) -> int:
+        return self._device.idle_sessions()
+
+    def last_record(self, name: str) -> Span:
+        self._faults.arrive("open_reader")
+        return self._device.last_record(name)
 
     def delete(self, name: str) -> None:
         self._faults.arrive("delete")

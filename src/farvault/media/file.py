@@ -14,9 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from farvault.base.disk import VolumeFile, crash_point, make_folder, remove_file
 from farvault.base.errors import AlreadyExists, FarvaultError, MediaFailed, MediaFull
 from farvault.media.interface import Capabilities, Span
-from farvault.media.local import LocalReader, ReadBuffers, failed, open_file, verify_file
-
-SUFFIX = ".bfs"
+from farvault.media.local import LocalReader, ReadBuffers, failed, last_record, open_file, verify_file
 
 
 class FileDevice:
@@ -30,8 +28,8 @@ class FileDevice:
     def capabilities(self) -> Capabilities:
         return Capabilities(random_access=False, remote=False, refers=False)
 
-    def scratch_name(self, pool_name: str, sequence: int) -> str:  # noqa: ARG002 - the pool is in the label
-        return os.path.join(self._roomiest_folder(), f"{sequence:08x}{SUFFIX}")
+    def scratch_name(self, pool_name: str, sequence: int, use: str = "BFS") -> str:  # noqa: ARG002 - the label has it
+        return os.path.join(self._roomiest_folder(), f"{sequence:08x}.{use.lower()}")
 
     def create(self, name: str, capacity_bytes: int) -> None:  # noqa: ARG002 - the file grows as it is written
         try:
@@ -50,6 +48,12 @@ class FileDevice:
 
     def verify(self, name: str, spans: Iterable[tuple[Span, bytes]]) -> Iterator[tuple[Span, bool]]:
         return verify_file(name, spans)
+
+    def idle_sessions(self) -> int:
+        return 0
+
+    def last_record(self, name: str) -> Span:
+        return last_record(name)
 
     def delete(self, name: str) -> None:
         try:

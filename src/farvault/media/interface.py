@@ -98,8 +98,11 @@ class Device(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
-    def scratch_name(self, pool_name: str, sequence: int) -> str:
-        """Name for the next volume the pool makes by itself; `sequence` grows and is never used twice."""
+    def scratch_name(self, pool_name: str, sequence: int, use: str = "BFS") -> str:
+        """Name for the next volume the pool makes by itself; `sequence` grows and is never used twice.
+
+        `use`: BFS for pools; DBB, DSS, EXP, RPF for database backups, snapshots, exports and plan files.
+        """
         ...
 
     def create(self, name: str, capacity_bytes: int) -> None:
@@ -114,6 +117,17 @@ class Device(Protocol):
 
     def verify(self, name: str, spans: Iterable[tuple[Span, bytes]]) -> Iterator[tuple[Span, bool]]:
         """Check records against their digests, where the bytes are: yields (span, is good)."""
+        ...
+
+    def idle_sessions(self) -> int:
+        """Sessions with another server that are kept open for the next use; 0 where there is no other server."""
+        ...
+
+    def last_record(self, name: str) -> Span:
+        """Sequential: where the last record lies that was committed alone, told by the media without any catalog.
+
+        `MediaFailed` where the volume has none.
+        """
         ...
 
     def delete(self, name: str) -> None:

@@ -16,7 +16,7 @@ from farvault.base.errors import MediaFailed, MediaFull, NotFound, RecordDamaged
 from farvault.base.pipeline import run_ahead
 from farvault.base.units import MIB
 from farvault.media.interface import Span
-from farvault.seal.record import check
+from farvault.seal.record import ALIGNMENT_BYTES, check, read_header
 
 RING_BUFFERS = 4
 MERGED_READ_BYTES = 4 * MIB
@@ -181,3 +181,24 @@ def is_intact(record: memoryview, digest: bytes) -> bool:
         return check(record).digest == digest
     except RecordDamaged:
         return False
+
+
+def last_record(name: str) -> Span:
+    """Follow the headers from the start to the last record; `MediaFailed` where that does not lead to the end."""
+    file = open_file(name)
+    try:
+        block = aligned_buffer(ALIGNMENT_BYTES)
+        size, offset, span = file.size_bytes, 0, None
+        while offset < size:
+            file.read_at(offset, block)
+            span = Span(offset, read_header(block).stored_bytes)
+            offset += span.stored_bytes
+    except OSError as error:
+        raise failed("read", name, error) from error
+    except RecordDamaged as error:
+        raise MediaFailed("ANR8359E", operation="read", volume=name, reason=error.message.text) from error
+    finally:
+        file.close()
+    if span is None or offset != size:
+        raise MediaFailed("ANR8359E", operation="read", volume=name, reason="its last record is not whole")
+    return span

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from farvault.base.errors import PeerMisbehaved
-from farvault.protocol.messages import Receipt
+from farvault.protocol.virtual_volumes import Receipt
 from farvault.seal.digest import DIGEST_BYTES, digest, digest_parts
 from farvault.seal.identity import Identity, verify
 
@@ -22,6 +22,7 @@ FIRST_PREVIOUS: Final = bytes(DIGEST_BYTES)
 _PURPOSE: Final = b"farvault receipt 1\0"
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _DECODE: Final = msgspec.msgpack.Decoder(Receipt).decode
+_DECODE_JOINED: Final = msgspec.msgpack.Decoder(list[bytes]).decode
 
 
 def contents_digest(record_digests: Iterable[bytes]) -> bytes:
@@ -55,6 +56,21 @@ def from_bytes(stored: bytes) -> Receipt:
         return _DECODE(stored)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise PeerMisbehaved("ANR4804E", server="?", volume="?", reason=str(error)) from None
+
+
+def joined(kept: Iterable[bytes]) -> bytes:
+    """Several receipts, in order, as the volume history keeps those of a volume; empty where there is none."""
+    parts = list(kept)
+    return _ENCODE(parts) if parts else b""
+
+
+def parted(stored: bytes) -> list[Receipt]:
+    """What was `joined`. `PeerMisbehaved` for anything else."""
+    try:
+        parts = _DECODE_JOINED(stored) if stored else []
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise PeerMisbehaved("ANR4804E", server="?", volume="?", reason=str(error)) from None
+    return [from_bytes(part) for part in parts]
 
 
 def check(receipt: Receipt, expected: Receipt, identity_key: bytes, server: str) -> None:

@@ -10,17 +10,26 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from farvault.base.clock import Clock
-from farvault.base.errors import AlreadyExists, PeerMisbehaved
+from farvault.base.errors import AlreadyExists, MediaFailed, PeerMisbehaved
 from farvault.base.log import Log
 from farvault.base.units import MIB
 from farvault.media.interface import Capabilities, Span
+from farvault.media.link_book import LinkRecord
 from farvault.media.mounts import Mounts, Result, RetryRule
 from farvault.media.server_reader import ServerReader
 from farvault.media.server_writer import ServerWriter
 from farvault.media.target import Target, TargetSession
 from farvault.model.device_class import DeviceClass
-from farvault.protocol import messages
-from farvault.protocol.messages import Done, MarkVolume, QueryVolumes, VerifyAnswer, VerifyVolume, Volumes
+from farvault.protocol import virtual_volumes
+from farvault.protocol.messages import Done
+from farvault.protocol.virtual_volumes import (
+    MarkVolume,
+    QueryVolumes,
+    SegmentRow,
+    VerifyAnswer,
+    VerifyVolume,
+    Volumes,
+)
 
 VERIFY_BYTES: Final = 64 * MIB
 VERIFY_SPANS: Final = 4096
@@ -35,7 +44,12 @@ class ServerDevice:
     """One device class of DEVTYPE=SERVER at work."""
 
     def __init__(
-        self, device_class: DeviceClass, target: Target, clock: Clock, log: Log | None = None
+        self,
+        device_class: DeviceClass,
+        target: Target,
+        clock: Clock,
+        log: Log | None = None,
+        record: LinkRecord | None = None,
     ) -> None:
         self._prefix = device_class.prefix
         self._target = target
@@ -46,14 +60,15 @@ class ServerDevice:
             RetryRule(device_class.retry_period_minutes * 60, device_class.retry_interval_seconds),
             clock,
             log,
+            record,
         )
 
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(random_access=False, remote=True, refers=True)
 
-    def scratch_name(self, pool_name: str, sequence: int) -> str:  # noqa: ARG002 - the source's name tells more
-        return f"{self._target.definition().own_server_name}.BFS.{sequence}"
+    def scratch_name(self, pool_name: str, sequence: int, use: str = "BFS") -> str:  # noqa: ARG002 - we tell more
+        return f"{self._target.definition().own_server_name}.{use}.{sequence}"
 
     def create(self, name: str, capacity_bytes: int) -> None:  # noqa: ARG002 - the source counts
         """The target knows a volume from its first segment on: only look that the name is free there."""
@@ -68,10 +83,10 @@ class ServerDevice:
 
     def verify(self, name: str, spans: Iterable[tuple[Span, bytes]]) -> Iterator[tuple[Span, bool]]:
         """The target reads and digests; no record travels."""
-        mount = self.mounts.mount()
+        mount = self.mounts.mount(name)
         try:
             for batch in _batches(spans):
-                rows = tuple(messages.Span(span.offset_bytes, span.stored_bytes) for span, _ in batch)
+                rows = tuple(virtual_volumes.Span(span.offset_bytes, span.stored_bytes) for span, _ in batch)
                 request = VerifyVolume(
                     volume=self._volume(name), spans=rows, digests=b"".join(digest for _, digest in batch)
                 )
@@ -81,6 +96,17 @@ class ServerDevice:
                     yield span, span not in bad
         finally:
             mount.release()
+
+    def idle_sessions(self) -> int:
+        return self.mounts.idle
+
+    def last_record(self, name: str) -> Span:
+        """The last segment: the target knows no records, but what was committed alone is a segment of its own."""
+        rows = self._briefly(lambda session: _segments(session, self._volume(name)))
+        if not rows:
+            raise MediaFailed("ANR4803E", server=self._target.name, volume=name, reason="it is not there")
+        last = max(rows, key=lambda row: (not row.marked_time, row.offset_bytes, row.received_time))
+        return Span(last.offset_bytes, last.stored_bytes)
 
     def delete(self, name: str) -> None:
         """Mark it for deletion; it goes at the target after the server's grace period. One try, no retry period."""
@@ -101,7 +127,7 @@ class ServerDevice:
         return f"{self._prefix}.{name}"
 
     def _briefly(self, work: Callable[[TargetSession], Result], *, single_try: bool = False) -> Result:
-        mount = self.mounts.mount(CONTROL_WAIT_SECONDS, single_try=single_try)
+        mount = self.mounts.mount(wait_seconds=CONTROL_WAIT_SECONDS, single_try=single_try)
         try:
             return mount.run(work)
         finally:
@@ -109,11 +135,15 @@ class ServerDevice:
 
 
 def _is_there(session: TargetSession, volume: str) -> bool:
+    return bool(_segments(session, volume))
+
+
+def _segments(session: TargetSession, volume: str) -> list[SegmentRow]:
     session.connection.send(QueryVolumes(pattern=volume))
-    found = False
+    found: list[SegmentRow] = []
     for _ in range(ANSWERS_MAX):
         answer, _ = session.connection.expect(Volumes)
-        found = found or bool(answer.rows)
+        found += answer.rows
         if answer.last:
             return found
     raise _endless(session, f"whether it has {volume}")

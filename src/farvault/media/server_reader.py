@@ -15,9 +15,9 @@ from farvault.base.units import MIB
 from farvault.media.interface import Span
 from farvault.media.mounts import Mount, Mounts, Result
 from farvault.media.target import TargetSession
-from farvault.protocol import messages
-from farvault.protocol.messages import ReadRecords, RecordAnswer
+from farvault.protocol import virtual_volumes
 from farvault.protocol.verbs import RECORD_MAX_BYTES
+from farvault.protocol.virtual_volumes import ReadRecords, RecordAnswer
 
 AHEAD_BYTES: Final = 16 * MIB
 """Asked for and not yet come. On a link of 50 ms that is 320 MiB/s."""
@@ -76,7 +76,7 @@ class ServerReader:
 
     def _run(self, work: Callable[[TargetSession], Result]) -> Result:
         if self._mount is None:
-            self._mount = self._mounts.mount()
+            self._mount = self._mounts.mount(self._name)
         return self._mount.run(work, self._start_session)
 
     def _start_session(self, _session: TargetSession) -> None:
@@ -109,7 +109,7 @@ class ServerReader:
             self._request(session, spans[start : start + SPANS_AT_ONCE])
 
     def _request(self, session: TargetSession, spans: list[Span]) -> None:
-        rows = tuple(messages.Span(span.offset_bytes, span.stored_bytes) for span in spans)
+        rows = tuple(virtual_volumes.Span(span.offset_bytes, span.stored_bytes) for span in spans)
         session.connection.send(ReadRecords(volume=self._volume, spans=rows))
         self._pending += len(spans)
 

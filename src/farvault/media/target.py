@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from farvault.base.errors import FarvaultError, NotAuthorized, NotAvailable, PeerUnreachable
+from farvault.media.link_book import LinkRecord
 from farvault.protocol.login import SOURCE, ClientLogin
 from farvault.protocol.messages import SignOff, Welcome
 from farvault.seal.identity import Identity
@@ -112,6 +113,7 @@ class DefinedTarget:
         is_set_back: Callable[[TargetSession], bool] = lambda _: False,
         product_version: str = "",
         pulse: Pulse = STEADY,
+        record: LinkRecord | None = None,
     ) -> None:
         self.name = name
         self.definition = definition
@@ -122,8 +124,20 @@ class DefinedTarget:
         self._is_set_back = is_set_back
         self._product_version = product_version
         self._pulse = pulse
+        self._record = record
 
     def open_session(self) -> TargetSession:
+        try:
+            session = self._open_session()
+        except FarvaultError as error:
+            if self._record is not None:
+                self._record.failed(error.message)
+            raise
+        if self._record is not None:
+            self._record.opened(session.connection)
+        return session
+
+    def _open_session(self) -> TargetSession:
         definition = self.definition()
         connection = dial(
             definition.host,

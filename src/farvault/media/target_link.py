@@ -11,8 +11,9 @@ from typing import Final, Self, TypeVar
 
 from farvault.base.errors import PeerMisbehaved, PeerUnreachable
 from farvault.media.target import Target, TargetSession, unreachable
-from farvault.protocol.messages import Done, MarkVolume, QueryVolumes, SegmentRow, UnmarkVolume, Volumes
+from farvault.protocol.messages import Done
 from farvault.protocol.truth import Inventory, InventoryRow, QueryInventory
+from farvault.protocol.virtual_volumes import MarkVolume, QueryVolumes, SegmentRow, UnmarkVolume, Volumes
 
 TRIES: Final = 3
 """Sessions opened in a row for one request."""

@@ -69,8 +69,8 @@ class ThrottledDevice:
     def capabilities(self) -> Capabilities:
         return self._device.capabilities
 
-    def scratch_name(self, pool_name: str, sequence: int) -> str:
-        return self._device.scratch_name(pool_name, sequence)
+    def scratch_name(self, pool_name: str, sequence: int, use: str = "BFS") -> str:
+        return self._device.scratch_name(pool_name, sequence, use)
 
     def create(self, name: str, capacity_bytes: int) -> None:
         self._device.create(name, capacity_bytes)
@@ -83,6 +83,12 @@ class ThrottledDevice:
 
     def verify(self, name: str, spans: Iterable[tuple[Span, bytes]]) -> Iterator[tuple[Span, bool]]:
         return self._device.verify(name, spans)
+
+    def idle_sessions(self) -> int:
+        return self._device.idle_sessions()
+
+    def last_record(self, name: str) -> Span:
+        return self._device.last_record(name)
 
     def delete(self, name: str) -> None:
         self._device.delete(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from farvault.base.disk import aligned_buffer
 from farvault.base.units import MIB
 
 WINDOW_BYTES = 48 * MIB
@@ -19,7 +20,7 @@ class Window:
     """Records by number, oldest first."""
 
     def __init__(self, size_bytes: int = WINDOW_BYTES, most_records: int = WINDOW_RECORDS) -> None:
-        self._room = memoryview(bytearray(size_bytes))
+        self._room = aligned_buffer(size_bytes)
         self._most = most_records
         self._order: deque[tuple[int, int]] = deque()
         """(number, start in the ring), as they came; some may have left."""

@@ -113,7 +113,7 @@ class Node(Noun, frozen=True, kw_only=True):
             label="Keep Mount Point?",
             kind=YesNo(),
             default=False,
-            help="keep mount points for the whole session",
+            help="keep mount points from one transaction to the next, until the session ends",
         ),
     ] = False
     max_mount_points: Annotated[
@@ -122,10 +122,10 @@ class Node(Noun, frozen=True, kw_only=True):
             keyword="MAXNUMMP",
             label="Maximum Mount Points Allowed",
             kind=Integer(0, 999),
-            default=1,
-            help="mount points it may use at once",
+            default=20,
+            help="mount points it may use at once while it stores; 0 = it may not store on sequential volumes",
         ),
-    ] = 1
+    ] = 20
     validate_protocol: Annotated[
         str,
         Attribute(

@@ -34,13 +34,13 @@ class Choice(NamedTuple):
     refusal: Refusal | None = None
 
 
-def choose_pool(chain: Sequence[PoolState], size_bytes: int) -> Choice:
-    """The first pool of the chain that may be written, takes files of this size and has room for it."""
+def choose_pool(chain: Sequence[PoolState], size_bytes: int, file_bytes: int) -> Choice:
+    """The first pool of the chain that may be written, takes files of this size and has room for all of it."""
     if not chain:
         return Choice("", Refusal.UNDEFINED)
     too_large_everywhere = True
     for pool in chain:
-        fits_limit = pool.max_size_bytes is None or size_bytes <= pool.max_size_bytes
+        fits_limit = pool.max_size_bytes is None or file_bytes <= pool.max_size_bytes
         too_large_everywhere = too_large_everywhere and not fits_limit
         has_room = pool.free_bytes is None or size_bytes <= pool.free_bytes
         if pool.access == "READWRITE" and fits_limit and has_room:

@@ -23,7 +23,11 @@ from typing import NamedTuple
 
 
 class Attributes(NamedTuple):
-    """What is compared. `digest`: BLAKE3 over the digests of the volume's segments in order."""
+    """What is compared. `digest`: BLAKE3 over the digests of the volume's segments in order.
+
+    Empty here where nobody knows it: an entry of the volume history that was found from its media alone. Then only the
+    length is compared; the volume's end proves the rest when it is read.
+    """
 
     stored_bytes: int
     records: int
@@ -80,6 +84,13 @@ _FIXES = {
 }
 
 
+def agree(here: Attributes | None, there: Attributes | None) -> bool:
+    """Are these the same volume, as far as we know ours?"""
+    if here is not None and there is not None and not here.digest:
+        return here.stored_bytes == there.stored_bytes
+    return here == there
+
+
 def find(
     here: Attributes | None, there: Attributes | None, *, marked: bool, front_is_same: bool = False
 ) -> Finding:
@@ -91,8 +102,8 @@ def find(
     if here is None:
         return Finding.NO_VOLUME_MARKED if marked else Finding.NO_VOLUME
     if marked:
-        return Finding.MARKED_SAME if here == there else Finding.MARKED_OTHER
-    if here == there:
+        return Finding.MARKED_SAME if agree(here, there) else Finding.MARKED_OTHER
+    if agree(here, there):
         return Finding.SAME
     return Finding.LONGER if front_is_same else Finding.OTHER
 

@@ -23,12 +23,12 @@ from dataclasses import dataclass
 from farvault.base.disk import aligned_buffer, crash_point
 from farvault.base.errors import Cancelled, FarvaultError, MediaFailed, NotAvailable, NotFound, RecordDamaged
 from farvault.base.units import show_path
-from farvault.catalog import content, holds, nouns, placements
+from farvault.catalog import content, holds, nouns, placements, superseded
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Transaction
 from farvault.media.interface import Device, Span
 from farvault.model.storage_pool import StoragePool
-from farvault.model.volume import DESTROYED, OFFSITE, READONLY, READWRITE, UNAVAILABLE, Volume
+from farvault.model.volume import DESTROYED, OFFLINE, OFFSITE, READONLY, READWRITE, UNAVAILABLE, Volume
 from farvault.processes.process import Process
 from farvault.seal import label
 from farvault.storage.free_space import LABEL_BYTES
@@ -70,6 +70,8 @@ def audit_volume(
     for access in (volume.access, pool.access):
         if access not in (READWRITE, READONLY):
             raise NotAvailable("ANR2314E", volume=volume.name, access=access)
+    if volume.status == OFFLINE:
+        raise NotAvailable("ANR2314E", volume=volume.name, access=volume.status)
     process.say("ANR2312I" if fix else "ANR2313I", volume=volume.name, number=process.number)
     process.note = f"Volume {volume.name}"
     audit = _Audit(storage, process, volume, pool, fix=fix, quiet=quiet)
@@ -85,7 +87,7 @@ def audit_volume(
 def audit_volumes(
     storage: Storage, process: Process, names: Sequence[str], *, fix: bool = False, quiet: bool = False
 ) -> None:
-    """One after the other. One that cannot be audited is said and counted as failed, unless it is just OFFSITE."""
+    """One after the other. One that cannot be audited is said and counted as failed, unless it is just OFFSITE or offline."""
     for name in names:
         process.raise_if_cancelled()
         with storage.catalog.read() as r:
@@ -98,7 +100,7 @@ def audit_volumes(
             raise
         except FarvaultError as error:
             process.repeat(error.message)
-            if volume.access != OFFSITE:
+            if volume.access != OFFSITE and volume.status != OFFLINE:
                 process.count_failed()
 
 
@@ -235,9 +237,11 @@ class _Audit:
         """Those that have not moved or gone since they were read, as they are now, each with its other places."""
         asked = {(row.aggregate_id, row.offset_bytes) for row in rows}
         found = {}
-        for places in placements.of_aggregates(tx, [row.aggregate_id for row in rows]).values():
+        numbers = [row.aggregate_id for row in rows]
+        for number, places in superseded.places_of_data(tx, numbers).items():
             for row in places:
-                if row.volume_id == self._volume.id and (row.aggregate_id, row.offset_bytes) in asked:
+                here = (row.volume_id, row.aggregate_id) == (self._volume.id, number)
+                if here and (row.aggregate_id, row.offset_bytes) in asked:
                     found[row] = [one for one in places if one.volume_id != row.volume_id]
         return found
 

@@ -12,7 +12,7 @@ from farvault.catalog import nouns, placements
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot
 from farvault.model.storage_pool import StoragePool
-from farvault.model.volume import READONLY, READWRITE, Volume
+from farvault.model.volume import OFFLINE, READONLY, READWRITE, Volume
 from farvault.processes.process import Process
 from farvault.processes.volume_copies import Place, copy_volumes, is_lost, leaving, survey, volumes_with_work
 from farvault.storage.storage import Storage
@@ -83,5 +83,8 @@ def pools_of(storage: Storage, primary_name: str, copy_name: str) -> tuple[Stora
 def _say_left_out(storage: Storage, process: Process, primary: StoragePool) -> None:
     with storage.catalog.read() as r:
         for volume in nouns.select(r, Volume, pool_id=primary.id):
-            if volume.access not in (READWRITE, READONLY) and placements.has_placements(r, volume.id):
-                process.say("ANR1229W", volume=volume.name, access=volume.access)
+            offline = volume.status == OFFLINE
+            left_out = offline or volume.access not in (READWRITE, READONLY)
+            if left_out and placements.has_placements(r, volume.id):
+                access = volume.status if offline else volume.access
+                process.say("ANR1229W", volume=volume.name, access=access)

@@ -26,9 +26,9 @@ from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import READONLY, READWRITE, UNAVAILABLE, Volume
 from farvault.processes.process import Process
-from farvault.protocol.messages import ReadRecords, RecordAnswer, Span
 from farvault.protocol.truth import Challenge, Probe, Proofs
 from farvault.protocol.verbs import RECORD_MAX_BYTES
+from farvault.protocol.virtual_volumes import ReadRecords, RecordAnswer, Span
 from farvault.seal import probe, record
 from farvault.seal.probe import Kept, Question
 from farvault.storage.reading import AggregateReader, Found

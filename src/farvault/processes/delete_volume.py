@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from farvault.base.disk import crash_point
 from farvault.base.errors import StillReferenced
 from farvault.base.units import show_size
-from farvault.catalog import content, holds, nouns, placements
+from farvault.catalog import content, holds, nouns, placements, superseded
 from farvault.catalog.placements import PlacementRow
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import DESTROYED, OFFSITE, PENDING, Volume
@@ -64,7 +64,7 @@ def _discard(storage: Storage, process: Process, volume: Volume, pool: StoragePo
         process.raise_if_cancelled()
         with storage.catalog.read() as r:
             rows = placements.on_volume(r, volume.id, limit=PAGE)
-            places = placements.of_aggregates(r, [row.aggregate_id for row in rows])
+            places = superseded.places_of_data(r, [row.aggregate_id for row in rows])
             last = [id for id, several in places.items() if not _stands_elsewhere(several, volume, pool)]
             users = content.users_of_aggregates(r, last)
             shared = content.reaching_elsewhere(r, volume.id, users)
@@ -91,7 +91,7 @@ def _refuse_held(storage: Storage, process: Process, volume: Volume, pool: Stora
             rows = placements.on_volume(r, volume.id, after, PAGE)
             if not rows:
                 break
-            places = placements.of_aggregates(r, [row.aggregate_id for row in rows])
+            places = superseded.places_of_data(r, [row.aggregate_id for row in rows])
             last = [id for id, several in places.items() if not _stands_elsewhere(several, volume, pool)]
             held.update(holds.held(r, content.users_of_aggregates(r, last)))
             after = rows[-1].offset_bytes
@@ -115,11 +115,11 @@ def _drop_copies(
     """Of these rows, what also stands elsewhere, and what no object needs."""
     with storage.catalog.write() as tx:
         dropped: list[PlacementRow] = []
-        for several in placements.of_aggregates(tx, [row.aggregate_id for row in rows]).values():
+        for number, several in superseded.places_of_data(tx, [row.aggregate_id for row in rows]).items():
             elsewhere = _stands_elsewhere(several, volume, pool)
             for row in several:
-                if row.volume_id == volume.id and (
-                    elsewhere or not content.users_of_aggregates(tx, [row.aggregate_id])
+                if (row.volume_id, row.aggregate_id) == (volume.id, number) and (
+                    elsewhere or not content.users_of_aggregates(tx, [number])
                 ):
                     dropped.append(row)
                     done.last_copies += elsewhere and not any(_is_good(one) for one in several if one != row)

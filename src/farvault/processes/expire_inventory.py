@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from farvault.base.disk import crash_point
 from farvault.base.errors import Cancelled, FarvaultError, InUse, NotFound
 from farvault.base.units import show_size
-from farvault.catalog import directories, expiration, freeing, nouns, vault
+from farvault.catalog import directories, expiration, freeing, nouns
 from farvault.catalog.expiration import START, ExaminedRow
 from farvault.catalog.freeing import Freed
 from farvault.catalog.objects import ObjectPlace
@@ -30,7 +30,7 @@ from farvault.policy.versions import Why
 from farvault.processes.judge import Judge
 from farvault.processes.process import Process, Processes, run_side_by_side
 from farvault.storage.storage import Storage
-from farvault.storage.vault_volumes import collect_deleted
+from farvault.storage.vault_volumes import collect_deleted, count_deleted
 
 DESCRIPTION = "EXPIRE INVENTORY"
 EXPIRE_HOURS = 24
@@ -135,11 +135,10 @@ class _Run:
             process.say("ANR0812I", **self._figures(), segments=f"{segments:,}", size=size)
 
     def _segments(self) -> int:
-        """Virtual volumes of sources: no policy concerns them, only those marked go whose grace is over."""
-        if not self._options.preview:
-            return collect_deleted(self._storage)
-        with self._storage.catalog.read() as r:
-            return vault.count_due(r, self._now)
+        """Virtual volumes of sources: no policy concerns them, only those marked go that no grace or lock keeps."""
+        if self._options.preview:
+            return count_deleted(self._storage)
+        return collect_deleted(self._storage)
 
     def _work(self) -> Iterator[tuple[Node, FileSpace, ObjectPlace]]:
         """File spaces of clients, those that waited longest first, each with the place to begin behind."""

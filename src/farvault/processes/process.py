@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from farvault.base.cancel import cancelled_by
 from farvault.base.clock import Clock
-from farvault.base.errors import Cancelled, FarvaultError, NotFound
+from farvault.base.errors import Cancelled, FarvaultError, InUse, NotFound
 from farvault.base.log import Log
 from farvault.base.messages import Message, message
 from farvault.base.units import show_size, show_time
@@ -40,10 +40,19 @@ class Process:
     """One piece of work. Counters may be raised by several threads at once."""
 
     def __init__(
-        self, number: int, description: str, log: Log, clock: Clock, *, wait: bool, session: int
+        self,
+        number: int,
+        description: str,
+        log: Log,
+        clock: Clock,
+        *,
+        wait: bool,
+        session: int,
+        pool: str = "",
     ) -> None:
         self.number = number
         self.description = description
+        self.pool = pool
         self.started_time = clock.now_seconds()
         self.ended_time: int | None = None
         self.state = State.RUNNING
@@ -145,6 +154,9 @@ class Process:
         }
         if self.bytes:
             self.say("ANR0986I", items=f"{self.objects:,}", size=show_size(self.bytes), **ending)
+            if self.seconds > 0:
+                rate = show_size(int(self.bytes_per_second))
+                self.say("ANR2970I", number=self.number, seconds=f"{self.seconds:.2f}", rate=rate)
         elif self.objects:
             self.say("ANR0987I", items=f"{self.objects:,}", **ending)
         else:
@@ -170,12 +182,28 @@ class Processes:
         self._lock = threading.Lock()
 
     def start(
-        self, description: str, work: Callable[[Process], None], *, wait: bool = False, session: int = 0
+        self,
+        description: str,
+        work: Callable[[Process], None],
+        *,
+        wait: bool = False,
+        session: int = 0,
+        pool: str = "",
     ) -> Process:
-        """Run `work` in a thread of its own, or with `wait` right here. Never raises what the work raises."""
+        """Run `work` in a thread of its own, or with `wait` right here. Never raises what the work raises.
+
+        `pool`: the storage pool that it moves data out of; `InUse` where another process does that already.
+        """
         with self._lock:
+            self._refuse_second(pool)
             process = Process(
-                next(self._numbers), description, self._log, self._clock, wait=wait, session=session
+                next(self._numbers),
+                description,
+                self._log,
+                self._clock,
+                wait=wait,
+                session=session,
+                pool=pool,
             )
             self._running[process.number] = process
         if wait:
@@ -184,6 +212,19 @@ class Processes:
             name = f"process-{process.number}"
             threading.Thread(target=self._run, args=(process, work), name=name, daemon=True).start()
         return process
+
+    def _refuse_second(self, pool: str) -> None:
+        """The lock is held."""
+        for other in self._running.values():
+            if pool and other.pool == pool:
+                raise InUse("ANR4702E", number=other.number, description=other.description, pool=pool)
+
+    def of_pool(self, pool: str, description: str) -> tuple[Process | None, Process | None]:
+        """The process of this kind that moves data out of the pool now, and the last one that did (of those remembered)."""
+        with self._lock:
+            running = [p for p in self._running.values() if (p.pool, p.description) == (pool, description)]
+            ended = [p for p in self._ended if (p.pool, p.description) == (pool, description)]
+        return (running[0] if running else None), (ended[-1] if ended else None)
 
     def list(self) -> list[Process]:
         """The running ones, by number."""

@@ -12,7 +12,7 @@ a source whose catalog was restored may delete nothing there before.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -27,7 +27,7 @@ from farvault.base.errors import (
     PeerMisbehaved,
     PeerUnreachable,
 )
-from farvault.catalog import kept_receipts, nouns, target_truth
+from farvault.catalog import kept_receipts, nouns, target_truth, volume_history
 from farvault.catalog.kept_receipts import VolumeHere
 from farvault.catalog.target_truth import FindingRow, Reconciliation
 from farvault.catalog.transaction import Snapshot, Transaction
@@ -40,6 +40,7 @@ from farvault.model.volume import READONLY, READWRITE, UNAVAILABLE, Volume
 from farvault.policy import reconcile
 from farvault.policy.reconcile import Action, Attributes, Finding, Kind
 from farvault.processes.process import Process
+from farvault.processes.reconcile_history import VolumeOfHistory, volumes_of_history
 from farvault.protocol.messages import Done
 from farvault.protocol.truth import InventoryRow, ReconcileDone
 from farvault.seal.digest import digest_parts
@@ -50,21 +51,6 @@ PAGE: Final = 1000
 LINES_MOST: Final = 500
 """Differences said in the log one by one; QUERY RECONCILE has them all."""
 FINDINGS_AT_ONCE: Final = 500
-
-
-class HistoryVolume(NamedTuple):
-    """A volume of the volume history. `attributes` None: it is being written, there is nothing to compare yet."""
-
-    name: str
-    attributes: Attributes | None
-
-
-History = Callable[[str], Iterable[HistoryVolume]]
-"""Device class -> its volumes in the volume history in order of names, those that are being written as well."""
-
-
-def no_history(_class_name: str) -> Iterable[HistoryVolume]:
-    return ()
 
 
 @dataclass(slots=True)
@@ -95,7 +81,6 @@ def reconcile_volumes(
     pattern: str,
     *,
     fix: bool = False,
-    history: History = no_history,
 ) -> None:
     """One target after the other. One that cannot be reached counts as failed, the others go on."""
     with storage.catalog.read() as r:
@@ -105,7 +90,7 @@ def reconcile_volumes(
         process.raise_if_cancelled()
         try:
             with TargetLink(open_target(server)) as link:
-                _Run(storage, process, link, classes, every[server], fix=fix, history=history).run()
+                _Run(storage, process, link, classes, every[server], fix=fix).run()
         except Cancelled:
             raise
         except FarvaultError as error:
@@ -135,10 +120,9 @@ class _Run:
         every: Sequence[DeviceClass],
         *,
         fix: bool,
-        history: History,
     ) -> None:
         self._storage, self._process, self._link, self._fix = storage, process, link, fix
-        self._catalog, self._history = storage.catalog, history
+        self._catalog = storage.catalog
         self._every = every
         prefixes = {one.prefix for one in classes}
         self._prefixes = {
@@ -193,7 +177,9 @@ class _Run:
 
     def _volumes_here(self, prefix: str) -> Iterator[_Here]:
         names = self._prefixes[prefix]
-        history = heapq.merge(*map(self._history, names), key=lambda one: one.name)
+        with self._catalog.read() as r:
+            listed = [volumes_of_history(r, name) for name in names]
+        history = heapq.merge(*listed, key=lambda one: one.name)
         from_history = (_of_history(prefix, one) for one in history)
         return heapq.merge(self._pool_volumes(prefix, names), from_history, key=lambda one: one.at_target)
 
@@ -229,9 +215,13 @@ class _Run:
             self._unknown(theirs)
         elif mine.attributes is None:
             self._totals.skipped += 1
-        elif theirs is not None and not theirs.marked and mine.attributes == _attributes(theirs):
+        elif (
+            theirs is not None and not theirs.marked and reconcile.agree(mine.attributes, _attributes(theirs))
+        ):
             self._totals.same += 1
         elif mine.kind is Kind.HISTORY:
+            if not self._is_ours(mine.at_target):  # it was deleted meanwhile
+                return
             finding = reconcile.find(
                 mine.attributes, _attributes(theirs), marked=theirs is not None and theirs.marked
             )
@@ -302,12 +292,9 @@ class _Run:
                     name = at_target[len(one.prefix) + 1 :]
                     if nouns.find(r, Volume, name) is not None:
                         return True
-        return any(
-            at_target == f"{one.prefix}.{volume.name}"
-            for one in self._every
-            if at_target.startswith(f"{one.prefix}.")
-            for volume in self._history(one.name)
-        )
+                    if volume_history.is_there(r, one.name, name):
+                        return True
+        return False
 
     def _found(self, mine: _Here | None, theirs: InventoryRow | None, finding: Finding, done: Action) -> None:
         here = mine.attributes if mine is not None else None
@@ -475,7 +462,7 @@ def _of_pool(prefix: str, volume: VolumeHere) -> _Here:
     return _Here(f"{prefix}.{volume.name}", volume.name, Kind.POOL, volume.attributes, show_numbers(numbers))
 
 
-def _of_history(prefix: str, volume: HistoryVolume) -> _Here:
+def _of_history(prefix: str, volume: VolumeOfHistory) -> _Here:
     return _Here(f"{prefix}.{volume.name}", volume.name, Kind.HISTORY, volume.attributes, "")
 
 

@@ -17,6 +17,7 @@ from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import DESTROYED, EMPTY, Volume
+from farvault.policy.mount_points import Priority
 from farvault.processes.process import Process
 from farvault.processes.volume_copies import (
     Page,
@@ -28,6 +29,7 @@ from farvault.processes.volume_copies import (
     volumes_with_work,
 )
 from farvault.storage.copying import Copied
+from farvault.storage.rebuilding import Rebuilt, rebuild_aggregates
 from farvault.storage.storage import Storage
 
 
@@ -89,13 +91,14 @@ def restore_pool(
     def page(r: Snapshot, place: Place, limit: int) -> list[PlacementRow]:
         return placements.to_restore(r, pool_id=pool.id, after=place, limit=limit)
 
+    work = survey(storage, page)
+    if not preview:
+        process.say("ANR1230I", pool=pool.name, number=process.number)
+    for name in work.volumes.values():
+        process.say("ANR1258W", volume=name)
     if preview:
-        work = survey(storage, page)
-        for name in work.volumes.values():
-            process.say("ANR1228I", volume=name)
         process.say("ANR1239I", pool=pool.name, **work.figures)
         return
-    process.say("ANR1230I", pool=pool.name, number=process.number)
     copied = _restore(storage, process, pool, page, destroyed, copy_pool, new_pool, max_processes)
     process.say("ANR1238I", pool=pool.name, **_figures(copied))
     if copied.lost:
@@ -113,6 +116,23 @@ def _restore(
     max_processes: int,
 ) -> Copied:
     destination, only = _destination(storage, pool, new_pool), _copy_pool_id(storage, copy_pool)
+    leave = leaving(storage, lambda row: row.pool_id == pool.id and is_lost(row))
+
+    def allowed(row: PlacementRow) -> bool:
+        return row.is_copy and only in (0, row.pool_id)
+
+    def from_older(lost: Sequence[int]) -> Rebuilt:
+        """The copies of what was rebuilt since the last BACKUP STGPOOL are older records."""
+        return rebuild_aggregates(
+            storage,
+            lost,
+            destination,
+            progress=process.advance,
+            raise_if_cancelled=process.raise_if_cancelled,
+            on_store=leave,
+            exclude=destroyed,
+            allowed=allowed,
+        )
 
     try:
         return copy_volumes(
@@ -121,10 +141,13 @@ def _restore(
             volumes_with_work(storage, page),
             page,
             destination,
-            allowed=lambda row: row.is_copy and only in (0, row.pool_id),
-            on_store=leaving(storage, lambda row: row.pool_id == pool.id and is_lost(row)),
+            allowed=allowed,
+            on_store=leave,
             max_processes=max_processes,
             exclude=destroyed,
+            priority=Priority.RESTORE_POOL,
+            reads=_read_pools(storage, only),
+            otherwise=from_older,
         )
     finally:
         process.note = ""
@@ -163,6 +186,11 @@ def _copy_pool_id(storage: Storage, name: str) -> int:
     if not pool.is_copy:
         raise BadInput("ANR2255E", pool=pool.name, needed="a copy storage pool")
     return pool.id
+
+
+def _read_pools(storage: Storage, only: int) -> list[StoragePool]:
+    with storage.catalog.read() as r:
+        return [pool for pool in nouns.select(r, StoragePool) if pool.is_copy and only in (0, pool.id)]
 
 
 def _destroy(storage: Storage, volume: Volume) -> None:

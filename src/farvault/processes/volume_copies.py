@@ -17,9 +17,11 @@ from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
-from farvault.model.volume import DESTROYED
+from farvault.model.volume import Volume
+from farvault.policy.mount_points import Priority
 from farvault.processes.process import Process, run_side_by_side
 from farvault.storage.copying import Copied, Stored, copy_aggregates
+from farvault.storage.rebuilding import Rebuilt
 from farvault.storage.storage import Storage
 
 PAGE = 1000
@@ -79,8 +81,15 @@ def copy_volumes(
     on_store: Stored,
     max_processes: int,
     exclude: Iterable[int] = (),
+    priority: Priority = Priority.COPY,
+    reads: Iterable[StoragePool] = (),
+    otherwise: Callable[[Sequence[int]], Rebuilt] | None = None,
 ) -> Copied:
-    """Copy the rows of all these volumes into the pool; what could not be read is counted as failed."""
+    """Copy the rows of all these volumes into the pool; what could not be read is counted as failed.
+
+    `priority`: where it stands among those that wait for mount points. `reads`: pools that are read, where these are not
+    the pools of the volumes. `otherwise`: gets the aggregates that failed first, and may bring them in by another way.
+    """
     waiting = list(volume_ids)[::-1]
     total = Copied()
     lock = threading.Lock()
@@ -105,6 +114,8 @@ def copy_volumes(
                 raise_if_cancelled=process.raise_if_cancelled,
                 on_store=on_store,
                 exclude=excluded,
+                priority=priority,
+                who=f"process {process.number} ({process.description})",
             )
         except PeerUnreachable:
             process.raise_if_cancelled()  # it was not tried again because of that
@@ -115,8 +126,14 @@ def copy_volumes(
             total.referred += copied.referred
             total.lost += copied.lost
 
-    workers = max(1, min(max_processes, len(waiting), _most_writers(storage, pool)))
+    most = _most_writers(storage, pool, waiting, {one.device_class for one in reads})
+    workers = max(1, min(max_processes, len(waiting), most))
     run_side_by_side([work] * workers, process.cancel_event)
+    if otherwise is not None and total.lost:
+        done = otherwise([lost.aggregate_id for lost in total.lost])
+        total.records += done.records
+        total.stored_bytes += done.after_bytes
+        total.lost = [lost for lost in total.lost if lost.aggregate_id in done.failed]
     for lost in total.lost:
         process.count_failed()
         process.repeat(lost.reason)
@@ -138,14 +155,19 @@ def leaving(storage: Storage, goes: Callable[[PlacementRow], bool]) -> Stored:
 
 def is_lost(row: PlacementRow) -> bool:
     """What lies there will not be read again: it is damaged, or its volume is gone."""
-    return row.damaged or row.volume_access == DESTROYED
+    return row.is_lost
 
 
-def _most_writers(storage: Storage, pool: StoragePool) -> int:
-    """A worker more than the class has mount points would only wait until it gives up."""
+def _most_writers(
+    storage: Storage, pool: StoragePool, volume_ids: Iterable[int], read_classes: set[str]
+) -> int:
+    """A worker more than the class has mount points would only wait until it gives up. Who also reads there needs two."""
     with storage.catalog.read() as r:
         limit = nouns.get(r, DeviceClass, pool.device_class).mount_limit
-    return limit or _BEHIND_EVERYTHING
+        wanted = set(volume_ids)
+        pools = {volume.pool_id for volume in nouns.select(r, Volume) if volume.id in wanted}
+        classes = read_classes or {nouns.by_id(r, StoragePool, number).device_class for number in pools}
+    return (limit // 2 if pool.device_class in classes else limit) if limit else _BEHIND_EVERYTHING
 
 
 def _rows_of_volume(storage: Storage, page: Page, volume_id: int, process: Process) -> Iterator[PlacementRow]:

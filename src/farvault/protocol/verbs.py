@@ -14,6 +14,7 @@ from farvault.base.units import KIB, MIB
 from farvault.protocol import beat
 from farvault.protocol import messages as m
 from farvault.protocol import truth as t
+from farvault.protocol import virtual_volumes as v
 
 FRAME_MAX_BYTES = 8 * MIB
 FRAME_MAX_BYTES_BEFORE_LOGIN = 64 * KIB
@@ -99,23 +100,23 @@ VERBS: tuple[Verb, ...] = (
     Verb(83, m.CommandEnd, End.CLIENT),
     Verb(84, m.WatchConsole),
     # virtual volumes
-    Verb(100, m.OpenSegment, changes=True),
-    Verb(101, m.SegmentAnswer, End.CLIENT),
-    Verb(102, m.KnownRecords, body_max_bytes=4 * MIB),
-    Verb(103, m.StoreRecord, tail_max_bytes=RECORD_MAX_BYTES, changes=True),
-    Verb(104, m.ReferRecords, body_max_bytes=4 * MIB, changes=True),
-    Verb(105, m.CloseSegment, changes=True),
-    Verb(106, m.Receipt, End.CLIENT),
-    Verb(107, m.AbortSegment, changes=True),
-    Verb(108, m.ReadRecords, body_max_bytes=MIB),
-    Verb(109, m.RecordAnswer, End.CLIENT, tail_max_bytes=RECORD_MAX_BYTES),
-    Verb(110, m.QueryVolumes),
-    Verb(111, m.Volumes, End.CLIENT, body_max_bytes=6 * MIB),
-    Verb(112, m.MarkVolume, changes=True),
-    Verb(113, m.UnmarkVolume, changes=True),
-    Verb(114, m.VerifyVolume, body_max_bytes=MIB),
-    Verb(115, m.VerifyAnswer, End.CLIENT, body_max_bytes=MIB),
-    Verb(116, m.RecordsDurable, End.CLIENT),
+    Verb(100, v.OpenSegment, changes=True),
+    Verb(101, v.SegmentAnswer, End.CLIENT),
+    Verb(102, v.KnownRecords, body_max_bytes=4 * MIB),
+    Verb(103, v.StoreRecord, tail_max_bytes=RECORD_MAX_BYTES, changes=True),
+    Verb(104, v.ReferRecords, body_max_bytes=4 * MIB, changes=True),
+    Verb(105, v.CloseSegment, changes=True),
+    Verb(106, v.Receipt, End.CLIENT),
+    Verb(107, v.AbortSegment, changes=True),
+    Verb(108, v.ReadRecords, body_max_bytes=MIB),
+    Verb(109, v.RecordAnswer, End.CLIENT, tail_max_bytes=RECORD_MAX_BYTES),
+    Verb(110, v.QueryVolumes),
+    Verb(111, v.Volumes, End.CLIENT, body_max_bytes=6 * MIB),
+    Verb(112, v.MarkVolume, changes=True),
+    Verb(113, v.UnmarkVolume, changes=True),
+    Verb(114, v.VerifyVolume, body_max_bytes=MIB),
+    Verb(115, v.VerifyAnswer, End.CLIENT, body_max_bytes=MIB),
+    Verb(116, v.RecordsDurable, End.CLIENT),
     # truth between source and target
     Verb(120, t.ReconcileDone, changes=True),
     Verb(130, t.QueryInventory),

@@ -67,6 +67,7 @@ class RecordKind(IntEnum):
     DATABASE = 3
     EXPORT = 4
     PLAN = 5
+    END = 6
 
 
 _KINDS: Final = frozenset(int(kind) for kind in RecordKind)

@@ -32,6 +32,7 @@ from farvault.sessions.ping import serve_ping
 from farvault.sessions.segment_writers import SegmentWriters
 from farvault.sessions.source import serve_source
 from farvault.sessions.source_trust import Registrar
+from farvault.storage.simultaneous import StoreSession
 from farvault.transport.connection import Connection
 from farvault.transport.heartbeat import STEADY, Pulse, keep_beating
 from farvault.transport.listen import let_in
@@ -191,13 +192,15 @@ class Dispatcher:
                 log=instance.log,
                 clock=instance.clock,
                 transaction_objects=login.account.transaction_objects,
+                storing=StoreSession(instance.storage, f"session {entry.number} of node {node.name}"),
             )
-            if role == NODE:
-                serve_node(session)
-            else:
-                self._refuse_too_many(entry)
-                keep_beating(connection, self._pulse)
-                serve_source(session, self._writers, code_key=login.code_key, epoch=login.hello.epoch)
+            with contextlib.closing(session.storing):
+                if role == NODE:
+                    serve_node(session)
+                else:
+                    self._refuse_too_many(entry)
+                    keep_beating(connection, self._pulse)
+                    serve_source(session, self._writers, code_key=login.code_key, epoch=login.hello.epoch)
 
     def _refuse_too_many(self, entry: SessionEntry) -> None:
         open_now = [

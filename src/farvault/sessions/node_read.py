@@ -29,7 +29,9 @@ def read_objects(session: NodeSession, incoming: Incoming) -> None:
     if len(asked.ids) > OBJECTS_MOST:
         raise BadInput("ANR0569E", most=OBJECTS_MOST)
     connection = session.connection
-    reader = ObjectReader(session.storage, session.node_id, asked.ids)
+    reader = ObjectReader(
+        session.storage, session.node_id, asked.ids, f"session {session.number} of node {session.node_name}"
+    )
     for maps in _batches(_cut(reader.maps(), BATCH_EXTENTS)):
         connection.send(maps, request=request)
     with contextlib.closing(reader.packs()) as packs:

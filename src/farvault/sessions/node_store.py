@@ -69,6 +69,8 @@ def _open_intake(session: NodeSession, incoming: Incoming) -> Intake:
         group.management_class,
         asked.size_estimate_bytes,
         session.transaction_objects,
+        asked.largest_object_bytes,
+        session.storing,
     )
 
 

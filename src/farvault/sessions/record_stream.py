@@ -10,8 +10,9 @@ from typing import Final
 
 from farvault.base.errors import FarvaultError
 from farvault.base.pipeline import Conveyor
-from farvault.protocol.messages import Body, ReadRecords, RecordAnswer
+from farvault.protocol.messages import Body
 from farvault.protocol.refusal import to_refused
+from farvault.protocol.virtual_volumes import ReadRecords, RecordAnswer
 from farvault.storage.buffers import Buffers
 from farvault.storage.vault_volumes import VaultVolumes
 from farvault.transport.connection import Connection

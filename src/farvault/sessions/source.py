@@ -16,32 +16,28 @@ from farvault.catalog import vault_rules
 from farvault.catalog.vault import SegmentRow as CatalogSegment
 from farvault.model.stored_object import ObjectKind
 from farvault.protocol.frames import ProtocolError
-from farvault.protocol.messages import (
+from farvault.protocol.messages import Body, Done, KnownAnswer, Ping, SignOff
+from farvault.protocol.refusal import to_refused
+from farvault.protocol.truth import ReconcileDone
+from farvault.protocol.verbs import BY_BODY
+from farvault.protocol.virtual_volumes import (
     AbortSegment,
-    Body,
     CloseSegment,
-    Done,
-    KnownAnswer,
     KnownRecords,
     MarkVolume,
     OpenSegment,
-    Ping,
     QueryVolumes,
     ReadRecords,
     RecordsDurable,
     ReferRecords,
     SegmentAnswer,
     SegmentRow,
-    SignOff,
     StoreRecord,
     UnmarkVolume,
     VerifyAnswer,
     VerifyVolume,
     Volumes,
 )
-from farvault.protocol.refusal import to_refused
-from farvault.protocol.truth import ReconcileDone
-from farvault.protocol.verbs import BY_BODY
 from farvault.seal.digest import DIGEST_BYTES
 from farvault.sessions import source_truth
 from farvault.sessions.node_policy import copy_group
@@ -143,7 +139,7 @@ class _Source:
         body = incoming.body
         if not self._code_key and BY_BODY[type(body)].changes:
             raise self._no_right_to(type(body).__name__)
-        if isinstance(body, Ping | OpenSegment | MarkVolume | UnmarkVolume | ReconcileDone):
+        if isinstance(body, Ping | OpenSegment | CloseSegment | MarkVolume | UnmarkVolume | ReconcileDone):
             self._refuse_locked(type(body).__name__)
         if isinstance(body, ReadRecords):
             self._stream.ask(body)

@@ -3,25 +3,35 @@
 Reading, checking and writing overlap over a ring of reused buffers. Every window (256 MiB or 30 seconds) is made durable
 and stored in the catalog, so what was done stays done when the link breaks or somebody cancels. Where the device of the
 target pool can refer to what it holds already, only names travel.
+
+A pool that collocates gets the records of a window sorted by whose they are. Where mount points are short the copy gives
+back all it holds at the next safe place and asks for what it needs at once; where reading and writing need the only
+point of one class, they take turns.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from farvault.base.disk import crash_point
-from farvault.base.errors import Cancelled, MediaFailed
+from farvault.base.errors import Cancelled, MediaFailed, NotAvailable
 from farvault.base.pipeline import run_ahead
-from farvault.base.units import MIB
-from farvault.catalog import placements
+from farvault.base.units import MIB, show_size
+from farvault.catalog import placements, superseded
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Transaction
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import DESTROYED
+from farvault.policy.collocation import Key, Owner
+from farvault.policy.mount_points import Priority
+from farvault.seal.record import STORED_MAX_BYTES
+from farvault.storage.mount_points import PROCESS_WAIT_SECONDS, GiveWay, Worker
 from farvault.storage.reading import AggregateReader, Found, Lost
+from farvault.storage.simultaneous import CopyPools
 from farvault.storage.storage import Storage
 from farvault.storage.writing import PoolWriter
 
@@ -30,11 +40,14 @@ WINDOW_RECORDS = 10_000
 WINDOW_SECONDS = 30.0
 KNOWN_BATCH = 1000
 AHEAD = 4
+TURN_RECORDS = 12
+"""Read into memory, then written, where reading and writing take turns: up to 48 MiB."""
 TRIES = 3
 """How often a window is written again after a volume broke under it; each time on other volumes."""
 
-Stored = Callable[[Transaction, Sequence[int]], None]
-"""Called inside the storing transaction, before the placements, with the aggregates that get one now."""
+Stored = Callable[[Transaction, Sequence[int]], "set[int] | None"]
+"""Called inside the storing transaction, before the placements, with the aggregates that get one now. It may name some
+that shall not get one after all, because what was to be moved has gone elsewhere meanwhile."""
 
 
 @dataclass(slots=True)
@@ -59,19 +72,35 @@ def copy_aggregates(
     on_store: Stored = lambda _tx, _ids: None,
     exclude: Iterable[int] = (),
     down: bool = False,
+    priority: Priority = Priority.COPY,
+    who: str = "a copy of records",
+    beside: Sequence[StoragePool] = (),
+    nearest: bool = False,
 ) -> Copied:
     """Put a copy of each row's aggregate into the pool. `rows` in the order in which they should be read.
 
     `allowed`: which placements may be read (only copy pools, only one pool). `progress(records, bytes)` after each that
     is written. `exclude`: volumes that must not receive anything. `down`: go on in the pool's successors when it is full.
+    `nearest`: read what lies on this machine before what another server keeps. `beside`: copy pools that get what they
+    do not have yet at the same time (migration with AUTOCOPY, see `simultaneous.copy_pools_for`); one that fails is left
+    out. `priority` and `who`: where it stands among those that wait for mount points, and how QUERY MOUNT names it.
     An aggregate that is freed meanwhile is left out. Raises what ended the work; what was stored before stays.
     """
     copied = Copied()
     source = iter(rows)
-    with contextlib.closing(storage.writer(pool, down=down, exclude=exclude)) as writer:
-        copy = _Copy(storage, writer, allowed, progress, raise_if_cancelled, on_store, copied)
-        while window := _next_window(source):
-            copy.window(window)
+    worker = storage.volumes.mounts.worker(priority, who, gives_way=True)
+    reader = AggregateReader(storage, allowed, nearest=nearest, worker=worker)
+    try:
+        with contextlib.closing(storage.writer(pool, down=down, exclude=exclude, worker=worker)) as writer:
+            copies = CopyPools(storage, pool, beside, worker, set(), must_all=False)
+            with contextlib.closing(copies):
+                copy = _Copy(
+                    storage, writer, copies, worker, reader, progress, raise_if_cancelled, on_store, copied
+                )
+                while window := _next_window(source):
+                    copy.window(window)
+    finally:
+        worker.rest()
     return copied
 
 
@@ -93,33 +122,120 @@ class _Copy:
         self,
         storage: Storage,
         writer: PoolWriter,
-        allowed: Callable[[PlacementRow], bool] | None,
+        copies: CopyPools,
+        worker: Worker,
+        reader: AggregateReader,
         progress: Callable[[int, int], None],
         raise_if_cancelled: Callable[[], None],
         on_store: Stored,
         copied: Copied,
     ) -> None:
-        self._storage, self._writer, self._allowed = storage, writer, allowed
+        self._storage, self._writer, self._worker, self._reader = storage, writer, worker, reader
         self._progress, self._raise_if_cancelled, self._on_store = progress, raise_if_cancelled, on_store
-        self._copied = copied
+        self._copies, self._copied = copies, copied
+        self._are_in: dict[int, set[int]] = {}
         self._placed: list[int] = []
+        self._takes_turns = False
+        self._waits_since: float | None = None
 
     def window(self, window: list[PlacementRow]) -> None:
-        """Write and store one window; on a broken volume write what is not stored yet once more, elsewhere."""
-        left = {row.aggregate_id: row for row in window}
-        for attempt in range(TRIES):
+        """Write and store one window, what is kept together at a time.
+
+        On a broken volume what is not stored yet is written once more, elsewhere.
+        """
+        if self._copies:
+            if not self._storage.volumes.mounts.holds(self._worker):
+                self._copies.claim(self._writer.pool.device_class)
+            with self._storage.catalog.read() as r:
+                self._are_in = _pools(placements.of_aggregates(r, [row.aggregate_id for row in window]))
+        for together in self._by_key(window):
+            self._write_all({row.aggregate_id: row for row in together})
+
+    def _by_key(self, window: list[PlacementRow]) -> list[list[PlacementRow]]:
+        keys: dict[Owner, Key | None] = {}
+        groups: dict[Key | None, list[PlacementRow]] = {}
+        for row in window:
+            if row.owner not in keys:
+                keys[row.owner] = self._storage.volumes.key_of(self._writer.pool, row.owner)
+            groups.setdefault(keys[row.owner], []).append(row)
+        return list(groups.values())
+
+    def _write_all(self, left: dict[int, PlacementRow]) -> None:
+        failures = 0
+        while True:
             try:
-                self._write(left)
-                self._store(left)
+                if self._takes_turns:
+                    self._take_turns(left)
+                else:
+                    self._write(left)
+                    self._store(left)
                 return
-            except Cancelled:
+            except GiveWay as way:
+                self._store(left)
+                self._give_way(way)
+            except (Cancelled, NotAvailable):
                 self._store(left)  # what is written is worth keeping
+                self._raise_if_cancelled()  # then nothing was waited for any longer
                 raise
             except MediaFailed:
+                failures += 1
                 self._writer.abort()
+                self._copies.abort()
                 self._placed.clear()
-                if attempt == TRIES - 1:
+                if failures == TRIES:
                     raise
+
+    # --- mount points are short ------------------------------------------------------------------------------------
+
+    def _give_way(self, way: GiveWay) -> None:
+        """Everything is stored: hold nothing, then wait for all that is needed at once."""
+        mounts = self._storage.volumes.mounts
+        self._writer.close()
+        self._copies.close()
+        if way.for_volume:
+            self._wait_for_volume()
+            return
+        self._worker.rest()
+        needed = self._copies.classes + Counter([self._writer.pool.device_class])
+        if self._reader.device_class:
+            needed[self._reader.device_class] += 1
+        if mounts.is_over_limit(needed, self._worker):
+            self._takes_turns = True
+            size = show_size(TURN_RECORDS * STORED_MAX_BYTES)
+            self._storage.log.say("ANR4760I", device_class=self._writer.pool.device_class, size=size)
+            return
+        try:
+            self._worker.claim(needed)
+        except NotAvailable:
+            self._raise_if_cancelled()  # it was not waited any longer because of that
+            raise
+
+    def _wait_for_volume(self) -> None:
+        """There are mount points, but others write every volume that could be used: a moment, and not for ever."""
+        now = self._storage.clock.monotonic_seconds()
+        self._waits_since = now if self._waits_since is None else self._waits_since
+        if now - self._waits_since > PROCESS_WAIT_SECONDS:
+            name = self._writer.pool.device_class
+            raise NotAvailable("ANR0535W", device_class=name, seconds=int(PROCESS_WAIT_SECONDS))
+        self._storage.volumes.mounts.wait_for_change(self._worker)
+        self._raise_if_cancelled()
+
+    def _take_turns(self, left: dict[int, PlacementRow]) -> None:
+        """There is one mount point for reading and writing: a few records are read, then written and stored."""
+        with self._storage.buffers.ring(TURN_RECORDS) as ring:
+            while left:
+                self._raise_if_cancelled()
+                turn = list(self._read_into(ring, list(islice(left, TURN_RECORDS))))
+                if self._copies:
+                    self._copies.claim(self._writer.pool.device_class)
+                for one in turn:
+                    self._take(one, left)
+                self._store(left)
+                self._writer.close()
+                self._copies.close()
+                self._worker.rest()
+
+    # --- reading and writing at the same time ----------------------------------------------------------------------
 
     def _write(self, left: dict[int, PlacementRow]) -> None:
         began = self._storage.clock.monotonic_seconds()
@@ -127,16 +243,37 @@ class _Copy:
         with contextlib.closing(self._read(wanted)) as found:
             for one in found:
                 self._raise_if_cancelled()
-                if isinstance(one, Lost):
-                    self._copied.lost.append(one)
-                    left.pop(one.aggregate_id)
-                    continue
-                self._writer.append(one.record, one.header.digest)
-                self._placed.append(one.aggregate_id)
-                self._progress(1, one.record.nbytes)
+                self._take(one, left)
+                if self._worker.is_wanted:
+                    self._storage.log.say(
+                        "ANR4763I", who=self._worker.who, device_class=self._writer.pool.device_class
+                    )
+                    raise GiveWay({})
                 if self._storage.clock.monotonic_seconds() - began > WINDOW_SECONDS:
                     self._store(left)
                     began = self._storage.clock.monotonic_seconds()
+
+    def _take(self, one: Found | Lost, left: dict[int, PlacementRow]) -> None:
+        if isinstance(one, Lost):
+            if self._is_needed(one.aggregate_id):
+                self._copied.lost.append(one)
+            left.pop(one.aggregate_id)
+            return
+        self._writer.append(one.record, one.header.digest, left[one.aggregate_id].owner)
+        self._placed.append(one.aggregate_id)
+        if self._copies:
+            have = self._are_in.get(one.aggregate_id, set())
+            owner = left[one.aggregate_id].owner
+            self._copies.append(
+                one.record, one.header.digest, owner, one.aggregate_id, lambda pool: pool.id in have
+            )
+        self._progress(1, one.record.nbytes)
+
+    def _is_needed(self, aggregate_id: int) -> bool:
+        """Neither freed nor rebuilt since it was listed."""
+        with self._storage.catalog.read() as r:
+            exists = bool(placements.aggregates(r, (aggregate_id,)))
+            return exists and not superseded.replacements(r, (aggregate_id,))
 
     def _refer(self, left: dict[int, PlacementRow]) -> list[int]:
         """Put what the target holds already by name; returns the aggregates whose bytes must travel."""
@@ -146,7 +283,9 @@ class _Copy:
         rows = iter(list(left.values()))
         while batch := list(islice(rows, KNOWN_BATCH)):
             self._raise_if_cancelled()
-            places = self._writer.append_known([r.digest for r in batch], [r.stored_bytes for r in batch])
+            places = self._writer.append_known(
+                [r.digest for r in batch], [r.stored_bytes for r in batch], batch[0].owner
+            )
             for row, place in zip(batch, places, strict=True):
                 if place is None:
                     missing.append(row.aggregate_id)
@@ -166,7 +305,7 @@ class _Copy:
 
     def _read_into(self, ring: list[memoryview], wanted: list[int]) -> Iterator[Found | Lost]:
         turn = 0
-        with contextlib.closing(AggregateReader(self._storage, self._allowed).read(wanted)) as records:
+        with contextlib.closing(self._reader.read(wanted)) as records:
             for one in records:
                 if isinstance(one, Found):
                     kept = ring[turn][: one.record.nbytes]
@@ -180,19 +319,27 @@ class _Copy:
         if not self._placed:
             return
         self._writer.sync()
+        self._copies.sync()
         crash_point("copy.window.before_catalog")
         with self._storage.catalog.write() as tx:
             alive = {one.id for one in placements.aggregates(tx, self._placed)}
             kept = [one for one in self._placed if one in alive]
-            self._on_store(tx, kept)
-            wanted = alive - self._in_the_pool_by_now(tx, kept)
+            not_wanted = self._on_store(tx, kept) or set()
+            wanted = alive - not_wanted - self._in_the_pool_by_now(tx, kept)
             self._writer.store(tx, [one if one in wanted else None for one in self._placed])
+            if self._copies:
+                now_in = _pools(placements.of_aggregates(tx, kept))
+                self._copies.store(
+                    tx, lambda one, pool: one if one in alive and pool.id not in now_in[one] else None
+                )
+            self._storage.drop_replaced(tx, {*kept, *superseded.replacements(tx, kept).values()})
         crash_point("copy.window.after_catalog")
         for one in self._placed:
             row = left.pop(one)
             self._copied.records += 1
             self._copied.stored_bytes += row.stored_bytes
         self._placed.clear()
+        self._waits_since = None
 
     def _in_the_pool_by_now(self, tx: Transaction, aggregate_ids: Sequence[int]) -> set[int]:
         pool_id = self._writer.pool.id
@@ -203,3 +350,8 @@ class _Copy:
                 row.pool_id == pool_id and not row.damaged and row.volume_access != DESTROYED for row in rows
             )
         }
+
+
+def _pools(places: Mapping[int, list[PlacementRow]]) -> dict[int, set[int]]:
+    """Aggregate -> pools that hold it, damaged or not: replacing a damaged copy is for BACKUP STGPOOL."""
+    return {number: {row.pool_id for row in rows} for number, rows in places.items()}

@@ -45,14 +45,11 @@ class Deletions:
     def tell_waiting(self) -> int:
         """Everything that waits, those that were tried longest ago first; returns how many targets know of now.
 
-        A target that refuses one or cannot be reached is left alone until the next run.
+        A target that refuses one or cannot be reached is left alone until the next run. Waits for a run under way:
+        that one may have been refused what is allowed by now.
         """
-        if not self._telling.acquire(blocking=False):
-            return 0
-        try:
+        with self._telling:
             return self._tell_waiting()
-        finally:
-            self._telling.release()
 
     @property
     def is_telling(self) -> bool:

@@ -65,6 +65,13 @@ class Devices:
             made[1].close()
         return device
 
+    def idle_sessions(self) -> dict[str, int]:
+        """Class -> sessions with its target that are kept open; only of classes that were used."""
+        with self._lock:
+            made = dict(self._made)
+        idle = {name: device.idle_sessions() for name, (_, device) in made.items()}
+        return {name: number for name, number in sorted(idle.items()) if number}
+
     def full_name(self, class_name: str, typed: str) -> str:
         """The name the catalog keeps for a volume a person named: local volumes are files in the class's folder."""
         definition = self.device_class(class_name)
@@ -102,10 +109,15 @@ class Devices:
         return Rates(None, ())
 
     def _folders(self, definition: DeviceClass) -> list[str]:
-        named = [folder.strip() for folder in definition.directory.split(",") if folder.strip()]
-        return [os.path.join(self._volumes_folder, folder) for folder in named] or [self._volumes_folder]
+        return folders_of(definition, self._volumes_folder)
 
 
 def _is_same(made: DeviceClass, now: DeviceClass) -> bool:
     """May the device go on? Another BANDWIDTH is heard by itself."""
     return msgspec.structs.replace(made, bandwidth=now.bandwidth) == now
+
+
+def folders_of(definition: DeviceClass, volumes_folder: str) -> list[str]:
+    """Where the volume files of a FILE class lie."""
+    named = [folder.strip() for folder in definition.directory.split(",") if folder.strip()]
+    return [os.path.join(volumes_folder, folder) for folder in named] or [volumes_folder]

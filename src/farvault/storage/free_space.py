@@ -1,4 +1,5 @@
-"""Which spans of a random-access volume are free: the capacity minus what placements cover, minus what is on its way.
+"""Which spans of a random-access volume are free: the capacity minus what placements and cached copies cover,
+minus what is on its way.
 
 Kept in memory only; made anew from the catalog at start, so it can never disagree with it for long. First fit from
 the front keeps the rest in one piece.
@@ -11,8 +12,8 @@ from bisect import bisect_left
 from collections.abc import Iterable
 
 from farvault.base.disk import BLOCK_BYTES
-from farvault.catalog import nouns, placements
-from farvault.catalog.freeing import FreedSpan
+from farvault.catalog import cached, nouns, placements
+from farvault.catalog.freed_span import FreedSpan
 from farvault.catalog.transaction import Snapshot
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
@@ -29,8 +30,10 @@ class FreeSpace:
         self._lock = threading.Lock()
         self._offsets: list[int] = []
         self._lengths: list[int] = []
+        self._cached = 0
         position = start_bytes
         end_bytes = end_bytes // BLOCK_BYTES * BLOCK_BYTES
+        self.total_bytes = max(end_bytes - start_bytes, 0)
         for offset, length in sorted(used):
             if offset > position:
                 self._offsets.append(position)
@@ -44,6 +47,23 @@ class FreeSpace:
     def free_bytes(self) -> int:
         with self._lock:
             return sum(self._lengths)
+
+    @property
+    def cached_bytes(self) -> int:
+        """Of what is taken, how much cached copies hold: they give way where room is needed."""
+        with self._lock:
+            return max(self._cached, 0)
+
+    @property
+    def placed_bytes(self) -> int:
+        """What is neither free nor cached: placements, and what is on its way to become one."""
+        with self._lock:
+            return max(self.total_bytes - sum(self._lengths) - max(self._cached, 0), 0)
+
+    def count_cached(self, change_bytes: int) -> None:
+        """So much more (or less) of what is taken is cached copies."""
+        with self._lock:
+            self._cached += change_bytes
 
     @property
     def largest_bytes(self) -> int:
@@ -102,7 +122,10 @@ class FreeSpaces:
         for pool in nouns.select(r, StoragePool):
             if pool.is_random:
                 for volume in nouns.select(r, Volume, pool_id=pool.id):
-                    self.add(volume, placements.used_spans(r, volume.id))
+                    kept = cached.spans_of_volume(r, volume.id)
+                    used = placements.used_spans(r, volume.id)
+                    self.add(volume, [*used, *((one.offset_bytes, one.stored_bytes) for one in kept)])
+                    self._maps[volume.id].count_cached(sum(one.stored_bytes for one in kept))
 
     def add(self, volume: Volume, used: Iterable[tuple[int, int]] = ()) -> None:
         """A volume that joins its pool."""
@@ -118,13 +141,19 @@ class FreeSpaces:
         """None where its row is there and its media are just being made or have just been deleted."""
         return self._maps.get(volume.id)
 
+    def find_by_id(self, volume_id: int) -> FreeSpace | None:
+        """None where it is sequential, or gone."""
+        return self._maps.get(volume_id)
+
     def give_back(self, spans: Iterable[FreedSpan]) -> set[int]:
         """Spans that no placement covers since the last commit. Returns the volumes among them that have no map: sequential ones."""
         without: set[int] = set()
-        for volume_id, offset, length in spans:
+        for volume_id, offset, length, was_cached in spans:
             free = self._maps.get(volume_id)
             if free is None:
                 without.add(volume_id)
             else:
+                if was_cached:
+                    free.count_cached(-length)
                 free.release(offset, length)
         return without

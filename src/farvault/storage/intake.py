@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from farvault.base.disk import crash_point
 from farvault.base.errors import BadInput, NotAvailable, NotFound, RecordDamaged
@@ -23,12 +23,14 @@ from farvault.catalog.transaction import Transaction
 from farvault.model.file_space import FileSpace
 from farvault.model.node import Node
 from farvault.model.stored_object import ObjectKind
+from farvault.policy.collocation import Owner
 from farvault.protocol.messages import TransactionAnswer
 from farvault.seal.compress import decompress
 from farvault.seal.digest import DIGEST_BYTES
 from farvault.seal.pack import PACK_EXTENT_BYTES, OpenPack, parse
 from farvault.seal.record import STORED_MAX_BYTES, Header, RecordKind, seal
 from farvault.storage.arriving import Arriving, Unacceptable
+from farvault.storage.simultaneous import CLIENT, CopyPools, StoreSession, copy_pools_for
 from farvault.storage.storage import Storage
 from farvault.storage.writing import PoolWriter
 
@@ -65,7 +67,8 @@ class Intake:
 
     `destination`: the pool the copy group names; also the domain of deduplication, wherever the bytes end up. Raises
     `NotFound`, `NotAvailable` or `MediaFull` where the destination cannot take data. `most_objects`: TXNGROUPMAX, 0 = no
-    limit.
+    limit. What the client says of sizes (0: nothing) decides which pool down the hierarchy takes the whole transaction.
+    `session`: what it shares with the transactions before and after it.
     """
 
     def __init__(
@@ -78,15 +81,21 @@ class Intake:
         management_class: str,
         size_estimate_bytes: int = 0,
         most_objects: int = 0,
+        largest_object_bytes: int = 0,
+        session: StoreSession | None = None,
     ) -> None:
         self._storage = storage
         self._node, self._file_space = node, file_space
+        self._owner = Owner(node.id, file_space.id)
+        self._session = session or StoreSession(storage)
         self._kind, self._class = kind, management_class
         self._most_objects = most_objects
         self._domain = storage.destination(destination)
+        self._estimate, self._largest = size_estimate_bytes, largest_object_bytes
         if size_estimate_bytes:
-            storage.choose_pool(destination, size_estimate_bytes)
+            storage.choose_pool(destination, size_estimate_bytes, largest_object_bytes)
         self._writer: PoolWriter | None = None
+        self._copies: CopyPools | None = None
         self._conveyor: Conveyor[_Received] = Conveyor(self._take_in, PACKS_WAITING, f"intake {node.name}")
         self._record = memoryview(b"")
         self._sealed: list[_Sealed] = []
@@ -137,6 +146,8 @@ class Intake:
             self._arriving_finished()
             if self._writer is not None:
                 self._writer.sync()
+            if self._copies is not None:
+                self._copies.sync()
             crash_point("transaction.commit.before_catalog")
             with self._storage.catalog.write() as tx:
                 answer = self._store(tx)
@@ -148,9 +159,13 @@ class Intake:
     def abort(self) -> None:
         """Forget what is not committed, and let go of volumes and buffers. Harmless after `commit`."""
         self._conveyor.stop()
+        if self._copies is not None:
+            self._copies.close()
+            self._copies = None
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+            self._session.end()
         if self._record:
             self._storage.buffers.give(self._record)
             self._record = memoryview(b"")
@@ -205,8 +220,7 @@ class Intake:
 
     def _write(self, received: _Received, packed: memoryview) -> Header:
         if self._writer is None:
-            pool = self._storage.choose_pool(self._domain.name, received.plain_bytes)
-            self._writer = self._storage.writer(pool)
+            self._writer = self._open_pools(received.plain_bytes)
             self._record = self._storage.buffers.take()
         header = seal(
             self._record,
@@ -216,8 +230,34 @@ class Intake:
             plain_bytes=received.plain_bytes,
             keyring=self._storage.keyring,
         )
-        self._writer.append(self._record[: header.stored_bytes], header.digest)
+        record = self._record[: header.stored_bytes]
+        self._writer.append(record, header.digest, self._owner)
+        if self._copies is not None:
+            self._copies.append(record, header.digest, self._owner, len(self._sealed))
         return header
+
+    def _open_pools(self, size_bytes: int) -> PoolWriter:
+        """The pool that takes it, and the copy pools of the pool it was meant for."""
+        size = max(self._estimate, size_bytes)
+        pool = self._storage.choose_pool(self._domain.name, size, self._largest)
+        worker = self._session.begin(self._node)
+        writer = self._storage.writer(pool, largest_file_bytes=self._largest, worker=worker)
+        if copies := copy_pools_for(self._storage, self._domain, CLIENT):
+            try:
+                self._copies = CopyPools(
+                    self._storage,
+                    self._domain,
+                    copies,
+                    worker,
+                    self._session.given_up,
+                    must_all=not self._domain.copy_continue,
+                )
+                self._copies.claim(pool.device_class)
+                self._session.tell_next_pool(self._domain, pool)
+            except BaseException:
+                self._session.end()
+                raise
+        return writer
 
     def _arriving_finished(self) -> None:
         try:
@@ -281,6 +321,8 @@ class Intake:
                 numbers.setdefault(digest, number)
         if self._writer is not None:
             self._writer.store(tx, aggregate_ids)
+        if self._copies is not None:
+            self._copies.store(tx, lambda tag, _pool: aggregate_ids[cast(int, tag)])
         return numbers, new_ids
 
     def _resolve_named(self, tx: Transaction, numbers: dict[bytes, int]) -> None:

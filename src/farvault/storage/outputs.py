@@ -6,6 +6,7 @@ owner says so. `abandon` leaves the volume as the catalog knows it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -22,6 +23,7 @@ from farvault.seal import label
 from farvault.seal.probe import Sampler
 from farvault.seal.record import Header
 from farvault.storage.free_space import LABEL_BYTES, FreeSpace
+from farvault.storage.mount_points import Worker
 
 SMALLEST_CAPACITY_BYTES = 8 << 20
 """A volume takes at least one record and its label, whatever MAXCAPACITY says."""
@@ -34,6 +36,8 @@ class Output(Protocol):
 
     volume: Volume
     pool: StoragePool
+    worker: Worker | None
+    """Who holds the mount point for it."""
 
     @property
     def refers(self) -> bool:
@@ -115,6 +119,7 @@ class SequentialOutput:
         self._receipts: list[bytes] = []
         """Those the catalog does not have yet."""
         self._sampler = Sampler(QUESTIONS_IN_A_STORE if remote else 0)
+        self.worker: Worker | None = None
         self._full = False
         self._mounts = 1
 
@@ -228,10 +233,19 @@ class RandomOutput:
 
     refers = False
 
-    def __init__(self, volume: Volume, pool: StoragePool, writer: VolumeWriter, free: FreeSpace) -> None:
+    def __init__(
+        self,
+        volume: Volume,
+        pool: StoragePool,
+        writer: VolumeWriter,
+        free: FreeSpace,
+        make_room: Callable[[int], bool],
+    ) -> None:
+        """`make_room(size)`: True where giving cached copies up has made a record of this size fit."""
         self.volume, self.pool = volume, pool
         self._writer = writer
-        self._free = free
+        self._free, self._make_room = free, make_room
+        self.worker: Worker | None = None
         self._reserved: list[tuple[int, int]] = []
         self._dirty = False
         self._mounts = 1
@@ -242,6 +256,8 @@ class RandomOutput:
 
     def put(self, record: memoryview, digest: bytes) -> int:  # noqa: ARG002 - the record carries it
         offset = self._free.reserve(record.nbytes)
+        while offset is None and self._make_room(record.nbytes):
+            offset = self._free.reserve(record.nbytes)
         if offset is None:
             raise MediaFull("ANR8341I", volume=self.volume.name)
         self._reserved.append((offset, record.nbytes))

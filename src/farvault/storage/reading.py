@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from itertools import cycle
 from typing import NamedTuple
 
 from farvault.base.errors import (
@@ -26,17 +27,19 @@ from farvault.base.errors import (
 )
 from farvault.base.messages import Message, message
 from farvault.base.pipeline import run_ahead
-from farvault.catalog import nouns, objects, placements
+from farvault.catalog import cached, nouns, objects, placements, superseded
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot
 from farvault.media.interface import Span
 from farvault.model.node import Node
 from farvault.model.storage_pool import StoragePool
-from farvault.model.volume import READONLY, READWRITE, UNAVAILABLE
+from farvault.model.volume import UNAVAILABLE
+from farvault.policy.mount_points import Priority
 from farvault.protocol.messages import MapRow
 from farvault.seal.compress import RAW, decompress
 from farvault.seal.pack import PackBuilder, parse
 from farvault.seal.record import CIPHER_NONE, Header, check, open_checked
+from farvault.storage.mount_points import Worker
 from farvault.storage.storage import Storage
 
 AHEAD = 3
@@ -70,11 +73,26 @@ class Lost(NamedTuple):
 
 
 class AggregateReader:
-    """Reads records by aggregate. `allowed` may leave placements out (only copy pools, only one pool)."""
+    """Reads records by aggregate. `allowed` may leave placements out (only copy pools, only one pool).
 
-    def __init__(self, storage: Storage, allowed: Callable[[PlacementRow], bool] | None = None) -> None:
+    `nearest`: what lies on this machine comes before what another server keeps, whatever the pool. `worker`: who holds the
+    mount point of the volume that is open; at most one at a time.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        allowed: Callable[[PlacementRow], bool] | None = None,
+        *,
+        nearest: bool = False,
+        worker: Worker | None = None,
+    ) -> None:
         self._storage = storage
         self._allowed = allowed
+        self._nearest = nearest
+        self._worker = worker or storage.volumes.mounts.worker(Priority.RESTORE)
+        self.device_class = ""
+        """Class of the volume that is, or is about to be, open; '' before the first."""
         self._pools: dict[int, StoragePool] = {}
         self._gone_volumes: set[int] = set()
 
@@ -85,10 +103,16 @@ class AggregateReader:
         wanted = list(dict.fromkeys(aggregate_ids))
         with self._storage.catalog.read() as r:
             places = placements.of_aggregates(r, wanted)
+            if self._allowed is None:  # who chooses among placements means placements
+                for one, kept in cached.of_aggregates(r, wanted).items():
+                    places[one] = kept + places[one]
             self._pools = {pool.id: pool for pool in nouns.select(r, StoragePool)}
         self._reasons: dict[int, Message] = {}
         self._seen = places
         self._left = {one: [row for row in places[one] if self._may_be_read(row)] for one in wanted}
+        if self._nearest:
+            for rows in self._left.values():
+                rows.sort(key=lambda row: (row.damaged, self._is_remote(row)))
         queue = deque(wanted if in_order else sorted(wanted, key=self._position))
         while queue:
             row = self._best(queue[0])
@@ -104,8 +128,11 @@ class AggregateReader:
 
     def _may_be_read(self, row: PlacementRow) -> bool:
         """A damaged one too: as the last resort, its digest decides again."""
-        reachable = row.volume_access in (READWRITE, READONLY) and row.pool_access in (READWRITE, READONLY)
-        return reachable and (self._allowed is None or self._allowed(row))
+        return row.is_reachable and (self._allowed is None or self._allowed(row))
+
+    def _is_remote(self, row: PlacementRow) -> bool:
+        device_class = self._pools[row.pool_id].device_class
+        return self._storage.devices.device(device_class).capabilities.remote
 
     def _best(self, aggregate_id: int) -> PlacementRow | None:
         rows = self._left[aggregate_id]
@@ -163,7 +190,8 @@ class AggregateReader:
 
     def _records(self, run: Sequence[PlacementRow]) -> Generator[memoryview | None, None, None]:
         class_name = self._pools[run[0].pool_id].device_class
-        with self._storage.volumes.open_reader(class_name, run[0].volume_name) as reader:
+        self.device_class = class_name
+        with self._storage.volumes.open_reader(class_name, run[0].volume_name, self._worker) as reader:
             yield from reader.read_many(Span(row.offset_bytes, row.stored_bytes) for row in run)
 
     def _checked(self, row: PlacementRow, view: memoryview | None) -> Found | None:
@@ -183,7 +211,8 @@ class AggregateReader:
     def _fall_over(self, failed: PlacementRow) -> Found | Lost:
         """One record whose first placement was damaged, from the next ones."""
         rows = self._left[failed.aggregate_id]
-        rows[:] = [row for row in rows if row.volume_id != failed.volume_id]
+        tried = (failed.volume_id, failed.offset_bytes)
+        rows[:] = [row for row in rows if (row.volume_id, row.offset_bytes) != tried]
         while (row := self._best(failed.aggregate_id)) is not None:
             try:
                 found = self._read_one(row)
@@ -211,10 +240,7 @@ class AggregateReader:
         said = message("ANR1330E", volume=row.volume_name, offset=row.offset_bytes, reason=reason)
         self._reasons[row.aggregate_id] = said
         try:
-            with self._storage.catalog.write() as tx:
-                here = _lies_there(tx, row)
-                if here is not None and not here.damaged:
-                    placements.mark_damaged(tx, row.aggregate_id, row.volume_id, True)
+            here = self._drop_cached(row) if row.is_cached else self._mark(row)
         except (
             MediaFull,
             MediaFailed,
@@ -223,6 +249,17 @@ class AggregateReader:
             here = row
         if here is not None:
             self._storage.log.repeat(said)
+
+    def _mark(self, row: PlacementRow) -> PlacementRow | None:
+        with self._storage.catalog.write() as tx:
+            here = _lies_there(tx, row)
+            if here is not None and not here.damaged:
+                placements.mark_damaged(tx, row.aggregate_id, row.volume_id, True)
+        return here
+
+    def _drop_cached(self, row: PlacementRow) -> PlacementRow | None:
+        """A cached copy is not worth a mark: it goes."""
+        return row if self._storage.cache.drop_one(row) else None
 
     def _volume_gone(self, row: PlacementRow, error: FarvaultError) -> None:
         """Nothing is read from it any more. A volume that was emptied since we looked is none the worse for it."""
@@ -247,6 +284,8 @@ class AggregateReader:
 
 def _lies_there(r: Snapshot, row: PlacementRow) -> PlacementRow | None:
     """The placement as it is now; None where it moved or was freed."""
+    if row.is_cached:
+        return row if cached.lies_there(r, row) else None
     now = placements.of_aggregates(r, [row.aggregate_id])[row.aggregate_id]
     same = (one for one in now if (one.volume_id, one.offset_bytes) == (row.volume_id, row.offset_bytes))
     return next(same, None)
@@ -266,8 +305,10 @@ class ObjectReader:
     Numbers that are not the node's own are lost like those whose data is.
     """
 
-    def __init__(self, storage: Storage, node_id: int, object_ids: Sequence[int]) -> None:
+    def __init__(self, storage: Storage, node_id: int, object_ids: Sequence[int], who: str = "") -> None:
+        """`who`: how QUERY MOUNT names this reader."""
         self._storage, self._node_id = storage, node_id
+        self._who = who
         self._asked = object_ids
         self.lost: list[int] = []
         self.reason = ""
@@ -306,19 +347,67 @@ class ObjectReader:
             self._report()
 
     def _open_packs(self, ring: list[memoryview]) -> Iterator[SentPack | Lost]:
-        """In the second thread: check, decipher, and where others' extents are inside, pack anew."""
+        """In the second thread: check, decipher, and where others' extents are inside, pack anew.
+
+        What was rebuilt and is not to be had comes from an older record; what was rebuilt meanwhile, from the new one.
+        """
+        turns = cycle(ring)
+        missed: list[Lost] = []
+        for one in self._open_each(list(self._needed), turns):
+            if isinstance(one, Lost):
+                missed.append(one)
+            else:
+                yield one
+        for lost in missed:
+            yield from self._open_elsewhere(lost, turns)
+
+    def _open_elsewhere(self, lost: Lost, turns: Iterator[memoryview]) -> Iterator[SentPack | Lost]:
+        """What one aggregate should have given, from those that hold its extents now or held them before."""
+        needed, users = self._needed[lost.aggregate_id], self._users[lost.aggregate_id]
         with self._storage.catalog.read() as r:
-            senders = {one.id: one.node_id for one in placements.aggregates(r, list(self._needed))}
-        turn = 0
-        with contextlib.closing(AggregateReader(self._storage).read(self._needed)) as found:
+            now = {
+                aggregate_id
+                for _, rows in objects.contents(r, users)
+                for _, digest, _, aggregate_id in rows
+                if digest in needed
+            }
+            older = superseded.predecessors(r, now)
+        is_whole = bool(now)
+        for aggregate_id in sorted(now):
+            candidates = [one for one in (aggregate_id, *older[aggregate_id]) if one != lost.aggregate_id]
+            self._needed.update({one: self._needed.get(one, set()) | needed for one in candidates})
+            is_whole = (yield from self._open_first(candidates, turns)) and is_whole
+        if not is_whole:
+            yield lost
+
+    def _open_first(
+        self, candidates: Sequence[int], turns: Iterator[memoryview]
+    ) -> Generator[SentPack, None, bool]:
+        """From the first of these records that is intact; False where none is."""
+        for aggregate_id in candidates:
+            is_good = True
+            for one in self._open_each([aggregate_id], turns):
+                if isinstance(one, Lost):
+                    is_good = False
+                else:
+                    yield one
+            if is_good:
+                return True
+        return False
+
+    def _open_each(
+        self, aggregate_ids: Sequence[int], turns: Iterator[memoryview]
+    ) -> Iterator[SentPack | Lost]:
+        with self._storage.catalog.read() as r:
+            senders = {one.id: one.node_id for one in placements.aggregates(r, aggregate_ids)}
+        worker = self._storage.volumes.mounts.worker(Priority.RESTORE, self._who)
+        with contextlib.closing(AggregateReader(self._storage, worker=worker).read(aggregate_ids)) as found:
             for one in found:
                 if isinstance(one, Lost):
                     yield one
                     continue
-                into = ring[turn]
-                turn = (turn + 1) % len(ring)
                 try:
-                    packed = self._packed(one, into)
+                    packed = self._packed(one, next(turns))
                     if senders.get(one.aggregate_id) == self._node_id:
                         yield SentPack(one.header.codec, one.header.plain_bytes, packed)
                     else:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from farvault.base.clock import Clock
 from farvault.base.errors import FarvaultError, MediaFailed, MediaFull, NotAvailable, NotFound
 from farvault.base.log import Log
 from farvault.base.units import show_size
-from farvault.catalog import freeing, holds, nouns, placements
+from farvault.catalog import freeing, holds, nouns, placements, superseded
 from farvault.catalog.catalog import Catalog
-from farvault.catalog.freeing import Freed, FreedSpan
+from farvault.catalog.freed_span import FreedSpan
+from farvault.catalog.freeing import Freed
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.storage_pool import StoragePool
@@ -19,19 +20,23 @@ from farvault.policy.destination import PoolState, Refusal, choose_pool, follow_
 from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
 from farvault.storage.buffers import Buffers
+from farvault.storage.cache import Cache
 from farvault.storage.deletions import Deletions
 from farvault.storage.devices import Devices
 from farvault.storage.free_space import FreeSpaces
+from farvault.storage.mount_points import MOUNT_WAIT_SECONDS, Worker
 from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES
 from farvault.storage.vault_clock import VaultClock
 from farvault.storage.volume_life import VolumeLife
-from farvault.storage.volumes import MOUNT_WAIT_SECONDS, Volumes
+from farvault.storage.volumes import Volumes
+from farvault.storage.watch import PoolWatch
 from farvault.storage.writing import PoolWriter
 
 
 class Storage:
     """One per server. `recover` once before the first session; `close` at the end.
 
+    `cache`: what migration left in random pools. `watch`: who wants to know that a pool has changed.
     `life`: define, empty, delete volumes (what commands call). `volumes`: who may use which. Deleting goes through
     `freed` or `delete_objects`, so that space and empty volumes come back.
     """
@@ -50,11 +55,19 @@ class Storage:
         self.catalog, self.keyring, self.identity = catalog, keyring, identity
         self.devices, self.log, self.clock = devices, log, clock
         self.buffers = Buffers()
+        self.tell_deleted: Callable[[int], None] = lambda _bytes: None
+        """Told after each deletion how much data is needed no more."""
         self.spaces = FreeSpaces()
         self.vault_clock = VaultClock(catalog, clock, log)
         self.deletions = Deletions(catalog, devices, log, clock)
         self.life = VolumeLife(catalog, devices, self.spaces, self.deletions, log, clock)
-        self.volumes = Volumes(catalog, devices, self.life, self.spaces, clock, mount_wait_seconds)
+        self.cache = Cache(catalog, self.spaces, clock)
+        self.volumes = Volumes(
+            catalog, devices, self.life, self.spaces, self.cache, clock, mount_wait_seconds
+        )
+        self.watch = PoolWatch()
+        self.history_in_use: set[int] = set()
+        """Numbers of volume history rows whose volume is being written now (`history_volumes.py`)."""
         with catalog.read() as r:
             self.spaces.load(r)
 
@@ -84,18 +97,23 @@ class Storage:
             raise NotFound("ANR0520W", pool=name)
         return pool
 
-    def choose_pool(self, name: str, size_bytes: int) -> StoragePool:
-        """The first pool from `name` down its hierarchy that takes this size (TSM reference, storage 3.1)."""
+    def choose_pool(self, name: str, size_bytes: int, largest_file_bytes: int = 0) -> StoragePool:
+        """The first pool from `name` down its hierarchy that has room for this size (TSM reference, storage 3.1).
+
+        MAXSIZE is compared with the largest file, where that is known, else with the size as a whole.
+        """
         with self.catalog.read() as r:
             pools = {pool.name: pool for pool in nouns.select(r, StoragePool)}
             chain = follow_chain(name, {pool.name: pool.next_pool for pool in pools.values()})
-            choice = choose_pool([self._state(r, pools[one]) for one in chain], size_bytes)
+            choice = choose_pool(
+                [self._state(r, pools[one]) for one in chain], size_bytes, largest_file_bytes or size_bytes
+            )
         if choice.refusal is None:
             return pools[choice.name]
         if choice.refusal is Refusal.UNDEFINED:
             raise NotFound("ANR0520W", pool=name)
         if choice.refusal is Refusal.TOO_LARGE:
-            raise MediaFull("ANR0521W", pool=name, size=show_size(size_bytes))
+            raise MediaFull("ANR0521W", pool=name, size=show_size(largest_file_bytes or size_bytes))
         if all(pools[one].access != READWRITE for one in chain):
             raise NotAvailable("ANR0525W", pool=name, access=pools[name].access)
         raise MediaFull("ANR0522W", pool=name)
@@ -103,20 +121,34 @@ class Storage:
     def _state(self, r: Snapshot, pool: StoragePool) -> PoolState:
         return PoolState(pool.name, pool.access, pool.max_size_bytes, self.volumes.free_bytes(r, pool))
 
-    def writer(self, pool: StoragePool, *, down: bool = True, exclude: Iterable[int] = ()) -> PoolWriter:
-        """Writes into the pool; with `down`, what it cannot take goes to its successors. `exclude`: volumes not to use."""
+    def writer(
+        self,
+        pool: StoragePool,
+        *,
+        down: bool = True,
+        exclude: Iterable[int] = (),
+        largest_file_bytes: int = 0,
+        worker: Worker | None = None,
+    ) -> PoolWriter:
+        """Writes into the pool; with `down`, what it cannot take goes to its successors. `exclude`: volumes not to use.
+
+        `largest_file_bytes`: what the successors' MAXSIZE is compared with; 0: with each record's own size. `worker`: who
+        holds the mount points.
+        """
 
         def successor(full: StoragePool, size_bytes: int) -> StoragePool:
             if not full.next_pool:
                 raise MediaFull("ANR0522W", pool=full.name)
-            return self.choose_pool(full.next_pool, size_bytes)
+            return self.choose_pool(full.next_pool, size_bytes, largest_file_bytes)
 
-        return PoolWriter(self.volumes, self.life, self.clock, pool, successor if down else None, exclude)
+        next_pool = successor if down else None
+        return PoolWriter(self.volumes, self.life, self.watch, self.clock, pool, next_pool, exclude, worker)
 
     # --- deleting --------------------------------------------------------------------------------------------------
 
     def freed(self, tx: Transaction, freed: Freed) -> None:
         """Call it in the transaction that freed something: once it is durable, spans and empty volumes come back."""
+        tx.after_commit.append(lambda: self.tell_deleted(freed.live_bytes))
         if freed.spans:
             tx.after_commit.append(lambda: self.volumes.empty_if_free(self.spaces.give_back(freed.spans)))
 
@@ -125,8 +157,22 @@ class Storage:
         for row in rows:
             placements.remove(tx, row.aggregate_id, row.volume_id)
         spans = [FreedSpan(row.volume_id, row.offset_bytes, row.stored_bytes) for row in rows]
+        spans += superseded.forget_unplaced(tx, {row.aggregate_id for row in rows})
         if spans:
             tx.after_commit.append(lambda: self.volumes.empty_if_free(self.spaces.give_back(spans)))
+
+    def drop_replaced(self, tx: Transaction, aggregate_ids: Collection[int]) -> None:
+        """These aggregates have got new places: what they were rebuilt from goes from every pool where they are good now."""
+        older = {new: old for new, old in superseded.predecessors(tx, aggregate_ids).items() if old}
+        if not older:
+            return
+        now = placements.of_aggregates(tx, older)
+        before = placements.of_aggregates(tx, {one for several in older.values() for one in several})
+        dropped = []
+        for new_id, old_ids in older.items():
+            pools = {row.pool_id for row in now[new_id] if not row.is_lost}
+            dropped += [row for one in old_ids for row in before[one] if row.pool_id in pools]
+        self.drop_placements(tx, dropped)
 
     def delete_objects(
         self, ids: Iterable[int], raise_if_cancelled: Callable[[], None] = lambda: None

@@ -24,7 +24,9 @@ from farvault.media import receipt as receipts
 from farvault.model.file_space import VAULT_FILE_SPACE, FileSpace
 from farvault.model.storage_pool import StoragePool
 from farvault.model.stored_object import ObjectKind
-from farvault.protocol.messages import Receipt
+from farvault.policy.collocation import Owner
+from farvault.policy.mount_points import Priority
+from farvault.protocol.virtual_volumes import Receipt
 from farvault.seal.compress import RAW
 from farvault.seal.pack import PackBuilder
 from farvault.seal.record import STORED_MAX_BYTES, Header, RecordKind, check, seal
@@ -106,7 +108,8 @@ class Segment:
             vault.node_name, VAULT_FILE_SPACE, int(ObjectKind.ARCHIVE), vault.management_class
         )
         self._writer = self._storage.writer(
-            self._storage.choose_pool(vault.destination.name, STORED_MAX_BYTES)
+            self._storage.choose_pool(vault.destination.name, STORED_MAX_BYTES),
+            worker=self._storage.volumes.mounts.worker(Priority.STORE, f"source {vault.node_name}"),
         )
         self._batch: list[_Record] = []
         self._batch_bytes = self._batch_stored = 0
@@ -276,7 +279,11 @@ class Segment:
     def _append(self, wrapped: _Wrapped) -> None:
         header = wrapped.header
         try:
-            self._writer.append(wrapped.buffer[: header.stored_bytes], header.digest)
+            self._writer.append(
+                wrapped.buffer[: header.stored_bytes],
+                header.digest,
+                Owner(self._vault.node_id, self._file_space_id),
+            )
         finally:
             self._storage.buffers.give(wrapped.buffer)
         self._add(_Record(wrapped.digest, wrapped.stored_bytes, header))

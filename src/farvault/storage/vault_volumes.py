@@ -18,8 +18,8 @@ from farvault.catalog.transaction import Snapshot
 from farvault.catalog.vault import SegmentRow
 from farvault.catalog.vault_rules import VaultLock, of_node
 from farvault.policy.clock_guard import Moment
-from farvault.protocol import messages
-from farvault.protocol.messages import VerifyAnswer
+from farvault.protocol import virtual_volumes
+from farvault.protocol.virtual_volumes import VerifyAnswer
 from farvault.seal import record as records
 from farvault.storage.reading import AggregateReader, Found
 from farvault.storage.storage import Storage
@@ -66,12 +66,12 @@ class VaultVolumes:
         Nothing wanted: all that is here. Yields progress, and a last answer.
         """
         count = size = since = 0
-        damaged: list[messages.Span] = []
+        damaged: list[virtual_volumes.Span] = []
         for asked in _chunks(wanted or self._all_of(volume), SPANS_AT_ONCE):
             found = self._find(volume, [(offset, length) for offset, length, _ in asked])
             for (offset, length, digest), (one, record) in zip(asked, self._read_found(found), strict=True):
                 if one is None or record is None or one.digest != digest or not _is(record, digest):
-                    damaged.append(messages.Span(offset, length))
+                    damaged.append(virtual_volumes.Span(offset, length))
                 count, size, since = count + 1, size + length, since + length
                 if since >= PROGRESS_BYTES or len(damaged) >= DAMAGED_AT_ONCE:
                     yield VerifyAnswer(records=count, stored_bytes=size, damaged=tuple(damaged), last=False)
@@ -123,20 +123,27 @@ def collect_deleted(storage: Storage) -> int:
 
     Nothing where the clock is not believed (`policy/clock_guard.py`).
     """
+    return sum(_collect(storage, may_go) for may_go in _pages_that_may_go(storage))
+
+
+def count_deleted(storage: Storage) -> int:
+    """How many `collect_deleted` would delete now."""
+    return sum(map(len, _pages_that_may_go(storage)))
+
+
+def _pages_that_may_go(storage: Storage) -> Iterator[list[SegmentRow]]:
     with storage.catalog.write() as tx:
         seen = storage.vault_clock.look(tx)
-    if seen.frozen_time:
-        return 0
-    collected, after = 0, (0, -1)
-    while True:
+    after = (0, -1)
+    while not seen.frozen_time:
         with storage.catalog.read() as r:
             found = rows.due(r, seen.wall, PAGE, after)
             may_go = _that_may_go(r, found, seen.moment)
         if not found:
-            return collected
+            return
         after = (found[-1].delete_time, found[-1].object_id)
         if may_go:
-            collected += _collect(storage, may_go)
+            yield may_go
 
 
 def _collect(storage: Storage, found: Sequence[SegmentRow]) -> int:

@@ -15,13 +15,14 @@ from farvault.base.clock import Clock
 from farvault.base.disk import aligned_buffer, crash_point
 from farvault.base.errors import AlreadyExists, FarvaultError, MediaFailed, StillReferenced
 from farvault.base.log import Log
-from farvault.catalog import nouns, placements
+from farvault.catalog import nouns, placements, volume_history
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.sequences import next_value
 from farvault.catalog.settings import get_setting
 from farvault.catalog.transaction import Snapshot
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import EMPTY, OFFSITE, ONLINE, PENDING, READONLY, READWRITE, Volume
+from farvault.model.volume_history import STGDELETE, STGNEW, STGREUSE
 from farvault.seal import label
 from farvault.storage.deletions import Deletions
 from farvault.storage.devices import Devices
@@ -81,6 +82,7 @@ class VolumeLife:
             if pool.is_random:
                 self._write_label(volume, pool)
                 self._spaces.add(volume)
+            self._remember(STGNEW, volume, pool)
         except BaseException as error:
             if pool.is_random and not isinstance(error, AlreadyExists):
                 with contextlib.suppress(FarvaultError):
@@ -95,6 +97,7 @@ class VolumeLife:
         device = self._devices.device(pool.device_class)
         for _ in range(NAME_TRIES):
             with self._catalog.write() as tx:
+                nouns.by_id(tx, StoragePool, pool.id)  # the pool may have been deleted since its writer began
                 volume = Volume(
                     name=device.scratch_name(pool.name, next_value(tx, "scratch_volumes")),
                     pool_id=pool.id,
@@ -112,6 +115,7 @@ class VolumeLife:
             except BaseException:
                 self._remove_row(volume)
                 raise
+            self._remember(STGNEW, volume, pool)
             self._log.say("ANR1340I", volume=volume.name, pool=pool.name)
             return volume
         raise MediaFailed("ANR1404W", pool=pool.name)
@@ -175,6 +179,7 @@ class VolumeLife:
             if placements.has_placements(r, volume.id):
                 raise StillReferenced("ANR2406E", volume=volume.name)
         self._remove(volume, pool)
+        self._remember(STGDELETE, volume, pool)
         self._spaces.drop(volume.id)
 
     def discard_scratch(
@@ -192,6 +197,7 @@ class VolumeLife:
                 self._remove_row(volume)
             else:
                 self._remove(volume, pool)
+            self._remember(STGDELETE, volume, pool)
         except FarvaultError as error:
             self._log.repeat(error.message)
             return
@@ -247,6 +253,7 @@ class VolumeLife:
             return
         try:
             self._delete_media(volume, pool)
+            self._remember(STGREUSE, volume, pool)
         except FarvaultError as error:  # the next writer starts at 0 and cuts the rest off
             self._log.repeat(error.message)
 
@@ -267,6 +274,12 @@ class VolumeLife:
         self._catalog.check_writable()  # else the next start may find that its last change did happen
         self._devices.device(pool.device_class).delete(volume.name)
         crash_point("volume.delete.before_row")
+
+    def _remember(self, event: str, volume: Volume, pool: StoragePool) -> None:
+        """In the volume history, for sequential volumes: after a restored database it tells what has changed since."""
+        if not pool.is_random:
+            with self._catalog.write() as tx:
+                volume_history.add_event(tx, event, pool.device_class, volume.name, self._clock.now_seconds())
 
     def _remove_row(self, volume: Volume) -> None:
         with self._catalog.write() as tx:

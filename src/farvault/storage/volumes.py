@@ -1,33 +1,35 @@
 """Who may use which volume: one writer at a time, no more open than MOUNTLIMIT, and only what its access allows.
 
-Choosing an output volume follows the TSM reference (storage 3.3, collocation off): a FILLING volume, the fullest first;
-an EMPTY defined one; a new scratch volume while there are fewer than MAXSCRATCH. Who finds all of them taken waits.
-How volumes come, empty and go: `volume_life.py`.
+Which output volume is best is decided in `policy/collocation.py`; of these the best that nobody writes is taken, a new
+scratch volume while there are fewer than MAXSCRATCH. Who finds all of them taken waits. Whose turn it is where mount
+points are short: `mount_points.py`. How volumes come, empty and go: `volume_life.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from farvault.base.clock import Clock
-from farvault.base.errors import FarvaultError, InUse, MediaFailed, MediaFull, NotAvailable, NotFound
-from farvault.catalog import nouns, placements
+from farvault.base.errors import FarvaultError, InUse, MediaFailed, MediaFull, NotFound
+from farvault.catalog import nouns, owners, placements
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import get_setting
 from farvault.catalog.transaction import Snapshot
 from farvault.media.interface import Device, VolumeReader, VolumeWriter
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import EMPTY, FILLING, ONLINE, READWRITE, UNAVAILABLE, Volume
+from farvault.policy.collocation import GROUP, NEW_SCRATCH, Candidate, Key, Owner, key_of, order_of_choice
+from farvault.policy.mount_points import Priority
+from farvault.storage.cache import Cache
 from farvault.storage.devices import Devices
 from farvault.storage.free_space import FreeSpaces
+from farvault.storage.mount_points import MOUNT_WAIT_SECONDS, MountPoints, Worker
 from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES, Output, RandomOutput, SequentialOutput
 from farvault.storage.volume_life import VolumeLife
-
-MOUNT_WAIT_SECONDS = 60.0
 
 
 class OpenVolume(NamedTuple):
@@ -47,47 +49,71 @@ class Volumes:
         devices: Devices,
         life: VolumeLife,
         spaces: FreeSpaces,
+        cache: Cache,
         clock: Clock,
         mount_wait_seconds: float = MOUNT_WAIT_SECONDS,
     ) -> None:
         self._catalog, self._devices, self._life, self._spaces = catalog, devices, life, spaces
-        self._clock = clock
-        self._wait_seconds = mount_wait_seconds
-        self._changed = threading.Condition()
+        self._cache, self._clock = cache, clock
+        self.mounts = MountPoints(self._mount_limit, clock, mount_wait_seconds)
+        self._changed = self.mounts.changed
         self._writers: Counter[int] = Counter()
         self._held: set[int] = set()
         self._examined: Counter[int] = Counter()
-        self._mounted: Counter[str] = Counter()
         self._open_now: Counter[OpenVolume] = Counter()
         self._making: Counter[int] = Counter()
+        self._set_aside: set[int] = set()
         self._to_empty: set[int] = set()
 
     # --- writing -----------------------------------------------------------------------------------------------
 
-    def acquire_output(self, pool: StoragePool, size_bytes: int, exclude: Container[int] = ()) -> Output:
+    def acquire_output(
+        self,
+        pool: StoragePool,
+        size_bytes: int,
+        exclude: Container[int] = (),
+        *,
+        worker: Worker | None = None,
+        key: Key | None = None,
+        continuing: bool = False,
+    ) -> Output:
         """A volume of the pool that is ready to take a record of this size.
 
-        `exclude`: numbers of volumes the caller has filled or found broken. `MediaFull` where the pool has no room,
-        `NotAvailable` where everything stayed in use for too long, `PeerUnreachable` where its server is away.
+        `exclude`: numbers of volumes the caller has filled or found broken. `worker`: who holds the mount point. `key`:
+        what is kept together on it (`key_of`). `continuing`: the caller has just filled another. `MediaFull` where the
+        pool has no room, `NotAvailable` where everything stayed in use for too long, `PeerUnreachable` where its server
+        is away.
         """
+        worker = worker or self.mounts.worker(Priority.STORE)
         broken: set[int] = set()
         while True:
-            volume = self._reserve(pool, size_bytes, exclude, broken)
+            volume = self._reserve(pool, size_bytes, exclude, broken, worker, key, continuing)
             if volume is None:
-                return self._noted(self._open_scratch(pool))
+                return self._noted(self._open_scratch(pool, worker), worker)
             try:
-                return self._noted(self._open(volume, pool))
+                return self._noted(self._open(volume, pool), worker)
             except (MediaFailed, NotFound) as error:
                 broken.add(volume.id)
                 try:
                     self._life.set_access(volume.id, UNAVAILABLE, error)
                 finally:
-                    self._let_go(pool, volume.id)
+                    self._let_go(pool, volume.id, worker)
             except BaseException:
-                self._let_go(pool, volume.id)
+                self._let_go(pool, volume.id, worker)
                 raise
 
-    def _noted(self, output: Output) -> Output:
+    def key_of(self, pool: StoragePool, owner: Owner | None) -> Key | None:
+        """What is kept together in this pool; None where it keeps nobody apart."""
+        if owner is None or pool.is_random:
+            return None
+        group_id: int | None = None
+        if pool.collocate == GROUP:
+            with self._catalog.read() as r:
+                group_id = owners.group_of(r, owner.node_id)
+        return key_of(pool.collocate, owner, group_id)
+
+    def _noted(self, output: Output, worker: Worker) -> Output:
+        output.worker = worker
         with self._changed:
             self._note(_written(output), 1)
         return output
@@ -105,11 +131,11 @@ class Volumes:
             return sorted(self._open_now)
 
     def unmount(self, output: Output) -> None:
-        """It is full and closed: another volume of its class may be opened, but nobody else gets this one yet."""
+        """It is closed: another volume of its class may be opened, but nobody else gets this one yet."""
         with self._changed:
             self._note(_written(output), -1)
-            self._mounted[output.pool.device_class] -= 1
-            self._changed.notify_all()
+            self._set_aside.add(output.volume.id)
+        self._unmount(output.worker, output.pool)
 
     @property
     def are_frozen(self) -> bool:
@@ -131,64 +157,125 @@ class Volumes:
             if mounted:
                 with self._changed:
                     self._note(_written(output), -1)
-            self._let_go(output.pool, output.volume.id, mounted=mounted)
+            self._let_go(output.pool, output.volume.id, output.worker if mounted else None)
         self.empty_if_free(())
 
-    def _let_go(self, pool: StoragePool, volume_id: int, *, mounted: bool = True) -> None:
+    def _let_go(self, pool: StoragePool, volume_id: int, worker: Worker | None) -> None:
+        """`worker`: who still has a mount point for it."""
         with self._changed:
-            self._mounted[pool.device_class] -= 1 if mounted else 0
             self._writers[volume_id] -= 1
+            self._set_aside.discard(volume_id)
             self._changed.notify_all()
+        self._unmount(worker, pool)
+
+    def _unmount(self, worker: Worker | None, pool: StoragePool) -> None:
+        if worker is not None:
+            self.mounts.give(worker, pool.device_class)
 
     def _reserve(
-        self, pool: StoragePool, size_bytes: int, exclude: Container[int], broken: Container[int]
+        self,
+        pool: StoragePool,
+        size_bytes: int,
+        exclude: Container[int],
+        broken: Container[int],
+        worker: Worker,
+        key: Key | None,
+        continuing: bool,
     ) -> Volume | None:
         """Count a mount and a writer for a volume; None: a scratch volume is to be made."""
-        limit = self._devices.device_class(pool.device_class).mount_limit
-        deadline = self._clock.monotonic_seconds() + self._wait_seconds
-        with self._changed:
+        with self.mounts.asking(worker, pool.device_class) as asked:
             while True:
-                if not limit or self._mounted[pool.device_class] < limit:
-                    with self._catalog.read() as r:
-                        usable = [
-                            volume
-                            for volume in self._candidates(r, pool, size_bytes)
-                            if volume.id not in exclude
-                            and volume.id not in broken
-                            and volume.id not in self._held
-                        ]
-                        scratch = nouns.count(r, Volume, pool_id=pool.id, scratch=True)
-                    for volume in usable:
-                        if pool.is_random or not self._writers[volume.id]:
-                            self._writers[volume.id] += 1
-                            self._mounted[pool.device_class] += 1
-                            return volume
-                    if not pool.is_random and scratch + self._making[pool.id] < pool.max_scratch:
-                        self._making[pool.id] += 1
-                        self._mounted[pool.device_class] += 1
-                        return None
-                    if not usable:
+                has_point = asked.may_take()
+                if has_point:
+                    usable, order = self._choices(pool, size_bytes, exclude, broken, key, continuing)
+                    for number in order:
+                        if number == NEW_SCRATCH:
+                            asked.take()
+                            self._making[pool.id] += 1
+                            return None
+                        if pool.is_random or not self._writers[number]:
+                            asked.take()
+                            self._writers[number] += 1
+                            return usable[number]
+                    if not usable and not self._more_may_come(pool, exclude):
                         raise MediaFull("ANR1405W", pool=pool.name)
-                self._wait(deadline, pool.device_class)
+                asked.wait(for_volume=has_point)
+
+    def _choices(
+        self,
+        pool: StoragePool,
+        size_bytes: int,
+        exclude: Container[int],
+        broken: Container[int],
+        key: Key | None,
+        continuing: bool,
+    ) -> tuple[dict[int, Volume], list[int]]:
+        """What may be written, and in which order; a new scratch volume stands in it only where one may be made."""
+
+        def may_be_used(volume: Volume) -> bool:
+            return volume.id not in exclude and volume.id not in broken and volume.id not in self._held
+
+        with self._catalog.read() as r:
+            own = owners.volumes_of(r, pool.id, key) if key else set()
+            found = None if continuing else self._free_one_of(r, own, may_be_used)
+            if found is not None:
+                return {found.id: found}, [found.id]
+            usable = {one.id: one for one in self._candidates(r, pool, size_bytes) if may_be_used(one)}
+            if pool.is_random:
+                return usable, list(usable)
+            scratch = nouns.count(r, Volume, pool_id=pool.id, scratch=True)
+            of_node = owners.volumes_of_node(r, pool.id, key.node_id) if key and key.node_id else set()
+        candidates = [
+            Candidate(
+                number,
+                volume.status == FILLING,
+                volume.written_bytes,
+                volume.capacity_bytes,
+                number in own,
+                number in of_node,
+            )
+            for number, volume in usable.items()
+        ]
+        order = order_of_choice(key, candidates, continuing=continuing)
+        if scratch + self._making[pool.id] >= pool.max_scratch:
+            order.remove(NEW_SCRATCH)
+        return usable, order
+
+    def _free_one_of(
+        self, r: Snapshot, own: set[int], may_be_used: Callable[[Volume], bool]
+    ) -> Volume | None:
+        """First in every order of choice: the fullest that holds data of the same owner. A pool may have thousands of others."""
+        volumes = (nouns.by_id(r, Volume, number) for number in own if not self._writers[number])
+        free = [one for one in volumes if one.access == READWRITE and may_be_used(one)]
+        return max(free, key=lambda one: (one.written_bytes, -one.id), default=None)
 
     def _candidates(self, r: Snapshot, pool: StoragePool, size_bytes: int) -> list[Volume]:
-        """What may be written, best first."""
         if pool.is_random:
             volumes = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=ONLINE)
             spaces = [(one, self._spaces.find(one)) for one in volumes]
-            return [one for one, free in spaces if free is not None and free.largest_bytes >= size_bytes]
+            has_room = [one for one, free in spaces if free is not None and free.largest_bytes >= size_bytes]
+            makes_room = [one for one, free in spaces if free is not None and free.cached_bytes]
+            return [*has_room, *(one for one in makes_room if one not in has_room)]
         filling = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=FILLING)
-        empty = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=EMPTY, scratch=False)
-        return [*sorted(filling, key=lambda one: -one.written_bytes), *empty]
+        return [
+            *filling,
+            *nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=EMPTY, scratch=False),
+        ]
 
-    def _wait(self, deadline: float, class_name: str) -> None:
-        """Until something was given back; `NotAvailable` when the time is over. The lock is held."""
-        left = deadline - self._clock.monotonic_seconds()
-        if left <= 0:
-            raise NotAvailable("ANR0535W", device_class=class_name, seconds=int(self._wait_seconds))
-        self._changed.wait(min(left, 1.0))
+    def _more_may_come(self, pool: StoragePool, exclude: Container[int]) -> bool:
+        """Are there scratch volumes that somebody writes for the first time? They can be had when that is stored."""
+        if self._making[pool.id]:
+            return True
+        with self._catalog.read() as r:
+            new = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=EMPTY, scratch=True)
+        return any(
+            self._writers[one.id] and one.id not in self._set_aside and one.id not in exclude for one in new
+        )
 
-    def _open_scratch(self, pool: StoragePool) -> Output:
+    def _mount_limit(self, class_name: str) -> int:
+        return self._devices.device_class(class_name).mount_limit
+
+    def _open_scratch(self, pool: StoragePool, worker: Worker) -> Output:
         volume: Volume | None = None
         try:
             volume = self._life.make_scratch(pool)
@@ -198,8 +285,8 @@ class Volumes:
                 self._life.discard_scratch(volume, pool, was_never_committed=True)
             with self._changed:
                 self._making[pool.id] -= 1
-                self._mounted[pool.device_class] -= 1
                 self._changed.notify_all()
+            self._unmount(worker, pool)
             raise
         with self._changed:
             self._making[pool.id] -= 1
@@ -212,7 +299,8 @@ class Volumes:
         device = self._devices.device(pool.device_class)
         if pool.is_random:
             writer = device.open_writer(volume.name, 0, volume.capacity_bytes)
-            return RandomOutput(volume, pool, writer, self._spaces.of(volume))
+            make_room = partial(self._cache.make_room, volume.id)
+            return RandomOutput(volume, pool, writer, self._spaces.of(volume), make_room)
         writer = self._sequential_writer(volume, pool)
         with self._catalog.read() as r:
             server_name = get_setting(r, "SERVERNAME") or ""
@@ -233,9 +321,11 @@ class Volumes:
     # --- reading -----------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def open_reader(self, class_name: str, volume_name: str) -> Iterator[VolumeReader]:
-        """One volume open for reading, counted as a mount."""
-        with self._mount(class_name, volume_name) as device:
+    def open_reader(
+        self, class_name: str, volume_name: str, worker: Worker | None = None
+    ) -> Iterator[VolumeReader]:
+        """One volume open for reading, counted as a mount. `worker`: who holds the point."""
+        with self.mount(class_name, volume_name, worker) as device:
             reader = device.open_reader(volume_name)
             try:
                 yield reader
@@ -243,12 +333,14 @@ class Volumes:
                 reader.close()
 
     @contextlib.contextmanager
-    def examine(self, volume: Volume, class_name: str) -> Iterator[Device]:
+    def examine(self, volume: Volume, class_name: str, worker: Worker | None = None) -> Iterator[Device]:
         """The device to verify this volume on, counted as a mount. Others may write it meanwhile, nobody may delete it.
+
+        `worker`: who holds the mount point; a long examination leaves the block when that is wanted, and goes on later.
 
         `InUse` where somebody holds it for longer than a mount is waited for.
         """
-        deadline = self._clock.monotonic_seconds() + self._wait_seconds
+        deadline = self._clock.monotonic_seconds() + self.mounts.wait_seconds
         with self._changed:
             while volume.id in self._held:
                 if self._clock.monotonic_seconds() >= deadline:
@@ -256,7 +348,7 @@ class Volumes:
                 self._changed.wait(1.0)
             self._examined[volume.id] += 1
         try:
-            with self._mount(class_name, volume.name) as device:
+            with self.mount(class_name, volume.name, worker) as device:
                 yield device
         finally:
             with self._changed:
@@ -265,22 +357,20 @@ class Volumes:
             self.empty_if_free(())
 
     @contextlib.contextmanager
-    def _mount(self, class_name: str, volume_name: str) -> Iterator[Device]:
+    def mount(
+        self, class_name: str, volume_name: str, worker: Worker | None = None, *, is_written: bool = False
+    ) -> Iterator[Device]:
         """The device, while a volume of it is open; waits for its MOUNTLIMIT."""
-        limit = self._devices.device_class(class_name).mount_limit
-        deadline = self._clock.monotonic_seconds() + self._wait_seconds
+        worker = worker or self.mounts.worker(Priority.COPY)
+        self.mounts.take(worker, class_name)
         with self._changed:
-            while limit and self._mounted[class_name] >= limit:
-                self._wait(deadline, class_name)
-            self._mounted[class_name] += 1
-            self._note(OpenVolume(volume_name, class_name, False), 1)
+            self._note(OpenVolume(volume_name, class_name, is_written), 1)
         try:
             yield self._devices.device(class_name)
         finally:
             with self._changed:
-                self._mounted[class_name] -= 1
-                self._note(OpenVolume(volume_name, class_name, False), -1)
-                self._changed.notify_all()
+                self._note(OpenVolume(volume_name, class_name, is_written), -1)
+            self.mounts.give(worker, class_name)
 
     # --- exclusive use and space -----------------------------------------------------------------------------------
 
@@ -330,17 +420,15 @@ class Volumes:
                     self._end_hold(volume.id)
 
     def free_bytes(self, r: Snapshot, pool: StoragePool) -> int | None:
-        """Room for new data in the pool; None where a scratch volume may still be made."""
+        """Room for new data in the pool, cached copies not counted; None where a scratch volume may still be made."""
         if pool.is_random:
             volumes = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE, status=ONLINE)
             spaces = map(self._spaces.find, volumes)
-            return sum(free.free_bytes for free in spaces if free is not None)
+            return sum(free.free_bytes + free.cached_bytes for free in spaces if free is not None)
         if nouns.count(r, Volume, pool_id=pool.id, scratch=True) < pool.max_scratch:
             return None
         volumes = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE)
-        usable = (
-            one for one in volumes if one.status == FILLING or (one.status == EMPTY and not one.scratch)
-        )
+        usable = (one for one in volumes if one.status in (FILLING, EMPTY))
         return sum(max(one.capacity_bytes - one.written_bytes, 0) for one in usable)
 
     def _try_hold(self, volume_id: int) -> bool:

@@ -17,9 +17,13 @@ from farvault.catalog import nouns, placements
 from farvault.catalog.transaction import Transaction
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import READONLY, Volume
+from farvault.policy.collocation import Key, Owner
+from farvault.policy.mount_points import Priority
+from farvault.storage.mount_points import Worker
 from farvault.storage.outputs import Output
 from farvault.storage.volume_life import VolumeLife
 from farvault.storage.volumes import Volumes
+from farvault.storage.watch import PoolWatch
 
 END_OF_VOLUME = "ANR8341I"
 TRIES_WITHOUT_SPACE = 3
@@ -37,19 +41,26 @@ class _Place(NamedTuple):
 class PoolWriter:
     """One writer into one pool (and its successors). One thread at a time; close it in any case.
 
-    `next_pool(full_pool, size)` names the successor that takes what a full pool cannot, or raises.
+    `next_pool(full_pool, size)` names the successor that takes what a full pool cannot, or raises. `worker`: who holds
+    the mount points.
     """
 
     def __init__(
         self,
         volumes: Volumes,
         life: VolumeLife,
+        watch: PoolWatch,
         clock: Clock,
         pool: StoragePool,
         next_pool: Callable[[StoragePool, int], StoragePool] | None = None,
         exclude: Iterable[int] = (),
+        worker: Worker | None = None,
     ) -> None:
-        self._volumes, self._life, self._clock = volumes, life, clock
+        self._volumes, self._life, self._watch, self._clock = volumes, life, watch, clock
+        self._worker = worker or volumes.mounts.worker(Priority.STORE)
+        self._owner: Owner | None = None
+        self._key: Key | None = None
+        self._continuing = False
         self._pool = pool
         self._next_pool = next_pool
         self._exclude = set(exclude)
@@ -64,12 +75,14 @@ class PoolWriter:
         """Where the next record goes: the pool asked for, or a successor."""
         return self._pool
 
-    def append(self, record: memoryview, digest: bytes) -> int:
+    def append(self, record: memoryview, digest: bytes, owner: Owner | None = None) -> int:
         """Put one record somewhere; returns its place: 0, 1, 2... since the last `store`.
 
-        `MediaFull` where neither the pool nor a successor has room. `MediaFailed` where a volume broke that holds
+        `owner`: whose it is; a pool that collocates keeps owners apart, and changing over costs a sync: give the records
+        of one owner in a row. `MediaFull` where neither the pool nor a successor has room. `MediaFailed` where a volume broke that holds
         records not durable yet: they are lost, abort. The volume is READONLY then, a new try uses another.
         """
+        self._turn_to(owner)
         while True:
             output = self._output or self._open(record.nbytes)
             try:
@@ -82,8 +95,14 @@ class PoolWriter:
                 self._add(output, offset, record.nbytes)
                 return len(self._places) - 1
 
-    def append_known(self, digests: Sequence[bytes], lengths: Sequence[int]) -> list[int | None]:
-        """Where the device refers: put records it holds already by their digests; None marks those it does not hold."""
+    def append_known(
+        self, digests: Sequence[bytes], lengths: Sequence[int], owner: Owner | None = None
+    ) -> list[int | None]:
+        """Where the device refers: put records it holds already by their digests; None marks those it does not hold.
+
+        All of them belong to `owner`, or to others with the same key.
+        """
+        self._turn_to(owner)
         result: list[int | None] = []
         while len(result) < len(digests):
             done = len(result)
@@ -147,7 +166,7 @@ class PoolWriter:
             self._give_up(output, mounted=id(output) not in finished)
 
     def close(self) -> None:
-        """Let go of the volumes. What was not stored is as after `abort`."""
+        """Let go of the volumes; the writer may go on. What was not stored is as after `abort`."""
         if self._places or self._finished:
             self.abort()
         elif self._output is not None:
@@ -169,13 +188,35 @@ class PoolWriter:
             try:
                 if self._without_space >= TRIES_WITHOUT_SPACE:
                     raise MediaFull("ANR0522W", pool=self._pool.name)
-                self._output = self._volumes.acquire_output(self._pool, size_bytes, self._exclude)
+                self._output = self._volumes.acquire_output(
+                    self._pool,
+                    size_bytes,
+                    self._exclude | {output.volume.id for output in self._finished},
+                    worker=self._worker,
+                    key=self._key,
+                    continuing=self._continuing,
+                )
+                self._continuing = False
                 return self._output
             except MediaFull:
                 if self._next_pool is None:
                     raise MediaFull("ANR0522W", pool=self._pool.name) from None
                 self._pool = self._next_pool(self._pool, size_bytes)
-                self._without_space = 0
+                self._key = self._volumes.key_of(self._pool, self._owner)
+                self._without_space, self._continuing = 0, False
+
+    def _turn_to(self, owner: Owner | None) -> None:
+        """Where the pool keeps this owner apart from the one before, what is open is left: others may fill it."""
+        if owner == self._owner:
+            return
+        self._owner = owner
+        key, before = self._volumes.key_of(self._pool, owner), self._key
+        self._key = key
+        if key == before:
+            return
+        self._continuing = False
+        if self._output is not None:
+            self._put_aside(self._output, full=False)
 
     def _leave(self, output: Output, full: MediaFull) -> None:
         """No more fits on this volume (it is FULL then), or the device under it has no room."""
@@ -184,8 +225,13 @@ class PoolWriter:
         if not end_of_volume:
             self._life.report(full)
             self._without_space += 1
+        self._continuing = end_of_volume
+        self._put_aside(output, full=end_of_volume)
+
+    def _put_aside(self, output: Output, *, full: bool) -> None:
+        """Durable and closed; ours until the catalog has it."""
         try:
-            output.finish(full=end_of_volume)
+            output.finish(full=full)
         except MediaFailed as error:
             self._break(output, error)
             return
@@ -226,3 +272,6 @@ class PoolWriter:
         finished, self._finished, self._places = self._finished, [], []
         for output in finished:
             self._volumes.release(output, mounted=False)
+        filled = {output.pool.id for output in finished}
+        for pool in {output.pool.id: output.pool for output in outputs}.values():
+            self._watch.stored(pool, filled_a_volume=pool.id in filled)

@@ -17,8 +17,8 @@ from farvault.seal.identity import Identity
 from farvault.transport.connection import Connection
 from farvault.transport.link import Link, LinkCut, prepare, reason_of
 
-CONNECT_SECONDS: Final = 10.0
-SIGN_ON_SECONDS: Final = 10.0
+CONNECT_SECONDS: Final = 30.0
+SIGN_ON_SECONDS: Final = 60.0
 
 
 def dial(

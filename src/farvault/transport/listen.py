@@ -26,7 +26,7 @@ from farvault.seal.identity import Identity
 from farvault.transport.connection import FRAME_SECONDS, Connection
 from farvault.transport.link import Link, LinkCut, prepare, reason_of
 
-_CLOSE_SECONDS: Final = 10.0
+_CLOSE_SECONDS: Final = 30.0
 _SPARE_CONNECTIONS: Final = 16
 """Above the most sessions: these are told why they are refused; beyond them a connection is just closed."""
 
@@ -37,8 +37,8 @@ class Limits:
 
     max_sessions: int = 200
     max_strangers_per_address: int = 20
-    tls_seconds: float = 10.0
-    sign_on_seconds: float = 10.0
+    tls_seconds: float = 30.0
+    sign_on_seconds: float = 60.0
     frame_seconds: float = FRAME_SECONDS
     idle_seconds: float | None = 900.0
 

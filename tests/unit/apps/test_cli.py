@@ -40,6 +40,16 @@ def test_the_client_does_not_load_the_server() -> None:
     }
 
 
+def test_the_administrative_terminal_does_not_load_the_server_to_send_a_command() -> None:
+    loaded = _modules_after("from farvault.apps.cli import main; main.get_command(None, 'admin')")
+    assert not loaded & {
+        "apsw",
+        "farvault.admin.registry",
+        "farvault.catalog.catalog",
+        "farvault.storage.storage",
+    }
+
+
 @pytest.mark.parametrize("name", ["server", "admin", "client", "volume", "demo"])
 def test_every_subcommand_is_there_and_has_help(name: str) -> None:
     done = CliRunner().invoke(main, [name, "--help"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.base.clock import ManualClock, SystemClock
 from farvault.base.units import parse_size, show_megabytes, show_size, show_time
@@ -35,11 +36,13 @@ def test_a_wait_ends_when_the_manual_clock_has_moved_far_enough() -> None:
     woke: list[bool] = []
     waiter = threading.Thread(target=lambda: (woke.append(clock.wait(threading.Event(), 60)), done.set()))
     waiter.start()
+    assert clock.is_awaited(PATIENCE_SECONDS)
     clock.advance(59)
     assert not done.is_set()
     clock.advance(1)
-    waiter.join(5)
+    waiter.join(PATIENCE_SECONDS)
     assert woke == [False]
+    assert not clock.is_awaited(0)
 
 
 def test_a_wait_ends_at_once_when_the_event_is_set() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from farvault.catalog import extents, nouns, objects, placements
+from farvault.catalog import extents, nouns, objects, placements, superseded
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.transaction import Transaction
 from farvault.model.file_space import FileSpace
@@ -78,6 +78,24 @@ class World:
         placements.add(tx, aggregate_id, volume or self.volume, self._offset)
         self._offset += BLOCK
         return aggregate_id, ids
+
+    def rebuild(self, tx: Transaction, aggregate_id: int, *, volume: int = 0) -> int:
+        """Made anew from what lives of it, placed on the volume; the old one stays where it lies."""
+        inside = [(name, length) for _, _, length, name in placements.aggregate_extents(tx, aggregate_id)]
+        new = superseded.Replacement(
+            record_id=b"s" * 16,
+            digest=digest(b"rebuilt %d" % aggregate_id),
+            stored_bytes=BLOCK,
+            plain_bytes=sum(length for _, length in inside) + 50,
+            codec=1,
+            key_id=1,
+            extents=inside,
+        )
+        new_id = superseded.replace(tx, aggregate_id, new)
+        assert new_id is not None
+        placements.add(tx, new_id, volume or self.volume, self._offset)
+        self._offset += BLOCK
+        return new_id
 
     def store(
         self,

@@ -10,9 +10,20 @@ import pytest
 from tests.unit.catalog.catalog_world import KEY, World, new_file
 
 from farvault.base.clock import ManualClock
-from farvault.catalog import audit, expiration, nouns, pending_deletions, placements, vault, vault_rules
+from farvault.catalog import (
+    audit,
+    expiration,
+    nouns,
+    pending_deletions,
+    placements,
+    vault,
+    vault_rules,
+    volume_history,
+)
 from farvault.catalog.catalog import Catalog
 from farvault.model.administrator import Administrator
+from farvault.model.collocation import CollocationGroup, CollocationMember
+from farvault.model.database_backup_trigger import DatabaseBackupTrigger
 from farvault.model.device_class import DeviceClass
 from farvault.model.hold import Hold, HoldRule
 from farvault.model.policy import CopyGroup, Domain, ManagementClass, PolicySet
@@ -27,6 +38,7 @@ PROTECTED = {
     "aggregates": "id",
     "placements": "volume_id",
     "segments": "object_id",
+    "superseded_aggregates": "aggregate_id",
     "retention_events": "object_id",
     "clock_guard": "id",
 }
@@ -53,6 +65,10 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
         expiration.signal(tx, [archived], 8)
         hold_id = nouns.insert(tx, Hold(name="H"))
         nouns.insert(tx, HoldRule(hold_id=hold_id, node_id=world.node, from_time=1))
+        group_id = nouns.insert(tx, CollocationGroup(name="G"))
+        nouns.insert(tx, CollocationMember(group_id=group_id, node_id=world.node))
+        nouns.insert(tx, DatabaseBackupTrigger(device_class="F"))
+        volume_history.add_event(tx, "STGNEW", "F", "/v/1", 7)
         segment = vault.open_segment(tx, world.node, world.space, "V", 0, 5)
         vault.append_records(tx, segment, [(one, 3)])
         vault.close_segment(tx, segment, 3, 1, b"D" * 32, b"", 6)
@@ -60,6 +76,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
         vault_rules.change_lock(tx, world.node, 8, min_retention_days=2)
         vault_rules.set_clock(tx, ClockState(9, 8, 0))
         pending_deletions.add(tx, "F", "GONE", 9)
+        rebuilt_id, (three,) = world.aggregate(tx, b"three")
+        world.store(tx, new_file(b"d", b"h", three))
+        world.rebuild(tx, rebuilt_id)
     catalog.close()
     return path
 
@@ -148,6 +167,15 @@ def test_a_changed_list_of_extents_is_found_at_its_object(filled: str, harm: str
         ("DELETE FROM directories", "object whose directory is not there"),
         ("UPDATE volumes SET written_bytes = 4095", "placement beyond the written end"),
         ("UPDATE segments SET stored_bytes = 4", "segment whose bytes"),
+        (
+            "UPDATE extents SET aggregate_id = (SELECT aggregate_id FROM superseded_aggregates) WHERE id = 3",
+            "extent that points to a superseded aggregate",
+        ),
+        ("UPDATE superseded_aggregates SET by_aggregate_id = 1", "superseded aggregate whose replacement"),
+        (
+            "DELETE FROM placements WHERE aggregate_id IN (SELECT aggregate_id FROM superseded_aggregates)",
+            "superseded aggregate that lies nowhere",
+        ),
     ],
 )
 def test_a_sum_that_does_not_hold_is_said(filled: str, harm: str, sentence: str) -> None:

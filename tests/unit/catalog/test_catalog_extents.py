@@ -154,6 +154,8 @@ def test_a_volume_is_walked_in_offset_order_in_pieces(world: World) -> None:
             "/v/1",
             "READWRITE",
             "EMPTY",
+            world.node,
+            world.space,
         )
         assert placements.used_spans(r, world.volume) == [(number * BLOCK, BLOCK) for number in range(5)]
         assert placements.has_placements(r, world.volume) and not placements.has_placements(

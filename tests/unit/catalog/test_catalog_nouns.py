@@ -14,6 +14,7 @@ from farvault.catalog.audit import NOUNS
 from farvault.catalog.catalog import Catalog
 from farvault.model.administrator import Administrator
 from farvault.model.attribute import Noun
+from farvault.model.collocation import CollocationGroup
 from farvault.model.file_space import FileSpace
 from farvault.model.hold import Hold
 from farvault.model.node import Node
@@ -49,6 +50,7 @@ def parents(catalog: Catalog) -> dict[str, Any]:
         return {
             "node_id": nouns.insert(tx, Node(name="PARENT")),
             "hold_id": nouns.insert(tx, Hold(name="PARENT")),
+            "group_id": nouns.insert(tx, CollocationGroup(name="PARENT")),
             "file_space_id": None,
             "pool_id": nouns.insert(tx, StoragePool(name="PARENT", device_class="F", variant="RANDOM")),
         }

@@ -11,6 +11,7 @@ from tests.unit.catalog.catalog_world import BLOCK, World, new_file
 
 from farvault.base.errors import NotFound
 from farvault.catalog import audit, directories, freeing, nouns, objects, placements
+from farvault.catalog.freed_span import FreedSpan
 from farvault.catalog.objects import InventoryRow, NewObject
 from farvault.model.file_space import FileSpace
 from farvault.model.stored_object import ObjectKind, ObjectState
@@ -202,13 +203,13 @@ def test_deleting_frees_exactly_what_nobody_uses(world: World) -> None:
             1,
             len(b"alonetail"),
         )
-        assert freed.spans == [(world.volume, BLOCK, BLOCK)] and freed.left == []
+        assert freed.spans == [FreedSpan(world.volume, BLOCK, BLOCK)] and freed.left == []
         assert placements.aggregate(tx, first).live_bytes == len(b"shared")
         with pytest.raises(NotFound):
             placements.aggregate(tx, second)
     check(world)
     with world.catalog.write() as tx:
-        assert objects.delete_objects(tx, [two, one]).spans == [(world.volume, 0, BLOCK)]
+        assert objects.delete_objects(tx, [two, one]).spans == [FreedSpan(world.volume, 0, BLOCK)]
     check(world)
     for table in ("objects", "object_extents", "extents", "extent_index", "aggregates", "placements"):
         assert world.count(table) == 0, table

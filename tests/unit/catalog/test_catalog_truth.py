@@ -17,7 +17,7 @@ from farvault.model.device_class import DeviceClass
 from farvault.model.server import Server
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
-from farvault.protocol.messages import Receipt
+from farvault.protocol.virtual_volumes import Receipt
 from farvault.seal.digest import digest, digest_parts
 from farvault.seal.probe import Kept, Question
 

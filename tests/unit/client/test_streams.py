@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.base.errors import PeerUnreachable
 from farvault.client import inventory, sparse
@@ -85,7 +86,9 @@ def test_a_stream_left_waiting_keeps_its_order(in_memory: int, monkeypatch: pyte
     seen = [next(frames).directories[0]]
     stream.keep_flowing()
     for _ in range(98):
-        assert session.taken.acquire(timeout=10), "the stream stands still while nobody reads it"
+        assert session.taken.acquire(timeout=PATIENCE_SECONDS), (
+            "the stream stands still while nobody reads it"
+        )
     seen += [frame.directories[0] for frame in frames]
     assert seen == [b"%d" % number for number in range(100)]
 

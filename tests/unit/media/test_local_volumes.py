@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.base.disk import VolumeFile, aligned_buffer
 from farvault.base.errors import MediaFailed, MediaFull, NotFound
@@ -169,7 +170,10 @@ def test_killed_in_the_middle_of_an_append_a_volume_opens_at_its_known_end(tmp_p
     name = str(tmp_path / "00000001.bfs")
     environment = {**os.environ, "FARVAULT_CRASH_AT": "volume.append.before_sync#3"}
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path), name], env=environment, capture_output=True, timeout=60
+        [sys.executable, "-c", program, str(tmp_path), name],
+        env=environment,
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
     )
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"")
     writer = FileDevice([str(tmp_path)]).open_writer(name, 16384, MIB)

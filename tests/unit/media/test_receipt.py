@@ -7,7 +7,7 @@ import pytest
 
 from farvault.base.errors import PeerMisbehaved
 from farvault.media import receipt as receipts
-from farvault.protocol.messages import Receipt
+from farvault.protocol.virtual_volumes import Receipt
 from farvault.seal.digest import digest
 from farvault.seal.identity import Identity
 

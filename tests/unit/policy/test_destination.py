@@ -31,7 +31,13 @@ GONE = PoolState("GONE", "UNAVAILABLE", None, None)
     ],
 )
 def test_the_first_pool_that_can_take_it_does(chain: list[PoolState], size: int, expected: Choice) -> None:
-    assert choose_pool(chain, size) == expected
+    assert choose_pool(chain, size, size) == expected
+
+
+def test_maxsize_asks_for_the_largest_file_and_room_for_all_of_them() -> None:
+    assert choose_pool([SMALL_FILES, OPEN], 10_000, 100) == Choice("SMALL")
+    assert choose_pool([NEARLY_FULL, OPEN], 51, 1) == Choice("OPEN")
+    assert choose_pool([SMALL_FILES], 10, 101) == Choice("", Refusal.TOO_LARGE)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.base.clock import ManualClock, SystemClock
 from farvault.base.errors import Cancelled, MediaFull, NotFound
@@ -31,7 +32,7 @@ class Bench:
 def bench() -> Iterator[Bench]:
     bench = Bench()
     yield bench
-    assert bench.processes.close(5)
+    assert bench.processes.close(PATIENCE_SECONDS)
 
 
 def test_numbers_grow_and_the_start_and_the_end_are_said_with_the_number(bench: Bench) -> None:
@@ -48,6 +49,16 @@ def test_numbers_grow_and_the_start_and_the_end_are_said_with_the_number(bench: 
 def test_items_without_bytes_are_told_without_bytes(bench: Bench) -> None:
     bench.processes.start("X", lambda process: process.advance(1), wait=True)
     assert bench.said()[-1] == "ANR0987I"
+
+
+def test_the_time_it_took_and_its_rate_are_told_where_bytes_moved(bench: Bench) -> None:
+    def work(process: Process) -> None:
+        process.advance(3, 30 << 20)
+        bench.clock.advance(4)
+
+    bench.processes.start("X", work, wait=True)
+    assert bench.said() == ["ANR0984I", "ANR0986I", "ANR2970I"]
+    assert "Process 1 took 4.00 seconds: 7.50 MB/s." in str(bench.lines[-1])
 
 
 def test_an_error_of_the_work_is_said_and_the_process_fails(bench: Bench) -> None:
@@ -84,13 +95,13 @@ def test_a_defect_in_the_work_ends_the_process_not_the_server(
 
 def test_a_background_process_is_listed_while_it_runs_and_remembered_afterwards(bench: Bench) -> None:
     go_on = threading.Event()
-    process = bench.processes.start("X", lambda process: bool(go_on.wait(5)) and None)
+    process = bench.processes.start("X", lambda process: bool(go_on.wait(PATIENCE_SECONDS)) and None)
     assert bench.processes.list() == [process]
     assert process.state is State.RUNNING
     go_on.set()
-    assert process.wait(5)
+    assert process.wait(PATIENCE_SECONDS)
     assert process.state is State.SUCCESS
-    assert bench.processes.close(5)
+    assert bench.processes.close(PATIENCE_SECONDS)
     assert bench.processes.list() == []
 
 
@@ -99,16 +110,16 @@ def test_cancel_stops_the_work_at_its_next_safe_point(bench: Bench) -> None:
 
     def work(process: Process) -> None:
         started.set()
-        asked.wait(5)
+        asked.wait(PATIENCE_SECONDS)
         process.raise_if_cancelled()
         pytest.fail("the work went on")
 
     process = bench.processes.start("X", work)
-    assert started.wait(5)
+    assert started.wait(PATIENCE_SECONDS)
     bench.processes.cancel(process.number)
     assert "Cancel in progress" in process.status()
     asked.set()
-    assert process.wait(5)
+    assert process.wait(PATIENCE_SECONDS)
     assert process.state is State.CANCELLED
     assert bench.said() == ["ANR0984I", "ANR0943I", "ANR0985I", "ANR1893E"]
 
@@ -155,10 +166,10 @@ def test_only_the_last_ended_processes_are_remembered(bench: Bench) -> None:
 def test_close_cancels_everything_and_says_who_did_not_stop() -> None:
     processes = Processes(Log(SystemClock()), SystemClock())
     stubborn = threading.Event()
-    process = processes.start("X", lambda process: bool(stubborn.wait(5)) and None)
+    process = processes.start("X", lambda process: bool(stubborn.wait(PATIENCE_SECONDS)) and None)
     assert not processes.close(0.01)
     stubborn.set()
-    assert process.wait(5)
+    assert process.wait(PATIENCE_SECONDS)
 
 
 def test_counters_add_up_over_several_threads(bench: Bench) -> None:
@@ -179,7 +190,7 @@ def test_an_error_of_one_job_stops_its_siblings_and_is_what_the_process_ends_wit
             raise MediaFull("ANR8341I", volume="A")
 
         def go_on() -> None:
-            process.cancel_event.wait(5)
+            process.cancel_event.wait(PATIENCE_SECONDS)
             process.raise_if_cancelled()
 
         run_side_by_side([go_on, fail, go_on], process.cancel_event)

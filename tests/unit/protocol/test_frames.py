@@ -10,6 +10,7 @@ from farvault.base.errors import BadInput, PeerMisbehaved
 from farvault.base.units import KIB, MIB
 from farvault.protocol import beat, frames, truth
 from farvault.protocol import messages as m
+from farvault.protocol import virtual_volumes as v
 from farvault.protocol.frames import (
     HEADER_BYTES,
     FrameHeader,
@@ -31,10 +32,10 @@ def decode(frame: bytes | bytearray, *, logged_in: bool = True) -> m.Body:
 
 
 def test_a_message_arrives_as_it_was_sent() -> None:
-    sent = m.StoreRecord(segment=7, digest=b"d" * 32)
+    sent = v.StoreRecord(segment=7, digest=b"d" * 32)
     frame = encode(sent, request=3, tail_bytes=4096)
     parsed = parse_header(frame[:HEADER_BYTES], True, End.SERVER)
-    assert parsed == FrameHeader(BY_BODY[m.StoreRecord], len(frame) - HEADER_BYTES, 4096, 3)
+    assert parsed == FrameHeader(BY_BODY[v.StoreRecord], len(frame) - HEADER_BYTES, 4096, 3)
     assert parse_body(parsed, memoryview(frame)[HEADER_BYTES:]) == sent
 
 
@@ -72,7 +73,7 @@ def test_a_wrong_header_is_a_protocol_error(what: str, wrong: bytes) -> None:
 
 
 def test_before_sign_on_only_its_own_verbs_are_accepted() -> None:
-    accepted = {v.name for v in VERBS if _accepted(v, logged_in=False)}
+    accepted = {verb.name for verb in VERBS if _accepted(verb, logged_in=False)}
     assert accepted == {
         "Hello",
         "HelloAnswer",
@@ -169,16 +170,16 @@ def test_what_is_too_long_is_not_sent() -> None:
 
 
 def test_no_verb_allows_a_frame_over_the_limit() -> None:
-    assert max(HEADER_BYTES + v.body_max_bytes + v.tail_max_bytes for v in VERBS) <= FRAME_MAX_BYTES
+    assert max(HEADER_BYTES + verb.body_max_bytes + verb.tail_max_bytes for verb in VERBS) <= FRAME_MAX_BYTES
 
 
 def test_verbs_and_bodies_are_numbered_once() -> None:
-    assert len({v.number for v in VERBS}) == len({v.body for v in VERBS}) == len(VERBS)
+    assert len({verb.number for verb in VERBS}) == len({verb.body for verb in VERBS}) == len(VERBS)
     bodies = {
         b
-        for part in (m, truth, beat)
+        for part in (m, v, truth, beat)
         for b in vars(part).values()
         if isinstance(b, type) and issubclass(b, m.Body) and b is not m.Body
     }
-    assert bodies == {v.body for v in VERBS}, "every body has a number"
-    assert all(0 < v.number < 2**16 for v in VERBS)
+    assert bodies == {verb.body for verb in VERBS}, "every body has a number"
+    assert all(0 < verb.number < 2**16 for verb in VERBS)

@@ -507,6 +507,30 @@ def test_nothing_is_registered_without_both_signatures(shown: SourceProof | None
     assert not target.registered
 
 
+def test_a_registration_that_waits_for_approval_only_reads() -> None:
+    target = Target(registered())
+    server = target.login(register=lambda hello, code, identity: False)
+    welcome = pump(source(proof(code=new_code(), force_sync=True)), server)
+    assert (welcome.read_only, welcome.sync_pending, welcome.code_registered) == (True, True, False)
+    assert server.read_only and not server.code_key
+
+
+def test_who_would_only_read_is_refused_where_nobody_may() -> None:
+    told_id = told(source(proof(code=new_code())), Target(registered(admits_readers=False)).login())
+    assert told_id == "ANR0497W"
+    server = Target(registered(admits_readers=False)).login()
+    assert not pump(source(proof()), server).read_only and server.code_key == code_identity(CODE)[0]
+
+
+def test_the_epoch_is_signed_with_everything_else() -> None:
+    server = Target(registered()).login()
+    with pytest.raises(LoginRefused, match="ANR0426W"):
+        pump(source(proof(), epoch=7), server, altering(m.Hello, epoch=8))
+    server = Target(registered()).login()
+    pump(source(proof(), epoch=7), server)
+    assert server.hello is not None and server.hello.epoch == 7
+
+
 def test_force_sync_registers_a_new_code() -> None:
     target, code, identity = Target(registered()), new_code(), Identity.create("DELHI")
     welcome = pump(source(proof(identity, code, force_sync=True)), target.login())

@@ -203,7 +203,7 @@ def test_a_defined_volume_that_was_emptied_before_it_was_read_stays_in_use(depot
     opened = depot.storage.volumes.open_reader
 
     @contextlib.contextmanager
-    def too_late(class_name: str, name: str) -> Iterator[VolumeReader]:
+    def too_late(class_name: str, name: str, worker: object = None) -> Iterator[VolumeReader]:
         depot.storage.delete_objects(depot.inventory().values())
         with opened(class_name, name) as volume:
             yield volume

@@ -13,6 +13,7 @@ from farvault.model.file_space import FileSpace
 from farvault.model.volume import FILLING, FULL
 from farvault.seal.digest import digest
 from farvault.seal.pack import PackBuilder
+from farvault.storage.intake import Intake
 
 
 def test_what_was_sent_comes_back(depot: Depot) -> None:
@@ -251,6 +252,32 @@ def test_a_pool_without_room_passes_on_to_the_next(depot: Depot) -> None:
     assert depot.restore() == files
     answer = depot.send(files, "BOB", pool="BACKUPPOOL")  # one domain, wherever the bytes are
     assert answer.stored_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("total", "largest", "pool"),
+    [
+        (900_000, 900_000, "BACKUPPOOL"),
+        (3 * MIB, 900_000, "BACKUPPOOL"),  # many files, none too large
+        (3 * MIB, 0, "TAPEPOOL"),  # the client does not say: the whole counts
+        (1_200_000, 1_100_000, "TAPEPOOL"),
+        (7 * MIB, 900_000, "TAPEPOOL"),  # no room for all of it
+    ],
+)
+def test_a_transaction_goes_straight_to_the_next_pool_where_maxsize_or_room_wants_it(
+    depot: Depot, total: int, largest: int, pool: str
+) -> None:
+    depot.storage.life.define(depot.pool("BACKUPPOOL"), "one.dsk", capacity_bytes=6 * MIB)
+    depot.change_pool("BACKUPPOOL", max_size_bytes=MIB)
+    node = depot.node()
+    space = depot.file_space(node)
+    intake = Intake(depot.storage, node, space, 1, "BACKUPPOOL", "STANDARD", total, 0, largest)
+    files = some_files(3)
+    for pack in packs(files):
+        send_pack(intake, pack)
+    intake.commit()
+    assert depot.placed(pool) and depot.restore() == files
+    assert not depot.placed("TAPEPOOL" if pool == "BACKUPPOOL" else "BACKUPPOOL")
 
 
 def test_a_full_pool_refuses_before_the_acknowledgement(make_depot: MakeDepot) -> None:

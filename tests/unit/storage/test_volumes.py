@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.storage.depot import Depot, MakeDepot, packs, send_pack, some_files
 
 from farvault.base.errors import AlreadyExists, InUse, MediaFailed, MediaFull, NotAvailable, StillReferenced
@@ -87,14 +88,14 @@ def test_a_writer_waits_for_the_only_volume(depot: Depot) -> None:
     depot.send(some_files(1))
     depot.change_pool("TAPEPOOL", max_scratch=1)
     volumes, pool = depot.storage.volumes, depot.pool("TAPEPOOL")
-    volumes._wait_seconds = 60
+    volumes.mounts.wait_seconds = 60
     first = volumes.acquire_output(pool, 4096)
     got = []
     thread = threading.Thread(target=lambda: got.append(volumes.acquire_output(pool, 4096)))
     thread.start()
     first.abandon()
     volumes.release(first)
-    thread.join(30)
+    thread.join(PATIENCE_SECONDS)
     assert got[0].volume.id == first.volume.id
     got[0].abandon()
     volumes.release(got[0])

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.protocol.login import Account, ClientLogin, ServerLogin, make_verifier, parse_verifier
 from farvault.protocol.messages import Done, Hello, Ping, SignOff, StorePack, Welcome
@@ -50,9 +51,13 @@ class House:
             self._lookup,
             verify=verify,
             decoy_key=b"k" * 32,
-            register=lambda hello, code_key, identity: self.registered.append((code_key, identity)),
+            register=self._register,
             address=connection.peer,
         )
+
+    def _register(self, hello: Hello, code_key: bytes, identity: bytes) -> bool:
+        self.registered.append((code_key, identity))
+        return True
 
     def answer(self, connection: Connection) -> None:
         let_in(connection, self.login(connection))
@@ -73,7 +78,7 @@ class House:
 
     def raw(self) -> socket.socket:
         """TCP only."""
-        return socket.create_connection(("127.0.0.1", self.port), 10)
+        return socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS)
 
     def tls(self) -> ssl.SSLSocket:
         """TLS, and nothing of the protocol yet."""
@@ -107,6 +112,6 @@ def house() -> Iterator[Callable[..., House]]:
         each.close()
     ours = [t for t in threading.enumerate() if t.name.startswith(("session ", "listen "))]
     for thread in ours:
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
     left = [thread.name for thread in ours if thread.is_alive()]
     assert not left, f"threads that outlived their listener: {left}"

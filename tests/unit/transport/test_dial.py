@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.transport.conftest import TOKYO, VERIFIER, House
 
 from farvault.base.errors import LoginRefused, PeerUnreachable
@@ -54,7 +55,7 @@ def test_another_server_than_the_pinned_one_gets_not_a_byte(house: MakeHouse) ->
         dial("127.0.0.1", home.port, fingerprint=expected)
     assert home.fingerprint in str(refused.value)
     assert expected in str(refused.value)
-    assert home.failed.wait(10)
+    assert home.failed.wait(PATIENCE_SECONDS)
     assert isinstance(home.failures[0], PeerUnreachable), "nothing came before it hung up"
 
 
@@ -92,7 +93,7 @@ def test_something_that_does_not_speak_tls() -> None:
         thread.start()
         with pytest.raises(PeerUnreachable, match="ANR8213E"):
             dial("127.0.0.1", server.getsockname()[1])
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
 
 
 def test_something_that_accepts_and_says_nothing() -> None:
@@ -109,7 +110,7 @@ def test_something_that_hangs_up() -> None:
         thread.start()
         with pytest.raises(PeerUnreachable, match="ANR8213E"):
             dial("127.0.0.1", server.getsockname()[1])
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
 
 
 def test_a_server_of_an_older_tls_is_refused() -> None:
@@ -126,7 +127,7 @@ def test_a_server_of_an_older_tls_is_refused() -> None:
         thread.start()
         with pytest.raises(PeerUnreachable, match="ANR8213E"):
             dial("127.0.0.1", server.getsockname()[1])
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
 
 
 # --- sign-on -----------------------------------------------------------------------------------------------------
@@ -147,7 +148,7 @@ def test_a_wrong_password_is_refused_and_the_connection_closed(house: MakeHouse)
     with pytest.raises(LoginRefused, match="ANR0424W") as refused:
         sign_on(connection, _node(connection, "guess"))
     assert "DELHI" in str(refused.value)
-    assert home.failed.wait(10)
+    assert home.failed.wait(PATIENCE_SECONDS)
     assert str(home.failures[0]) == str(refused.value), "both sides say the same"
     with pytest.raises(PeerUnreachable):
         connection.send(Ping())
@@ -203,7 +204,7 @@ def test_a_server_must_be_who_its_certificate_says(house: MakeHouse) -> None:
 
 def test_a_server_that_falls_silent_during_sign_on_is_given_up(house: MakeHouse) -> None:
     release = threading.Event()
-    connection = house(lambda connection: release.wait(20) and None).dial()
+    connection = house(lambda connection: release.wait(PATIENCE_SECONDS) and None).dial()
     with pytest.raises(PeerUnreachable):
         sign_on(connection, _node(connection), seconds=0.1)
     release.set()
@@ -216,7 +217,7 @@ def test_sign_on_costs_little(house: MakeHouse) -> None:
     started = time.process_time()
     for _ in range(5):
         home.session().close()
-    assert (time.process_time() - started) / 5 < 0.06, "both ends, TLS included"
+    assert (time.process_time() - started) / 5 < 0.5, "both ends, TLS included; 0.01 is usual"
 
 
 def _node(connection: Connection, password: str = "secret") -> ClientLogin:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.transport.link import Link, LinkCut
 
@@ -43,7 +44,7 @@ def link() -> Iterator[Callable[[list[int | Exception]], Link]]:
 
 
 def soon() -> float:
-    return time.monotonic() + 10
+    return time.monotonic() + PATIENCE_SECONDS
 
 
 def test_a_read_for_which_tls_has_to_write_goes_on(link: Callable[..., Link]) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.transport.conftest import House
 
 from farvault.base.errors import LoginRefused, NotAvailable, PeerUnreachable
@@ -22,7 +23,7 @@ HELLO = Hello(role="NODE", name="DELHI", nonce=b"n" * 32)
 
 
 def is_closed(guest: socket.socket) -> bool:
-    guest.settimeout(10)
+    guest.settimeout(PATIENCE_SECONDS)
     try:
         return guest.recv(1) == b""
     except ConnectionResetError:
@@ -51,7 +52,7 @@ def test_a_handler_that_fails_ends_its_connection_only(house: MakeHouse) -> None
         with pytest.raises(PeerUnreachable):
             connection.receive()
         connection.close()
-    assert home.failed.wait(10)
+    assert home.failed.wait(PATIENCE_SECONDS)
     assert isinstance(home.failures[0], RuntimeError)
 
 
@@ -59,7 +60,7 @@ def test_a_stranger_that_never_begins_tls_is_closed(house: MakeHouse) -> None:
     home = house(limits=Limits(tls_seconds=0.05))
     with home.raw() as guest:
         assert is_closed(guest)
-    assert home.failed.wait(10)
+    assert home.failed.wait(PATIENCE_SECONDS)
     assert "TLS was not complete" in str(home.failures[0])
 
 
@@ -72,7 +73,7 @@ def test_a_stranger_that_drips_bytes_into_tls_is_closed(house: MakeHouse) -> Non
                 guest.sendall(b"\x01")
             except OSError:
                 break
-    assert home.failed.wait(10)
+    assert home.failed.wait(PATIENCE_SECONDS)
     assert isinstance(home.failures[0], PeerUnreachable)
 
 
@@ -82,14 +83,14 @@ def test_a_stranger_that_drips_bytes_into_tls_is_closed(house: MakeHouse) -> Non
 def test_a_stranger_that_stops_in_any_state_of_the_sign_on_is_closed(house: MakeHouse, sent: bytes) -> None:
     home = house(limits=Limits(sign_on_seconds=0.1))
     with home.tls() as guest:
-        guest.sendall(sent)
-        guest.settimeout(10)
+        guest.settimeout(PATIENCE_SECONDS)
         try:
+            guest.sendall(sent)
             while guest.recv(1000):
                 pass
         except OSError:
             pass
-    assert home.failed.wait(10)
+    assert home.failed.wait(PATIENCE_SECONDS)
     assert isinstance(home.failures[0], PeerUnreachable)
 
 
@@ -149,7 +150,7 @@ def test_a_handler_may_close_the_listener_it_runs_in(house: MakeHouse) -> None:
 
     homes.append(house(serve))
     homes[0].dial().close()
-    assert closed.wait(10)
+    assert closed.wait(PATIENCE_SECONDS)
 
 
 def test_a_taken_port_is_told() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.grid.vaults import sealed_record
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.storage.depot import Depot
 
 from farvault.base.errors import FarvaultError, MediaFull, NotFound, PeerMisbehaved
@@ -15,7 +16,7 @@ from farvault.catalog import audit, nouns
 from farvault.catalog import vault as rows
 from farvault.media import receipt as receipts
 from farvault.model.node import Node
-from farvault.protocol.messages import Receipt
+from farvault.protocol.virtual_volumes import Receipt
 from farvault.storage.vault import FLUSH_BYTES, FLUSH_RECORDS, Segment, Vault
 from farvault.storage.vault_volumes import VaultVolumes, collect_unfinished, give_up_unclosed
 
@@ -54,7 +55,7 @@ class Receiving:
 
     def wait(self, reached: Callable[[], bool]) -> None:
         with self.told:
-            assert self.told.wait_for(reached, 10), (self.durable, self.errors)
+            assert self.told.wait_for(reached, PATIENCE_SECONDS), (self.durable, self.errors)
 
     def store(self, *seeds: int, size: int = 20 * KIB) -> None:
         for seed in seeds:

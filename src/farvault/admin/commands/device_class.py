@@ -18,10 +18,12 @@ from farvault.base.units import show_megabytes
 from farvault.catalog import nouns
 from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Name
+from farvault.model.database_backup_trigger import DatabaseBackupTrigger
 from farvault.model.device_class import DISK, DeviceClass
 from farvault.model.pending_deletion import PendingDeletion
 from farvault.model.server import Server
 from farvault.model.storage_pool import StoragePool
+from farvault.model.volume_history import HistoryVolume
 
 _NAME = positional("name", Name(30), "name of the class")
 _ACCEPTED = (keyword("FORMAT", Choice("DRIVE"), "recording format", only="DRIVE"),)
@@ -108,6 +110,11 @@ def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
             raise StillReferenced("ANR2252E", device_class=found.name, pools=", ".join(pools))
         if nouns.count(tx, PendingDeletion, device_class=found.name):  # they know their target by it
             raise StillReferenced("ANR0140E", title=DeviceClass.TITLE, name=found.name)
+        for trigger in nouns.select(tx, DatabaseBackupTrigger):
+            if found.name in (trigger.device_class, trigger.incremental_device_class):
+                raise StillReferenced("ANR4927E", device_class=found.name)
+        if any(one.has_own_volume for one in nouns.select(tx, HistoryVolume, device_class=found.name)):
+            raise StillReferenced("ANR4928E", device_class=found.name)
         nouns.delete(tx, found)
     instance.storage.devices.forget(found.name)
     yield message("ANR2204I", device_class=found.name)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from farvault.admin.authority import ANYONE, STORAGE, SYSTEM, Rule
-from farvault.admin.command import FORMAT, WAIT, Call, Command, Parameter, keyword, positional
+from farvault.admin.authority import SYSTEM, Rule
+from farvault.admin.command import WAIT, Call, Command, Parameter, keyword, positional
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Day, Paths, Patterns, TimeOfDay
 from farvault.admin.output import Answer
 from farvault.base.errors import NotAvailable
-from farvault.model.attribute import Choice, Integer, Name, Names, Text, YesNo
+from farvault.model.attribute import Choice, Name, Names, Text, YesNo
 
 
 def _refuse(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -35,8 +35,6 @@ def _class(*, required: bool = False, word: str = "DEVclass") -> Parameter:
     return keyword(word, Name(30), "device class", required=required)
 
 
-_POOL = positional("pool", Name(30), "storage pool")
-_DURATION = keyword("DUration", Integer(1, 9999), "most minutes it may take")
 _PREVIEW = keyword("Preview", YesNo(), "only say what would be done", default=False)
 _SCRATCH = keyword("Scratch", YesNo(), "scratch volumes may be used", default=True)
 _VOLUMES = keyword("VOLumenames", Paths(), "volumes, in order")
@@ -78,107 +76,7 @@ def _names(what: str) -> Parameter:
     return positional("names", Patterns(64), what, default=("*",))
 
 
-_TRIGGER = (
-    keyword("LOGFullpct", Integer(1, 99), "a backup starts when more of the recovery log is used"),
-    _class(word="INCRDEVclass"),
-    keyword("NUMINCremental", Integer(0, 32), "incremental backups between two full ones"),
-    keyword("MININTerval", Integer(0, 9999), "least minutes between two"),
-    keyword("MINLOGFree", Integer(0, 99), "least percentage of the log it must free"),
-)
-
 COMMANDS = (
-    # the database
-    _later(
-        "BAckup DB",
-        "Back up the database.",
-        _class(required=True),
-        keyword("Type", Choice("Full", "Incremental", "DBSnapshot"), "kind of backup", default="FULL"),
-        _VOLUMES,
-        keyword("NUMStreams", Integer(1, 99), "parallel streams", default=1),
-        _SCRATCH,
-        WAIT,
-        keyword("COMPress", YesNo(), "compress it", default=False),
-        rule=STORAGE,
-    ),
-    _later(
-        "DEFine DBBackuptrigger",
-        "Start a database backup when the recovery log fills.",
-        _class(required=True),
-        *_TRIGGER,
-    ),
-    _later("UPDate DBBackuptrigger", "Change the trigger.", _class(), *_TRIGGER),
-    _later("DELete DBBackuptrigger", "Delete the trigger."),
-    _later("Query DBBackuptrigger", "Show the trigger.", FORMAT, rule=ANYONE),
-    _later("Query DB", "Show the database.", FORMAT, rule=ANYONE),
-    _later(
-        "Query VOLHistory",
-        "Show volumes of database backups, exports and plan files.",
-        keyword("Type", Name(30), "only entries of this type", default="ALL"),
-        rule=ANYONE,
-    ),
-    _later(
-        "DELete VOLHistory",
-        "Delete entries of the volume history.",
-        keyword("TODate", Day(), "until this day", required=True),
-        keyword("TOTime", TimeOfDay(), "time on that day"),
-        keyword("Type", Name(30), "entries of this type", required=True),
-    ),
-    # moving data
-    _later(
-        "MIGrate STGpool",
-        "Move a pool's data to its next pool.",
-        _POOL,
-        keyword("LOwmig", Integer(0, 99), "stop at this occupancy"),
-        _DURATION,
-        keyword("REClaim", YesNo(), "reclaim first", default=False),
-        WAIT,
-        rule=STORAGE,
-    ),
-    _later(
-        "RECLaim STGpool",
-        "Free volumes that hold little data that is still needed.",
-        _POOL,
-        keyword("THreshold", Integer(1, 99), "volumes with this much dead space"),
-        _DURATION,
-        keyword("OFFSITERECLAIMLimit", Integer(0, 99999, nolimit=True), "most off-site volumes"),
-        WAIT,
-        rule=STORAGE,
-    ),
-    _later(
-        "MOVe Data",
-        "Move a volume's data to other volumes.",
-        positional("volume", Text(1024), "volume"),
-        keyword("STGpool", Name(30), "to this pool"),
-        keyword("SHREDTONOshred", YesNo(), "accepted", default=False),
-        keyword("RECONStruct", YesNo(), "leave dead space behind", default=False),
-        WAIT,
-        rule=STORAGE,
-    ),
-    _later(
-        "MOVe NODEdata",
-        "Move data of nodes to other volumes.",
-        positional("nodes", Patterns(64), "nodes"),
-        keyword("FROMstgpool", Name(30), "from this pool", required=True),
-        keyword("TOstgpool", Name(30), "to this pool"),
-        keyword("Type", Choice("ANY", "Backup", "Archive", "SPacemanaged"), "which copies", default="ANY"),
-        keyword("MAXPRocess", Integer(1, 999), "parallel processes", default=1),
-        WAIT,
-        rule=STORAGE,
-    ),
-    _later(
-        "VARy ONline",
-        "Make a random-access volume usable.",
-        positional("volume", Text(1024), "volume"),
-        WAIT,
-        rule=Rule(("OPERATOR",)),
-    ),
-    _later(
-        "VARy OFfline",
-        "Take a random-access volume out of use.",
-        positional("volume", Text(1024), "volume"),
-        WAIT,
-        rule=Rule(("OPERATOR",)),
-    ),
     # export and import
     _later("EXPort Admin", "Export administrators.", _names("administrators"), *_EXPORT),
     _later(

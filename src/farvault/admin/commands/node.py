@@ -13,7 +13,6 @@ from farvault.admin.definition import (
     defined,
     replace,
     update_parameters,
-    without_effect,
 )
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Password, Pattern, Patterns
@@ -33,6 +32,7 @@ from farvault.base.errors import AlreadyExists, BadInput, InUse, StillReferenced
 from farvault.base.messages import message
 from farvault.catalog import nouns
 from farvault.model.attribute import Choice, Integer, Name, YesNo
+from farvault.model.collocation import CollocationGroup, CollocationMember
 from farvault.model.file_space import FileSpace
 from farvault.model.node import Node
 from farvault.model.policy import Domain
@@ -41,8 +41,6 @@ from farvault.protocol.login import make_verifier
 
 _NAME = positional("name", Name(64), "name of the node")
 _SIGN_ON_HELP = "what the node signs on with; case matters"
-_MOUNT_POINTS = ("keep_mount_point", "max_mount_points")
-_MOUNT_POINTS_REASON = "volumes are shared by sessions, and MOUNTLIMIT of the device class counts them"
 _ACCEPTED = (
     keyword("PASSExp", Integer(0, 9999), "days until the password expires; 0 = never", only=0),
     keyword("Userid", Name(64), "administrator made with the node", only="NONE"),
@@ -74,7 +72,6 @@ def _register(instance: Instance, call: Call) -> Iterator[Answer]:
         nouns.insert(tx, node)
         can_store = not node.is_source or bool(archive_destination(tx, node.domain))
     yield message("ANR2060I", node=node.name, domain=node.domain)
-    yield from without_effect(Node, call, _MOUNT_POINTS, node.name, _MOUNT_POINTS_REASON)
     if not can_store:
         yield message("ANR2096W", node=node.name, domain=node.domain)
 
@@ -100,7 +97,6 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
             set_rules(tx, instance.storage, node, rules)
     for node in found:
         yield message("ANR2063I", node=node.name)
-        yield from without_effect(Node, call, _MOUNT_POINTS, node.name, _MOUNT_POINTS_REASON)
 
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -112,15 +108,21 @@ def _query(instance: Instance, call: Call) -> Iterator[Answer]:
             for node in select(r, Node, [call["name"]])
             if call["type"] in ("ANY", node.type) and (call["domain"] is None or node.domain in domains)
         ]
-        rows = [_row(node, vault_figures(r, node) if call.detailed else {}) for node in found]
+        groups = {group.id: group.name for group in nouns.select(r, CollocationGroup)}
+        members = {one.node_id: groups[one.group_id] for one in nouns.select(r, CollocationMember)}
+        rows = [
+            _row(node, members.get(node.id, ""), vault_figures(r, node) if call.detailed else {})
+            for node in found
+        ]
     columns = _detailed_columns(now) if call.detailed else _standard_columns(now)
     yield Report(columns=columns, rows=rows, detailed=call.detailed)
 
 
-def _row(node: Node, figures: dict[str, Any]) -> dict[str, Any]:
+def _row(node: Node, collocation_group: str, figures: dict[str, Any]) -> dict[str, Any]:
     return row_of(
         node,
         **figures,
+        collocation_group=collocation_group,
         last_access_days=node.last_access_time,
         password_days=node.password_set_time,
         code_registered="Yes" if node.verification_public_key else "No",
@@ -167,6 +169,7 @@ def _detailed_columns(now: int) -> list[Column]:
                 "email",
             )
         ),
+        Column(key="collocation_group", label="Collocation Group Name"),
         Column(key="code_registered", label="Verification Code Registered"),
         *vault_columns(),
     ]
@@ -205,6 +208,8 @@ def _remove(instance: Instance, call: Call) -> Iterator[Answer]:
         node = nouns.get(tx, Node, call["name"])
         if number := nouns.count(tx, FileSpace, node_id=node.id):
             raise StillReferenced("ANR2137E", node=node.name, number=number)
+        for member in nouns.select(tx, CollocationMember, node_id=node.id):
+            nouns.delete(tx, member)
         nouns.delete(tx, node)
     yield message("ANR2061I", node=node.name)
 

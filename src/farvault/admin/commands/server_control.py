@@ -37,6 +37,7 @@ def _status(instance: Instance, call: Call) -> Iterator[Answer]:
         "availability": f"Disabled for {', '.join(disabled).lower()} sessions" if disabled else "Enabled",
         "sessions": len(instance.session_table.list()),
         "processes": len(instance.processes.list()),
+        "log_mode": instance.catalog.log_mode,
         "epoch": int(settings.get("EPOCH", "1")),
     }
     yield Report(columns=_COLUMNS, rows=[row], detailed=True)
@@ -60,6 +61,7 @@ _COLUMNS = (
     Column(key="availability", label="Availability"),
     Column(key="sessions", label="Sessions"),
     Column(key="processes", label="Processes"),
+    Column(key="log_mode", label="Log Mode", show=str.capitalize),
     Column(key="epoch", label="Catalog Epoch"),
 )
 

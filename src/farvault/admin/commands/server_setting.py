@@ -13,7 +13,7 @@ from farvault.admin.server_secrets import OWN_PASSWORD_CONTEXT
 from farvault.base.errors import BadInput
 from farvault.base.messages import message
 from farvault.catalog import nouns
-from farvault.catalog.settings import set_setting
+from farvault.catalog.settings import get_setting, set_setting
 from farvault.model.attribute import Choice, Integer, Name, Text
 from farvault.model.server import Server
 
@@ -22,12 +22,13 @@ def _set_name(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.write() as tx:
         if nouns.find(tx, Server, call["name"]):
             raise BadInput("ANR1668E", server=call["name"])
+        changes = get_setting(tx, "SERVERNAME") != call["name"]
         set_setting(tx, "SERVERNAME", call["name"])
         targets = [
             server.name for server in nouns.select(tx, Server) if server.is_target and not server.node_name
         ]
     yield message("ANR2094I", name=call["name"])
-    if targets:
+    if changes and targets:
         yield message("ANR2095W", name=call["name"], targets=", ".join(targets))
 
 

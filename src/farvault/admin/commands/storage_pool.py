@@ -21,17 +21,20 @@ from farvault.admin.output import (
     of_attribute,
     percent_column,
     row_of,
+    yes_column,
 )
-from farvault.base.errors import BadInput, NotAvailable, StillReferenced
-from farvault.base.messages import Message, message
+from farvault.base.errors import BadInput, StillReferenced
+from farvault.base.messages import message
 from farvault.base.units import show_size
 from farvault.catalog import nouns
 from farvault.catalog.transaction import Snapshot
-from farvault.model.attribute import Choice, Integer, Name, YesNo, attributes
+from farvault.model.attribute import Choice, Integer, Name, YesNo
 from farvault.model.device_class import DeviceClass
 from farvault.model.policy import ACTIVE, CopyGroup
 from farvault.model.storage_pool import COPY, RANDOM, SEQUENTIAL, StoragePool
 from farvault.model.volume import Volume
+from farvault.processes.migrate import DESCRIPTION
+from farvault.storage.pool_use import pool_use
 
 _NAME = positional("name", Name(30), "name of the pool")
 _ACCEPTED = (
@@ -43,31 +46,16 @@ _ACCEPTED = (
     ),
     keyword("SHRED", Integer(0, 10), "overwrites of deleted data", only=0),
 )
-_LATER = {
-    "high_migration_percent": "migration",
-    "low_migration_percent": "migration",
-    "migration_processes": "migration",
-    "migration_delay_days": "migration",
-    "migration_continue": "migration",
-    "cache": "migration",
-    "reclaim_percent": "reclamation",
-    "reclaim_processes": "reclamation",
-    "reclaim_pool": "reclamation",
-    "offsite_reclaim_limit": "reclamation",
-    "collocate": "collocation",
-    "auto_copy": "simultaneous write",
-}
-"""Attributes that are kept and shown, but do nothing before the function they belong to is there."""
 
 
 def _define(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.write() as tx:
         variant = _variant(nouns.get(tx, DeviceClass, call["device_class"]), call)
         pool = StoragePool(**defined(StoragePool, call, variant), variant=variant)
-        _check(tx, call, pool)
+        _check(tx, pool)
         nouns.insert(tx, pool)
+        tx.after_commit.append(lambda: instance.storage.watch.changed(pool))
     yield message("ANR2200I", pool=pool.name, device_class=pool.device_class)
-    yield from _later(call, pool)
 
 
 def _variant(device_class: DeviceClass, call: Call) -> str:
@@ -78,7 +66,7 @@ def _variant(device_class: DeviceClass, call: Call) -> str:
     return RANDOM if device_class.random_access else SEQUENTIAL
 
 
-def _check(r: Snapshot, call: Call, pool: StoragePool) -> None:
+def _check(r: Snapshot, pool: StoragePool) -> None:
     """What a pool's attributes must agree with: each other, and other pools."""
     if pool.low_migration_percent > pool.high_migration_percent:
         raise BadInput("ANR2254E", low=pool.low_migration_percent, high=pool.high_migration_percent)
@@ -88,14 +76,16 @@ def _check(r: Snapshot, call: Call, pool: StoragePool) -> None:
         target = nouns.get(r, StoragePool, pool.reclaim_pool)
         if target.variant != SEQUENTIAL:
             raise BadInput("ANR2255E", pool=target.name, needed="a sequential primary storage pool")
-    if pool.copy_pools:
-        raise NotAvailable(
-            "ANR2991E",
-            command=call.command.name,
-            parameter="COPYSTGPOOLS",
-            value=",".join(pool.copy_pools),
-            only="an empty list (use BACKUP STGPOOL)",
-        )
+    _check_copies(r, pool)
+
+
+def _check_copies(r: Snapshot, pool: StoragePool) -> None:
+    """Pools written at the same time: copy pools, each once."""
+    for name in pool.copy_pools:
+        if not nouns.get(r, StoragePool, name).is_copy:
+            raise BadInput("ANR2255E", pool=name, needed="a copy storage pool")
+        if pool.copy_pools.count(name) > 1:
+            raise BadInput("ANR4779E", pool=pool.name, copy=name)
 
 
 def _check_next(r: Snapshot, pool: StoragePool) -> None:
@@ -112,38 +102,27 @@ def _check_next(r: Snapshot, pool: StoragePool) -> None:
         name = following.next_pool
 
 
-def _later(call: Call, pool: StoragePool) -> Iterator[Message]:
-    """Say which of the typed attributes have no effect yet. RECLAIM=100 asks for none: it is as it should be."""
-    typed: dict[str, list[str]] = {}
-    for field, function in _LATER.items():
-        never = field == "reclaim_percent" and pool.reclaim_percent == 100
-        if field in call.given and not never:
-            typed.setdefault(function, []).append(attributes(StoragePool)[field].keyword.upper())
-    for function, keywords in typed.items():
-        yield message("ANR2993W", keywords=", ".join(keywords), pool=pool.name, function=function)
-
-
 def _update(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.write() as tx:
         found = nouns.get(tx, StoragePool, call["name"])
         pool = replace(found, **changed(StoragePool, call, found.variant))
-        _check(tx, call, pool)
+        _check(tx, pool)
         nouns.update(tx, pool)
+        tx.after_commit.append(lambda: instance.storage.watch.changed(pool))
     yield message("ANR2202I", pool=pool.name)
-    yield from _later(call, pool)
 
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
         rows = [
-            _row(r, pool)
+            _row(instance, r, pool)
             for pool in select(r, StoragePool, [call["name"]])
             if call["pool_type"] in ("ANY", pool.pool_type)
         ]
     yield Report(columns=_columns(call.detailed), rows=rows, detailed=call.detailed)
 
 
-def _row(r: Snapshot, pool: StoragePool) -> Row:
+def _row(instance: Instance, r: Snapshot, pool: StoragePool) -> Row:
     figures = pool_figures(r, pool)
     more: dict[str, Any] = {
         "capacity_bytes": figures.capacity_bytes,
@@ -151,10 +130,22 @@ def _row(r: Snapshot, pool: StoragePool) -> Row:
         "logical_percent": 100.0,
     }
     if not pool.is_copy:
-        more["migratable_percent"] = more["used_percent"]
+        more |= _migration(instance, r, pool)
     if not pool.is_random:
         more["scratch_used"] = figures.scratch_used
     return row_of(pool, pool.variant, **more)
+
+
+def _migration(instance: Instance, r: Snapshot, pool: StoragePool) -> dict[str, Any]:
+    """Where migration stands; amounts of the run under way, or of the last one since the start of the server."""
+    running, ended = instance.processes.of_pool(pool.name, DESCRIPTION)
+    shown = running or ended
+    return {
+        "migratable_percent": round(pool_use(instance.storage, r, pool).percent, 1),
+        "migrates_now": running is not None,
+        "migrated_bytes": shown.bytes if shown else 0,
+        "migration_seconds": int(shown.seconds) if shown else 0,
+    }
 
 
 def _columns(detailed: bool) -> list[Column]:
@@ -198,7 +189,11 @@ def _columns(detailed: bool) -> list[Column]:
             )
         ),
         count_column("scratch_used", "Number of Scratch Volumes Used"),
-        *(_of(f) for f in ("reuse_delay_days", "copy_pools", "copy_continue", "crc_data", "auto_copy")),
+        _of("reuse_delay_days"),
+        yes_column("migrates_now", "Migration in Progress?"),
+        Column(key="migrated_bytes", label="Amount Migrated", show=show_size, number=True),
+        count_column("migration_seconds", "Elapsed Migration Time (seconds)"),
+        *(_of(f) for f in ("copy_pools", "copy_continue", "crc_data", "auto_copy")),
     ]
 
 

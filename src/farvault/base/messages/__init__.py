@@ -15,7 +15,11 @@ from typing import NamedTuple
 _SUBJECTS = (
     "admin",
     "client",
+    "database",
     "link",
+    "migration",
+    "mounts",
+    "moving",
     "nodes",
     "policy",
     "processes",

@@ -281,8 +281,5 @@ ROWS: dict[str, Row] = {
         "Nothing was done.",
         "Sign on to the other server.",
     ),
-    "ANR2993W": Row(
-        "{keywords} of storage pool {pool} is kept, but has no effect before {function} comes in a later version."
-    ),
     "ANR2994W": Row("{keywords} of {noun} {name} is kept, but has no effect: {reason}."),
 }

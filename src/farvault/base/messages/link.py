@@ -8,4 +8,8 @@ ROWS: dict[str, Row] = {
         "The other server, or something on the way to it, keeps the connection and says nothing. Not even the heartbeats that servers send each other arrive.",
         'At a source the work goes on over a new link, as RETRYPERIOD allows. If this comes back, see the page "A link is bad" of the manual.',
     ),
+    "ANR4813I": Row(
+        "What unfinished transfers of sources have brought is kept for {hours} hours.",
+        "A source that comes back in this time names it instead of sending it again.",
+    ),
 }

@@ -14,6 +14,7 @@ ROWS: dict[str, Row] = {
     "ANR0987I": Row(
         "Process {number} for {description} running in the {where} processed {items} items with a completion state of {state} at {time}."
     ),
+    "ANR2970I": Row("Process {number} took {seconds} seconds: {rate}/s."),
     "ANR1893E": Row(
         "Process {number} for {description} ended with completion state {state}. Items that failed: {failed}.",
         "It was cancelled, or something went wrong; the lines before this one say what.",
@@ -37,7 +38,7 @@ ROWS: dict[str, Row] = {
     "ANR1229W": Row(
         "Volume {volume} cannot be backed up: its access is {access}.",
         "What lies on it is left out.",
-        "UPDATE VOLUME, or RESTORE VOLUME where it is lost, and start the backup again.",
+        "UPDATE VOLUME or VARY ONLINE, or RESTORE VOLUME where it is lost, and start the backup again.",
     ),
     # RESTORE STGPOOL, RESTORE VOLUME
     "ANR1230I": Row("Restore of primary storage pool {pool} started as process {number}."),
@@ -64,6 +65,11 @@ ROWS: dict[str, Row] = {
         "They were never copied, their copies are damaged, or no volume with a copy can be read.",
         "Make copy volumes readable and run the restore again; AUDIT VOLUME FIX=YES gives up what is lost.",
     ),
+    "ANR1258W": Row(
+        "Volume {volume} holds files that are damaged, or is destroyed: they are to be restored.",
+        "RESTORE STGPOOL brings them back from copy pools to other volumes.",
+        "AUDIT VOLUME tells whether the rest of the volume is good.",
+    ),
     "ANR1257W": Row(
         "Storage pool {pool} contains files that could not be restored.",
         "They were never copied, their copies are damaged, or no volume with a copy can be read.",
@@ -75,7 +81,7 @@ ROWS: dict[str, Row] = {
     "ANR2314E": Row(
         "Volume {volume} is not audited: access is {access}.",
         "It, or its pool, may not be read now.",
-        "Use UPDATE VOLUME ACCESS=READWRITE or UPDATE STGPOOL ACCESS=READWRITE where it is there and in reach.",
+        "Use UPDATE VOLUME ACCESS=READWRITE, UPDATE STGPOOL ACCESS=READWRITE or VARY ONLINE where it is there and in reach.",
     ),
     "ANR2315W": Row(
         "Volume {volume}: {path} in file space {file_space} of node {node} is deleted.",

@@ -382,11 +382,12 @@ CREATE TABLE aggregates (
                                                  -- is gone stays
     domain_pool_id INTEGER NOT NULL,             -- primary pool it was first sent to: domain of deduplication
     first_extent_id INTEGER NOT NULL,            -- its extents are numbered from here
-    extents INTEGER NOT NULL,                    -- how many it was made with
+    extents INTEGER NOT NULL,                    -- how many numbers from there on are of its extents: how many it was made
+                                                 -- with, or the first one of a row that was rebuilt from one another
     extent_bytes INTEGER NOT NULL,               -- sum of their lengths when it was made
     live_bytes INTEGER NOT NULL,                 -- sum of the lengths of its extents that still exist; an aggregate
                                                  -- without any is deleted in the same transaction
-    created_time INTEGER NOT NULL,               -- when
+    created_time INTEGER NOT NULL,               -- when its data came: rebuilding does not make it younger
     row_digest BLOB NOT NULL                     -- over all columns above
 );
 

@@ -1,0 +1,212 @@
+"""`python -m bench.big_pool`: reclaim a storage pool of ten million extents; says rates and peak memory.
+
+Real records of many small extents on FILE volumes: 250 extents to an aggregate, two files to each. Of every third aggregate
+both files are deleted, of every third one of the two, so a third is dead, a third is made anew and a third moves as it
+is. Then the pool is reclaimed, and every sum of the catalog is checked where that was asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+
+import click
+
+from bench.expiration import NOW, BenchClock, Watch, peak_mib, timed
+from farvault.apps.first_definitions import make_first_definitions
+from farvault.base.clock import ManualClock
+from farvault.base.log import Log
+from farvault.base.units import MIB
+from farvault.catalog import audit, extents, nouns, objects
+from farvault.catalog.catalog import Catalog
+from farvault.catalog.extents import NewAggregate
+from farvault.catalog.objects import NewObject
+from farvault.media.interface import Device
+from farvault.model.device_class import DeviceClass
+from farvault.model.file_space import FileSpace
+from farvault.model.node import Node
+from farvault.model.storage_pool import SEQUENTIAL, StoragePool
+from farvault.model.stored_object import ObjectKind, ObjectType
+from farvault.processes.process import Processes
+from farvault.processes.reclaim import Options, description, reclaim_pool
+from farvault.seal.compress import RAW
+from farvault.seal.digest import digest
+from farvault.seal.identity import Identity
+from farvault.seal.keyring import Keyring
+from farvault.seal.pack import PackBuilder
+from farvault.seal.record import Header, RecordKind, seal
+from farvault.storage.devices import Devices
+from farvault.storage.storage import Storage
+from farvault.storage.writing import PoolWriter
+
+PER_AGGREGATE = 250
+EXTENT_BYTES = 64
+AT_ONCE = 40
+"""Aggregates stored in one transaction."""
+MOST_MIB = 500
+
+
+class BigPool:
+    """A server's storage with one pool, and what fills it."""
+
+    def __init__(self, folder: str) -> None:
+        clock = ManualClock(NOW)
+        self.catalog = Catalog.create(os.path.join(folder, "catalog.db"), b"k" * 32, clock)
+        with self.catalog.write() as tx:
+            make_first_definitions(
+                tx, server_name="BENCH", instance_id="", administrator="ADMIN", verifier="", now=NOW
+            )
+            tapes = DeviceClass(
+                name="TAPES",
+                device_type="FILE",
+                directory=os.path.join(folder, "tapes"),
+                max_capacity_bytes=8 * MIB,
+                mount_limit=20,
+            )
+            nouns.insert(tx, tapes)
+            pool = StoragePool(name="BIGPOOL", device_class="TAPES", variant=SEQUENTIAL, max_scratch=100_000)
+            self.pool_id = nouns.insert(tx, pool)
+            self.pool = nouns.by_id(tx, StoragePool, self.pool_id)
+            self.node = nouns.insert(tx, Node(name="BENCH"))
+            self.space = nouns.insert(tx, FileSpace(node_id=self.node, name="/home", number=1))
+        self.keyring, identity = Keyring.create(), Identity.create("BENCH")
+        self.log = Log(clock)
+        devices = Devices(self.catalog, os.path.join(folder, "volumes"), _no_server)
+        self.storage = Storage(self.catalog, self.keyring, identity, devices, self.log, BenchClock())
+        self.processes = Processes(self.log, clock)
+
+    def fill(self, aggregates: int) -> list[int]:
+        """Returns the numbers of the objects, two to an aggregate."""
+        writer = self.storage.writer(self.pool, down=False)
+        ids: list[int] = []
+        for start in range(0, aggregates, AT_ONCE):
+            ids += self._store(writer, range(start, min(start + AT_ONCE, aggregates)))
+        writer.close()
+        return ids
+
+    def _store(self, writer: PoolWriter, numbers: range) -> list[int]:
+        sealed = [self._sealed(writer, number) for number in numbers]
+        writer.sync()
+        new: list[NewObject] = []
+        with self.catalog.write() as tx:
+            aggregate_ids = []
+            for number, (header, inside) in zip(numbers, sealed, strict=True):
+                made = NewAggregate(
+                    header.record_id,
+                    header.digest,
+                    header.stored_bytes,
+                    header.plain_bytes,
+                    header.codec,
+                    header.key_id,
+                    self.node,
+                    self.space,
+                    self.pool_id,
+                    inside,
+                )
+                aggregate_id, own = extents.add_aggregate(tx, made, NOW)
+                aggregate_ids.append(aggregate_id)
+                half = len(own) // 2
+                for part, some in ((0, own[:half]), (1, own[half:])):
+                    size = EXTENT_BYTES * len(some)
+                    name = b"file%09d-%d" % (number, part)
+                    new.append(NewObject(b"d", name, int(ObjectType.FILE), size, b"", "", tuple(some)))
+            writer.store(tx, aggregate_ids)
+            return list(
+                objects.store_objects(
+                    tx,
+                    node_id=self.node,
+                    file_space_id=self.space,
+                    kind=ObjectKind.BACKUP,
+                    management_class="STANDARD",
+                    objects=new,
+                    now=NOW,
+                )
+            )
+
+    def _sealed(self, writer: PoolWriter, number: int) -> tuple[Header, list[tuple[bytes, int]]]:
+        builder = PackBuilder("BENCH", "/home", int(ObjectKind.BACKUP), "STANDARD")
+        data = [os.urandom(EXTENT_BYTES) for _ in range(PER_AGGREGATE)]
+        indexes = [builder.add_extent(digest(one), one) for one in data]
+        half = len(indexes) // 2
+        for part, some in ((0, indexes[:half]), (1, indexes[half:])):
+            name = b"file%09d-%d" % (number, part)
+            builder.add_object(b"d", name, 1, EXTENT_BYTES * len(some), b"", extents=some)
+        plain = builder.build()
+        buffer = self.storage.buffers.take()
+        header = seal(
+            buffer,
+            [plain],
+            kind=RecordKind.AGGREGATE,
+            codec=RAW,
+            plain_bytes=len(plain),
+            keyring=self.keyring,
+        )
+        writer.append(buffer[: header.stored_bytes], header.digest)
+        self.storage.buffers.give(buffer)
+        return header, [(digest(one), len(one)) for one in data]
+
+    def delete(self, ids: list[int]) -> int:
+        """All of every third aggregate, half of every other third; returns how many objects that was."""
+        gone = [one for at, one in enumerate(ids) if at // 2 % 3 == 0 or (at // 2 % 3 == 1 and at % 2)]
+        self.storage.delete_objects(gone)
+        return len(gone)
+
+    def reclaim(self) -> int:
+        """Returns how many aggregates moved or were made anew."""
+        name = self.pool.name
+        options = Options(threshold_percent=40)
+        ended = self.processes.start(
+            description(self.pool),
+            lambda process: reclaim_pool(self.storage, process, self.processes, name, options),
+            wait=True,
+        )
+        if ended.error is not None or ended.failed_objects:
+            raise SystemExit(f"it failed: {ended.error}")
+        return ended.objects
+
+    def close(self) -> None:
+        self.storage.close()
+        self.catalog.close()
+
+
+def _no_server(definition: DeviceClass) -> Device:
+    del definition
+    raise AssertionError("no SERVER class here")
+
+
+@click.command()
+@click.option("--extents", "total", default=10_000_000)
+@click.option("--folder", default=None, help="Where catalog and volumes are made.")
+@click.option("--audit", "audited", is_flag=True, help="Check every sum of the catalog in the end.")
+def main(total: int, folder: str | None, audited: bool) -> None:
+    """Fill, delete, reclaim; fails where that took more memory than it may."""
+    with tempfile.TemporaryDirectory(dir=folder) as path:
+        big = BigPool(path)
+        start = time.perf_counter()
+        ids = big.fill(total // PER_AGGREGATE)
+        timed("fill, extents", total, start)
+        start = time.perf_counter()
+        timed("delete, objects", big.delete(ids), start)
+        before = peak_mib()
+        big.log.add_sink(
+            lambda line: click.echo(f"  {line.message}") if line.message.id == "ANR4726I" else None
+        )
+        watch = Watch(big.catalog)
+        start = time.perf_counter()
+        timed("reclaim, aggregates", big.reclaim(), start)
+        click.echo(
+            f"write transactions: {watch.count:,}, longest {watch.longest * 1000:.0f} ms, {watch.total:.1f} s in all"
+        )
+        click.echo(f"peak memory: {before:.0f} MiB before, {peak_mib():.0f} MiB after")
+        if audited:
+            with big.catalog.read() as r:
+                wrong = [*audit.check_sums(r)]
+            click.echo(f"sums that do not hold: {len(wrong)}")
+        big.close()
+        if peak_mib() > MOST_MIB:
+            raise SystemExit(f"that is more than {MOST_MIB} MiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The volume history: what backups of the database, exports and plan files lie on, and what happened to pool volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from farvault.catalog import nouns
+from farvault.catalog.epoch import epoch
+from farvault.catalog.sequences import next_value, take_values
+from farvault.catalog.transaction import Snapshot, Transaction
+from farvault.model.volume import Volume
+from farvault.model.volume_history import SERIES_TYPES, HistoryVolume
+
+
+def next_series(tx: Transaction, type: str) -> int:
+    """The number of a new series of this type. Never given twice, also where the operation fails."""
+    return next_value(tx, _sequence(type))
+
+
+def skip_series(tx: Transaction, type: str, highest: int) -> None:
+    """Numbers up to this one are taken."""
+    row = tx.one("SELECT next_value FROM sequences WHERE name = ?", (_sequence(type),))
+    missing = highest + 1 - (int(row[0]) if row else 1)
+    if missing > 0:
+        take_values(tx, _sequence(type), missing)
+
+
+def _sequence(type: str) -> str:
+    return "series BACKUPFULL" if type in SERIES_TYPES else f"series {type}"
+
+
+def add_event(tx: Transaction, type: str, device_class: str, volume: str, now: int) -> None:
+    """STGNEW, STGREUSE, STGDELETE of a sequential pool volume."""
+    row = HistoryVolume(time=now, type=type, device_class=device_class, volume=volume, epoch=epoch(tx))
+    nouns.insert(tx, row)
+
+
+def rows(
+    r: Snapshot,
+    types: Sequence[str],
+    *,
+    from_time: int = 0,
+    to_time: int = 1 << 62,
+    complete: bool | None = True,
+) -> list[HistoryVolume]:
+    """Rows of these types and times, in the order in which they came. `complete` None: all."""
+    found = [
+        row
+        for type in types
+        for row in nouns.select(r, HistoryVolume, type=type)
+        if from_time <= row.time <= to_time and complete in (None, row.complete)
+    ]
+    return sorted(found, key=lambda row: (row.time, row.id))
+
+
+def incomplete(r: Snapshot) -> list[HistoryVolume]:
+    """Rows of operations that run, or that never ended."""
+    return nouns.select(r, HistoryVolume, complete=False)
+
+
+def newest_operation(r: Snapshot, types: Sequence[str]) -> list[HistoryVolume]:
+    """The volumes, in order, of the last complete operation of these types; empty where there is none.
+
+    The last one is that of the highest series and operation: a clock may have been set back since.
+    """
+    found = rows(r, types)
+    if not found:
+        return []
+    last = max((row.series, row.operation) for row in found)
+    return sorted((row for row in found if (row.series, row.operation) == last), key=lambda row: row.sequence)
+
+
+def of_class(r: Snapshot, device_class: str) -> list[HistoryVolume]:
+    """Rows with a volume of their own in this class, in order of their volumes' names; of one name the newest."""
+    found = {
+        row.volume: row
+        for row in sorted(nouns.select(r, HistoryVolume, device_class=device_class), key=lambda row: row.time)
+        if row.has_own_volume
+    }
+    return [found[name] for name in sorted(found)]
+
+
+def is_there(r: Snapshot, device_class: str, volume: str) -> bool:
+    """Does an entry have this volume of its own in this class?"""
+    found = nouns.select(r, HistoryVolume, volume=volume, device_class=device_class)
+    return any(row.has_own_volume for row in found)
+
+
+def is_taken(r: Snapshot, volume: str) -> bool:
+    """Does a pool volume or an entry with a volume of its own have this name?"""
+    if nouns.select(r, Volume, volume):
+        return True
+    return any(row.has_own_volume for row in nouns.select(r, HistoryVolume, volume=volume))

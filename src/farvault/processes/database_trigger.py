@@ -1,0 +1,81 @@
+"""The database backup trigger at work: looks every minute, and whenever the recovery log has filled by another percent.
+
+A backup that fails is tried again a minute later, where its reason still stands, until it succeeds (TSM reference,
+database 1.5): a target that is away is not an end.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from farvault.base.errors import FarvaultError
+from farvault.base.log import Log
+from farvault.catalog import nouns, volume_history
+from farvault.catalog.catalog import Catalog
+from farvault.model.database_backup_trigger import DatabaseBackupTrigger
+from farvault.model.volume_history import SERIES_TYPES
+from farvault.policy.database_backup import FULL, Decision, State, decide
+from farvault.processes.backup_database import DESCRIPTION, DatabaseBackups, Options
+from farvault.processes.process import Process, Processes
+
+PERIOD_SECONDS: Final = 60.0
+"""Also the pause before a failed one is tried again."""
+
+
+def find_trigger(catalog: Catalog) -> DatabaseBackupTrigger | None:
+    with catalog.read() as r:
+        return next(iter(nouns.select(r, DatabaseBackupTrigger)), None)
+
+
+class DatabaseTrigger:
+    """A piece of housekeeping: calling it starts a backup where one is due and none runs."""
+
+    def __init__(self, catalog: Catalog, backups: DatabaseBackups, processes: Processes, log: Log) -> None:
+        self._catalog, self._backups, self._processes, self._log = catalog, backups, processes, log
+        self._process: Process | None = None
+        self._has_failed = False
+
+    def __call__(self) -> None:
+        if self._backups.running or (self._process is not None and not self._process.ended_event.is_set()):
+            return
+        trigger = find_trigger(self._catalog)
+        decision = Decision() if trigger is None else decide(trigger, self._state())
+        if not decision.kind:
+            self._has_failed = False
+            return
+        if self._has_failed:
+            self._log.say("ANR4561I")
+        self._log.say(
+            "ANR4552I" if decision.kind == FULL else "ANR4553I",
+            device_class=decision.device_class,
+            reason=decision.reason,
+        )
+        options = Options(decision.kind, decision.device_class)
+        self._process = self._processes.start(DESCRIPTION, lambda process: self._run(process, options))
+
+    def _run(self, process: Process, options: Options) -> None:
+        try:
+            self._backups.check(options)
+            self._backups.run(process, options)
+        except FarvaultError:
+            self._has_failed = True
+            process.say("ANR4560I", seconds=int(PERIOD_SECONDS))
+            raise
+        self._has_failed = False
+        figures, trigger = self._catalog.log_figures(), find_trigger(self._catalog)
+        if figures is not None and trigger is not None and figures.used_percent > trigger.log_full_percent:
+            process.say("ANR4556W", percent=f"{figures.used_percent:.1f}", limit=trigger.log_full_percent)
+
+    def _state(self) -> State:
+        figures = self._catalog.log_figures()
+        used = None if figures is None else figures.used_percent
+        with self._catalog.read() as r:
+            newest = volume_history.newest_operation(r, SERIES_TYPES)
+            series = self._backups.series(r)
+        return State(
+            now=self._backups.now_seconds(),
+            log_used_percent=used,
+            log_freed_percent=used or 0.0,
+            last_backup_time=newest[0].time if newest else 0,
+            series=series,
+        )

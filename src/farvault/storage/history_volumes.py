@@ -1,0 +1,462 @@
+"""Volumes outside of pools: a run of sealed records of one kind, on as many volumes of a sequential class as it takes.
+
+Database backups, exports and plan files are written and read here. Order: a row of the volume history (not complete),
+its media, label and records, the end alone, all durable; then one catalog transaction completes the rows of all volumes,
+and only then anybody is told. What an operation leaves behind that did not end goes at the next start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from farvault.base.disk import aligned_buffer, crash_point
+from farvault.base.errors import (
+    AlreadyExists,
+    BadInput,
+    FarvaultError,
+    InUse,
+    MediaFailed,
+    MediaFull,
+    RecordDamaged,
+)
+from farvault.catalog import nouns, volume_history
+from farvault.catalog.epoch import epoch
+from farvault.catalog.sequences import next_value
+from farvault.catalog.settings import get_setting
+from farvault.catalog.transaction import Transaction
+from farvault.media import receipt as receipts
+from farvault.media.interface import Device, Span, VolumeReader, VolumeWriter
+from farvault.model.volume_history import (
+    BACKUPFULL,
+    BACKUPINCR,
+    DBSNAPSHOT,
+    EXPORT,
+    RPFILE,
+    RPFSNAPSHOT,
+    HistoryVolume,
+)
+from farvault.policy.mount_points import Priority
+from farvault.seal import label, volume_end
+from farvault.seal.compress import RAW, Compressor, decompress
+from farvault.seal.digest import Buffer
+from farvault.seal.keyring import Keyring
+from farvault.seal.record import STORED_MAX_BYTES, RecordKind, check, open_checked, seal
+from farvault.seal.volume_end import VolumeEnd
+from farvault.storage.free_space import LABEL_BYTES
+from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES
+from farvault.storage.storage import Storage
+
+USES: Final = {
+    BACKUPFULL: "DBB",
+    BACKUPINCR: "DBB",
+    DBSNAPSHOT: "DSS",
+    EXPORT: "EXP",
+    RPFILE: "RPF",
+    RPFSNAPSHOT: "RPF",
+}
+"""Part of the names of scratch volumes."""
+IDENTITY_CONTEXT: Final = "server identity in a volume end"
+NAME_TRIES: Final = 100
+"""Scratch names that are taken already (after a restored catalog) are stepped over, this often."""
+
+
+class Operation(NamedTuple):
+    """What is written. `time`: when it began. `command`: what made it, for exports."""
+
+    type: str
+    content: RecordKind
+    series: int
+    operation: int
+    time: int
+    command: str = ""
+
+
+class HistoryWriter:
+    """Writes one operation. Use as a context: what was not committed when it ends is undone.
+
+    `volume_names`: used first, in order; then, with `scratch`, names of our own.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        class_name: str,
+        operation: Operation,
+        *,
+        wrapped_keyring: bytes = b"",
+        volume_names: Sequence[str] = (),
+        scratch: bool = True,
+        compressor: Compressor | None = None,
+    ) -> None:
+        self._storage, self._class_name, self._operation = storage, class_name, operation
+        self._names = [storage.devices.full_name(class_name, name) for name in volume_names]
+        self._scratch, self._compressor = scratch, compressor
+        self._wrapped_keyring = wrapped_keyring
+        self._capacity = max(
+            storage.devices.device_class(class_name).max_capacity_bytes, SMALLEST_CAPACITY_BYTES
+        )
+        self._buffer = aligned_buffer(STORED_MAX_BYTES)
+        self._rows: list[HistoryVolume] = []
+        self._open: contextlib.ExitStack | None = None
+        self._writer: VolumeWriter
+        self._lengths: list[int] = []
+        self._digests: list[bytes] = []
+        self._committed: set[int] = set()
+        """Rows whose volume another server may know: the others need not be deleted there."""
+        with storage.catalog.read() as r:
+            self._server = get_setting(r, "SERVERNAME") or ""
+            self._instance = get_setting(r, "INSTANCE_ID") or ""
+            self.epoch = epoch(r)
+        identity = storage.identity
+        self._sealed_identity = storage.keyring.seal_secret(
+            identity.private_pem + identity.certificate_pem, IDENTITY_CONTEXT
+        )
+
+    def __enter__(self) -> HistoryWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close_volume()
+        if self._rows:
+            self._undo()
+
+    def put(self, *parts: Buffer) -> None:
+        """Compress (where that was asked for), seal and append one record: the parts joined, at most 4 MiB and a bit."""
+        size = sum(map(len, parts))
+        if self._compressor is None:
+            self.put_packed(RAW, parts, size)
+            return
+        codec, packed = self._compressor.compress(b"".join(parts))
+        self.put_packed(codec, [packed], size)
+
+    def put_packed(self, codec: int, parts: Sequence[Buffer], plain_bytes: int) -> None:
+        """The same for what was compressed elsewhere."""
+        header = seal(
+            self._buffer,
+            parts,
+            kind=self._operation.content,
+            codec=codec,
+            plain_bytes=plain_bytes,
+            keyring=self._storage.keyring,
+        )
+        self._append(self._buffer[: header.stored_bytes], header.digest)
+
+    @property
+    def stored_bytes(self) -> int:
+        """On all volumes so far."""
+        return sum(row.stored_bytes for row in self._rows) + sum(self._lengths)
+
+    def commit(
+        self, body: bytes = b"", on_store: Callable[[Transaction], None] | None = None
+    ) -> list[HistoryVolume]:
+        """End the last volume and complete all rows in one transaction, together with `on_store`."""
+        if self._open is None:
+            self._next_volume()
+        self._end_volume(is_last=True, body=body)
+        crash_point("history.commit.before_catalog")
+        with self._storage.catalog.write(uses_reserve=True) as tx:
+            done = [msgspec.structs.replace(row, complete=True) for row in self._rows]
+            for row in done:
+                nouns.update(tx, row)
+            if on_store is not None:
+                on_store(tx)
+        crash_point("history.commit.after_catalog")
+        self._storage.history_in_use.difference_update(row.id for row in self._rows)
+        self._rows = []
+        return done
+
+    # --- volumes -----------------------------------------------------------------------------------------------
+
+    def _append(self, record: memoryview, digest: bytes) -> None:
+        if self._open is not None and not self._has_room(record.nbytes):
+            self._end_volume(is_last=False)
+        if self._open is None:
+            self._next_volume()
+        self._writer.append(record, digest)
+        self._lengths.append(record.nbytes)
+        self._digests.append(digest)
+
+    def _has_room(self, size_bytes: int) -> bool:
+        after = self._writer.position_bytes + size_bytes
+        count = len(self._lengths) + 1
+        return count <= volume_end.MOST_RECORDS and after + volume_end.most_bytes(count) <= self._capacity
+
+    def _next_volume(self) -> None:
+        """A row, its media, its label."""
+        device = self._storage.devices.device(self._class_name)
+        row = self._named(device) if self._names else self._scratch_volume(device)
+        with contextlib.ExitStack() as opened:
+            volumes = self._storage.volumes
+            worker = volumes.mounts.worker(Priority.RESTORE, row.type)
+            opened.enter_context(volumes.mount(self._class_name, row.volume, worker, is_written=True))
+            self._writer = device.open_writer(row.volume, 0, self._capacity)
+            opened.callback(self._writer.close)
+            block = aligned_buffer(LABEL_BYTES)
+            header = label.make(
+                block,
+                label.Label(server=self._server, volume=row.volume, pool="", created=self._operation.time),
+            )
+            self._writer.append(block, header.digest)
+            self._open = opened.pop_all()
+        self._lengths, self._digests = [], []
+
+    def _named(self, device: Device) -> HistoryVolume:
+        row = self._new_row(self._names.pop(0), scratch=False)
+        try:
+            crash_point("history.volume.before_create")
+            device.create(row.volume, self._capacity)
+        except BaseException:
+            self._forget(row)
+            raise
+        return row
+
+    def _scratch_volume(self, device: Device) -> HistoryVolume:
+        if not self._scratch:
+            raise MediaFull("ANR4902E", device_class=self._class_name)
+        for _ in range(NAME_TRIES):
+            row = self._new_row("", scratch=True)
+            try:
+                crash_point("history.volume.before_create")
+                device.create(row.volume, self._capacity)
+            except AlreadyExists:
+                self._forget(row)
+                continue
+            except BaseException:
+                self._forget(row)
+                raise
+            return row
+        raise MediaFailed("ANR1404W", pool=self._class_name)
+
+    def _new_row(self, name: str, *, scratch: bool) -> HistoryVolume:
+        """Its number is known to be in use before anybody can see it."""
+        one = self._operation
+        device = self._storage.devices.device(self._class_name)
+        with self._storage.catalog.write(uses_reserve=True) as tx:
+            for _ in range(NAME_TRIES if scratch else 0):
+                name = device.scratch_name("", next_value(tx, "scratch_volumes"), USES[one.type])
+                if not volume_history.is_taken(tx, name):
+                    break
+            if volume_history.is_taken(tx, name):
+                raise AlreadyExists("ANR4901E", volume=name)
+            row = HistoryVolume(
+                time=one.time,
+                type=one.type,
+                series=one.series,
+                operation=one.operation,
+                sequence=len(self._rows) + 1,
+                device_class=self._class_name,
+                volume=name,
+                command=one.command,
+                scratch=scratch,
+                complete=False,
+                epoch=self.epoch,
+            )
+            row = msgspec.structs.replace(row, id=nouns.insert(tx, row))
+            self._storage.history_in_use.add(row.id)
+        self._rows.append(row)
+        return row
+
+    def _end_volume(self, *, is_last: bool, body: bytes = b"") -> None:
+        """Records durable first, then the end alone: a segment of its own at a target."""
+        row, one = self._rows[-1], self._operation
+        self._committed.add(row.id)
+        signed = [self._writer.commit()]
+        end = VolumeEnd(
+            server=self._server,
+            instance=self._instance,
+            volume=row.volume,
+            type=one.type,
+            content=int(one.content),
+            series=one.series,
+            operation=one.operation,
+            sequence=row.sequence,
+            time=one.time,
+            epoch=self.epoch,
+            is_last=is_last,
+            first=LABEL_BYTES,
+            lengths=volume_end.pack_lengths(self._lengths),
+            digests=b"".join(self._digests),
+            wrapped_keyring=self._wrapped_keyring,
+            sealed_identity=self._sealed_identity,
+            key=self._storage.identity.public_key_bytes,
+            body=body,
+        )
+        block = aligned_buffer(
+            volume_end.most_bytes(len(self._lengths))
+        )  # the other one holds the next record
+        header = volume_end.make(block, volume_end.sign(end, self._storage.identity))
+        crash_point("history.volume.before_end")
+        self._writer.append(block[: header.stored_bytes], header.digest)
+        signed.append(self._writer.commit())
+        crash_point("history.volume.after_end")
+        self._rows[-1] = msgspec.structs.replace(
+            row,
+            records=len(self._lengths),
+            stored_bytes=self._writer.position_bytes,
+            end_bytes=header.stored_bytes,
+            digest=header.digest,
+            receipt=receipts.joined(one for one in signed if one),
+        )
+        self._lengths = []
+        self._close_volume()
+
+    def _close_volume(self) -> None:
+        opened, self._open = self._open, None
+        if opened is not None:
+            try:
+                opened.close()
+            except FarvaultError as error:
+                self._storage.log.repeat(error.message)
+
+    def _undo(self) -> None:
+        """It did not end: volumes and rows go. What cannot go now goes at the next start. Never raises."""
+        rows, self._rows = self._rows, []
+        remote = self._storage.devices.device(self._class_name).capabilities.remote
+        for row in rows:
+            try:
+                self._storage.catalog.check_writable()
+                if remote and row.id not in self._committed:
+                    self._remove_row(row)
+                else:
+                    delete_volume(self._storage, row)
+            except FarvaultError as error:
+                self._storage.log.repeat(error.message)
+            finally:
+                self._storage.history_in_use.discard(row.id)
+
+    def _remove_row(self, row: HistoryVolume) -> None:
+        with self._storage.catalog.write(uses_reserve=True) as tx:
+            nouns.delete(tx, row)
+
+    def _forget(self, row: HistoryVolume) -> None:
+        """Its media was never made."""
+        self._rows.remove(row)
+        with contextlib.suppress(FarvaultError):
+            self._remove_row(row)
+        self._storage.history_in_use.discard(row.id)
+
+
+# --- deleting ----------------------------------------------------------------------------------------------------------
+
+
+def delete_volume(storage: Storage, row: HistoryVolume) -> None:
+    """Media first (a target marks it), the row last. Rows of events have no media of their own."""
+    if row.has_own_volume:
+        storage.devices.device(row.device_class).delete(row.volume)
+        crash_point("history.delete.before_row")
+    with storage.catalog.write(uses_reserve=True) as tx:
+        nouns.delete(tx, row)
+
+
+def refuse_in_use(storage: Storage, row: HistoryVolume) -> None:
+    """`InUse` where an operation writes it now."""
+    if row.id in storage.history_in_use:
+        raise InUse("ANR2405E", volume=row.volume)
+
+
+def delete_left_behind(storage: Storage, *, remote: bool) -> int:
+    """Volumes of operations that did not end: at start those on this machine, later (`remote`) all. Returns how many.
+
+    What another epoch of this catalog began is not ours to delete: its end may stand in the part that was lost.
+    """
+    with storage.catalog.read() as r:
+        left, present = volume_history.incomplete(r), epoch(r)
+    gone = 0
+    for row in left:
+        if row.id in storage.history_in_use:
+            continue
+        try:
+            if row.epoch != present:
+                with storage.catalog.write() as tx:
+                    nouns.delete(tx, row)
+            elif remote or not storage.devices.device(row.device_class).capabilities.remote:
+                delete_volume(storage, row)
+                gone += 1
+        except FarvaultError as error:
+            storage.log.repeat(error.message)
+    return gone
+
+
+# --- reading -----------------------------------------------------------------------------------------------------------
+
+
+class Place(NamedTuple):
+    """A volume to read. `stored_bytes`, `end_bytes`, `digest`: as its row says; 0 and empty = found out from the media."""
+
+    device_class: str
+    volume: str
+    stored_bytes: int = 0
+    end_bytes: int = 0
+    digest: bytes = b""
+
+
+def place_of(row: HistoryVolume) -> Place:
+    return Place(row.device_class, row.volume, row.stored_bytes, row.end_bytes, row.digest)
+
+
+def read_end_record(device: Device, place: Place) -> bytes:
+    """The end of a volume, as it is: only its own digest is checked, and that it is the one that is expected."""
+    if place.end_bytes:
+        span = Span(place.stored_bytes - place.end_bytes, place.end_bytes)
+    else:
+        span = device.last_record(place.volume)
+    if not 0 < span.stored_bytes <= STORED_MAX_BYTES:
+        raise RecordDamaged("ANR4904E", volume=place.volume, reason="it has no end")
+    reader = device.open_reader(place.volume)
+    try:
+        record = bytes(reader.read(span, aligned_buffer(span.stored_bytes)))
+    finally:
+        reader.close()
+    try:
+        found = check(record).digest
+    except RecordDamaged as error:
+        raise RecordDamaged("ANR4904E", volume=place.volume, reason=error.message.text) from error
+    if place.digest and found != place.digest:
+        raise RecordDamaged("ANR4904E", volume=place.volume, reason="its end is another one than was written")
+    return record
+
+
+def read_ends(
+    device_of: Callable[[str], Device], places: Iterable[Place], identity_key: bytes
+) -> list[VolumeEnd]:
+    """The ends of the volumes of one whole operation, proved and in order; `RecordDamaged`, `BadInput` otherwise."""
+    ends = [
+        volume_end.parse(read_end_record(device_of(place.device_class), place), identity_key)
+        for place in places
+    ]
+    ends.sort(key=lambda end: end.sequence)
+    first = ends[0]
+    for number, end in enumerate(ends, 1):
+        if end.operation_key != first.operation_key:
+            raise BadInput("ANR4606E", volume=end.volume, series=first.series, found=end.series)
+        if end.sequence != number or end.is_last != (number == len(ends)):
+            raise BadInput("ANR4903E", series=first.series, operation=first.operation, sequence=number)
+    return ends
+
+
+def read_records(device: Device, volume: str, end: VolumeEnd, keyring: Keyring) -> Iterator[Buffer]:
+    """The plain bytes of every record of a volume, in order, each checked against the proved end and opened."""
+    wanted = end.records()
+    reader: VolumeReader = device.open_reader(volume)
+    plain_into = memoryview(bytearray(STORED_MAX_BYTES))
+    try:
+        views = reader.read_many(Span(offset, length) for offset, length, _ in wanted)
+        for (offset, _, digest), view in zip(wanted, views, strict=True):
+            if view is None:
+                raise RecordDamaged("ANR4904E", volume=volume, reason=f"it cannot be read at {offset}")
+            try:
+                header = check(view)
+                if header.digest != digest or header.kind != end.content:
+                    raise RecordDamaged("ANR9803E", reason="another record stands there")
+                packed = open_checked(header, view, keyring, plain_into)
+                plain = decompress(header.codec, packed, header.plain_bytes)
+            except RecordDamaged as error:
+                reason = f"at {offset}: {error.message.text}"
+                raise RecordDamaged("ANR4904E", volume=volume, reason=reason) from error
+            yield plain
+    finally:
+        reader.close()

@@ -1,0 +1,42 @@
+"""Run a piece of work in a child of this process that dies by SIGKILL at a crash point: no import, no set-up again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+
+from farvault.base.disk import observe_crash_points
+
+
+def killed_at(label: str, nth: int, work: Callable[[], object]) -> bool:
+    """Was it killed there? False where the work ended without coming by often enough. Any other end fails the test."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        _die_in(label, nth, work)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status in (0, -signal.SIGKILL), f"the child ended with {status}"
+    return status == -signal.SIGKILL
+
+
+def _die_in(label: str, nth: int, work: Callable[[], object]) -> None:
+    left = nth
+
+    def observe(at: str) -> None:
+        nonlocal left
+        left -= at == label
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    code = 0
+    try:
+        observe_crash_points(observe)
+        work()
+    except BaseException:
+        traceback.print_exc()
+        code = 3
+    finally:
+        os._exit(code)

@@ -1,0 +1,183 @@
+"""SIGKILL at every step of BACKUP DB, of a log switch and of restore-db: nothing acknowledged is lost, the second run succeeds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.faults.killed_child import killed_at
+from tests.grid.grid_server import GridServer
+
+from farvault.apps.instance_folder import InstanceFolder, Settings
+from farvault.apps.restore_database import Request, restore_database
+from farvault.catalog import audit, volume_history
+from farvault.catalog.settings import get_setting, set_setting
+from farvault.model.volume_history import SERIES_TYPES
+
+FULL = "backup db devclass=tapeclass type=full wait=yes"
+INCREMENTAL = "backup db devclass=tapeclass type=incremental wait=yes"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def delhi(tmp_path: Path) -> Iterator[GridServer]:
+    """Stopped; LOGMODE ROLLFORWARD, a full backup, and something in the log."""
+    server = GridServer("DELHI", str(tmp_path / "delhi"))
+    InstanceFolder(server.folder).write_settings(Settings(data_port=0, log_capacity_mib=16))
+    server.start()
+    server.admin(f"define devclass tapeclass devtype=file directory={server.folder}/tapes maxcapacity=16m")
+    server.admin("set logmode rollforward")
+    server.admin(FULL)
+    note(server, "first", 60)
+    server.stop()
+    yield server
+    server.stop()
+
+
+def note(server: GridServer, value: str, count: int = 1) -> None:
+    for number in range(count):
+        with server.server.catalog.write() as tx:
+            set_setting(tx, f"FILL{number}", os.urandom(20_000).hex())
+            set_setting(tx, "NOTE", value)
+
+
+def check(server: GridServer, expected: str) -> None:
+    with server.server.catalog.read() as r:
+        assert get_setting(r, "NOTE") == expected
+        assert list(audit.check_row_digests(r)) == []
+        assert r.all("PRAGMA quick_check") == [("ok",)]
+        rows = volume_history.rows(r, SERIES_TYPES, complete=None)
+    assert all(row.complete for row in rows), "what was left behind is gone"
+    assert sorted(os.listdir(f"{server.folder}/tapes")) == sorted(
+        os.path.basename(row.volume) for row in rows
+    )
+
+
+def restored(server: GridServer) -> None:
+    """Lose the catalog and bring it back with the log."""
+    shutil.rmtree(f"{server.folder}/catalog")
+    assert restore_database(server.folder, Request(), lambda said: None) is not None
+
+
+@pytest.mark.parametrize("command", [FULL, INCREMENTAL], ids=["full", "incremental"])
+@pytest.mark.parametrize(
+    "label",
+    [
+        "catalog.image.taken",
+        "log.switch.before",
+        "log.switch.after",
+        "history.volume.before_create",
+        "database.backup.before_record",
+        "history.volume.before_end",
+        "history.volume.after_end",
+        "database.page_state.after",
+        "history.commit.before_catalog",
+        "history.commit.after_catalog",
+        "database.backup.before_prune",
+        "log.prune.before_unlink",
+        "file.replace.before_rename",
+    ],
+)
+def test_backup_killed_at_a_step(delhi: GridServer, label: str, command: str) -> None:
+    def work() -> None:
+        delhi.start()
+        delhi.admin(command)
+        os._exit(0)
+
+    assert killed_at(label, 1, work), f"it never came by {label}"
+    delhi.start()
+    check(delhi, "first")
+    note(delhi, "second")
+    delhi.admin(INCREMENTAL if command == INCREMENTAL else FULL)
+    note(delhi, "third")
+    delhi.stop()
+    restored(delhi)
+    delhi.start()
+    check(delhi, "third")
+
+
+@pytest.mark.parametrize(
+    ("label", "nth"),
+    [
+        ("log.switch.before", 1),
+        ("log.switch.after", 1),
+        ("log.append.before_sync", 40),
+        ("log.append.after_sync", 40),
+    ],
+)
+def test_killed_while_the_log_goes_on_in_a_new_segment(
+    delhi: GridServer, label: str, nth: int, tmp_path: Path
+) -> None:
+    acknowledged = tmp_path / "acknowledged"
+
+    def work() -> None:
+        delhi.start()
+        for number in range(1, 100):
+            note(delhi, str(number))
+            acknowledged.write_text(str(number))
+        os._exit(0)
+
+    assert killed_at(label, nth, work)
+    last = int(acknowledged.read_text())
+    delhi.start()
+    with delhi.server.catalog.read() as r:
+        found = int(get_setting(r, "NOTE") or 0)
+    assert found in (last, last + 1)
+    delhi.stop()
+    restored(delhi)
+    delhi.start()
+    check(delhi, str(found))
+
+
+@pytest.mark.parametrize(
+    ("label", "is_switched"),
+    [
+        ("restore.database.written", False),
+        ("log.replay.before", False),
+        ("log.replay.before_sync", False),
+        ("log.replay.after_sync", False),
+        ("restore.database.checked", False),
+        ("restore.database.before_switch", False),
+        ("restore.database.setting_aside", False),
+        ("restore.database.between", False),
+        ("restore.database.after_switch", True),
+    ],
+)
+def test_restore_killed_at_a_step_is_run_again(delhi: GridServer, label: str, is_switched: bool) -> None:
+    def work() -> None:
+        restore_database(delhi.folder, Request(), lambda said: None)
+        os._exit(0)
+
+    assert killed_at(label, 1, work)
+    if not is_switched:
+        assert restore_database(delhi.folder, Request(), lambda said: None) is not None
+    delhi.start()
+    check(delhi, "first")
+    delhi.admin(FULL)
+    note(delhi, "second")
+    delhi.stop()
+    restored(delhi)
+    delhi.start()
+    check(delhi, "second")
+
+
+@pytest.mark.parametrize(
+    "label", ["restore.database.written", "log.replay.before_sync", "restore.database.before_switch"]
+)
+def test_a_restore_that_was_killed_before_the_switch_leaves_the_old_database_as_it_was(
+    delhi: GridServer, label: str
+) -> None:
+    def work() -> None:
+        restore_database(delhi.folder, Request(), lambda said: None)
+        os._exit(0)
+
+    assert killed_at(label, 1, work)
+    delhi.start()
+    check(delhi, "first")
+    note(delhi, "second")
+    delhi.restart()
+    check(delhi, "second")
