@@ -75,6 +75,7 @@ class Proxy:
         self.connections: list[Passed] = []
         self.changed = threading.Condition()
         self._sockets: set[socket.socket] = set()
+        self._silences: list[threading.Event] = []
         self._closing = threading.Event()
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listening.getsockname()[1]
@@ -90,9 +91,11 @@ class Proxy:
                 _end(one)
             self.changed.notify_all()
 
-    def wait_until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
+    def silence_all(self) -> None:
+        """From now on nothing more is forwarded on the connections there are."""
         with self.changed:
-            assert self.changed.wait_for(condition, seconds)
+            for one in self._silences:
+                one.set()
 
     @property
     def bytes_up(self) -> int:
@@ -120,6 +123,8 @@ class Proxy:
                 self.connections.append(passed)
                 self._sockets |= {near, far}
             silent = threading.Event()
+            with self.changed:
+                self._silences.append(silent)
             for direction, source, sink in ((UP, near, far), (DOWN, far, near)):
                 carrier = _Carrier(self, direction, source, sink, fault, passed, silent)
                 threading.Thread(target=carrier.run, name=f"proxy {direction}", daemon=True).start()

@@ -14,6 +14,7 @@ from tests.grid.grid_server import PASSWORD, GridServer
 from farvault.base.clock import Clock, ManualClock, SystemClock
 from farvault.base.disk import aligned_buffer
 from farvault.catalog import nouns, objects
+from farvault.media.link_book import LinkRecord
 from farvault.media.server import ServerDevice
 from farvault.media.target import DefinedTarget, TargetDefinition
 from farvault.model.device_class import DeviceClass
@@ -117,7 +118,7 @@ class Source:
             force_sync=self.force_sync,
         )
 
-    def target(self) -> DefinedTarget:
+    def target(self, record: LinkRecord | None = None) -> DefinedTarget:
         return DefinedTarget(
             "TOKYO",
             self.definition,
@@ -125,6 +126,7 @@ class Source:
             pinned=self._pin,
             code_registered=self._registered,
             pulse=self.pulse,
+            record=record,
         )
 
     def device(self, **values: object) -> ServerDevice:
@@ -138,7 +140,8 @@ class Source:
             **values,
         }
         definition = DeviceClass(name="TARGETCLASS", device_type="SERVER", server_name="TOKYO", **settings)
-        return ServerDevice(definition, self.wrap(self.target()), self.clock)
+        record = LinkRecord(self.clock)
+        return ServerDevice(definition, self.wrap(self.target(record)), self.clock, record=record)
 
     def _pin(self, fingerprint: str) -> None:
         self.events.append("pinned")
