@@ -12,21 +12,29 @@ from farvault.model.volume import OFFLINE, ONLINE, Volume
 
 
 class PoolFigures(NamedTuple):
-    """`used_bytes`: live data on the pool's volumes; in a random pool what is taken, cached copies included."""
+    """`live_bytes`: what is still needed on the pool's volumes. `cached_bytes`: what cached copies take beside it."""
 
     capacity_bytes: int
-    used_bytes: int
+    live_bytes: int
+    cached_bytes: int
+    stored_bytes: int
     scratch_used: int
 
     @property
     def used_percent(self) -> float:
-        return percent(self.used_bytes, self.capacity_bytes)
+        return percent(self.live_bytes + self.cached_bytes, self.capacity_bytes)
+
+    @property
+    def logical_percent(self) -> float:
+        """How much of the records is still needed; dead space inside them lowers it."""
+        return percent(self.live_bytes, self.stored_bytes) if self.stored_bytes else 100.0
 
 
 class VolumeFigures(NamedTuple):
-    """`live_bytes`: what is still needed; what was written beyond that can be reclaimed. Random: what is taken."""
+    """`live_bytes`: what is still needed; what was written beyond that can be reclaimed. Random: what records take."""
 
     live_bytes: int
+    cached_bytes: int
     used_percent: float
     reclaimable_percent: float
 
@@ -43,18 +51,28 @@ def pool_figures(r: Snapshot, pool: StoragePool) -> PoolFigures:
     if scratch:
         device_class = nouns.get(r, DeviceClass, pool.device_class)
         capacity += max(pool.max_scratch - scratch, 0) * device_class.max_capacity_bytes
-    used = sum(_used_bytes(r, volume, pool.is_random) for volume in volumes)
-    return PoolFigures(capacity, used, scratch)
-
-
-def _used_bytes(r: Snapshot, volume: Volume, is_random: bool) -> int:
-    """On a random volume a record's space is free again when nothing of it is needed, so all of it counts till then."""
-    if not is_random:
-        return placements.volume_live_bytes(r, volume.id)
-    return placements.volume_stored_bytes(r, volume.id) + cached.volume_bytes(r, volume.id)
+    live = sum(_live_bytes(r, volume) for volume in volumes)
+    left = sum(_cached_bytes(r, volume) for volume in volumes)
+    return PoolFigures(capacity, live, left, placements.pool_stored_bytes(r, pool.id), scratch)
 
 
 def volume_figures(r: Snapshot, volume: Volume) -> VolumeFigures:
-    live = _used_bytes(r, volume, volume.status in (ONLINE, OFFLINE))
+    live, left = _live_bytes(r, volume), _cached_bytes(r, volume)
     dead = max(volume.written_bytes - live, 0)
-    return VolumeFigures(live, percent(live, volume.capacity_bytes), percent(dead, volume.written_bytes))
+    used = percent(live + left, volume.capacity_bytes)
+    return VolumeFigures(live, left, used, percent(dead, volume.written_bytes))
+
+
+def _live_bytes(r: Snapshot, volume: Volume) -> int:
+    """On a random volume a record's space is free again when nothing of it is needed, so all of it counts till then."""
+    if _is_random(volume):
+        return placements.volume_stored_bytes(r, volume.id)
+    return placements.volume_live_bytes(r, volume.id)
+
+
+def _cached_bytes(r: Snapshot, volume: Volume) -> int:
+    return cached.volume_bytes(r, volume.id) if _is_random(volume) else 0
+
+
+def _is_random(volume: Volume) -> bool:
+    return volume.status in (ONLINE, OFFLINE)

@@ -34,6 +34,7 @@ from farvault.processes.expire_inventory import (
 from farvault.processes.migrate_when_due import PERIOD_SECONDS, MigrateWhenDue
 from farvault.processes.process import Processes
 from farvault.processes.reclaim import ReclaimWhenDue
+from farvault.processes.scrub import ScrubWhenDue
 from farvault.storage.history_volumes import delete_left_behind
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import collect_deleted, collect_unfinished
@@ -140,6 +141,7 @@ def pieces(
         Piece("expire inventory", ExpireWhenDue(catalog, storage, processes, clock)),
         Piece(RECLAIM, ReclaimWhenDue(storage, processes)),
         Piece(MIGRATE, migrate, PERIOD_SECONDS),
+        Piece("scrub", ScrubWhenDue(storage, processes)),
     ]
 
 

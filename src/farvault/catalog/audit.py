@@ -1,10 +1,14 @@
-"""AUDIT CATALOG: every protected row against its digest, and the sums that must hold between tables."""
+"""AUDIT CATALOG: the file's own structure, every protected row against its digest, and the sums that must hold between
+tables. What may be put right of that, and how: `audit_repair.py`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
 
-from farvault.catalog import nouns, object_rows
+from farvault.catalog import extent_index, nouns, object_rows, volume_checks
 from farvault.catalog.kept_receipts import KeptReceipt, ProbeRow
 from farvault.catalog.object_rows import ObjectColumns
 from farvault.catalog.placements import AggregateRow
@@ -59,36 +63,70 @@ _PLAIN_TABLES = {
     "cached_copies": "volume_id, offset_bytes, aggregate_id, cached_time",
     "segments": ", ".join(SegmentRow._fields),
     "retention_events": "object_id, event_time",
+    "volume_checks": volume_checks.COLUMNS,
     "volume_receipts": ", ".join(KeptReceipt._fields),
     "probes": ", ".join(ProbeRow._fields),
     "target_truth": ", ".join(Truth._fields),
     "clock_guard": "id, wall_seconds, running_seconds, frozen_time",
 }
+_MOST_PROBLEMS = 1000
+
+
+class Batch(NamedTuple):
+    """So many rows of a table were looked at; these of them are not as this program wrote them."""
+
+    rows: int
+    bad: list[int]
+
+
+def tables() -> tuple[str, ...]:
+    """Those whose rows carry a digest."""
+    return (*(noun.TABLE for noun in NOUNS), *_PLAIN_TABLES, "objects")
+
+
+def check_structure(r: Snapshot) -> Iterator[str]:
+    """What the engine finds wrong with its own file: pages, order of keys, indexes against their tables, references."""
+    for (problem,) in r.rows(f"PRAGMA integrity_check({_MOST_PROBLEMS})"):
+        if problem != "ok":
+            yield str(problem)
+    for table, number, parent, _ in r.rows("PRAGMA foreign_key_check"):
+        yield f"row {number} of {table} refers to a row of {parent} that is not there"
 
 
 def check_row_digests(r: Snapshot) -> Iterator[tuple[str, int]]:
     """(table, number) of every row that is not as this program wrote it. For a placement the number is its volume's."""
-    for noun in NOUNS:
-        yield from _check_plain(r, noun.TABLE, ", ".join(nouns.columns(noun)))
-    for table, columns in _PLAIN_TABLES.items():
-        yield from _check_plain(r, table, columns)
-    yield from _check_objects(r)
+    for table in tables():
+        for batch in check_table(r, table):
+            yield from ((table, number) for number in batch.bad)
 
 
-def _check_plain(r: Snapshot, table: str, columns: str) -> Iterator[tuple[str, int]]:
+def check_table(r: Snapshot, table: str) -> Iterator[Batch]:
+    """One protected table, a thousand rows at a time."""
+    if table == "objects":
+        return _check_objects(r)
+    return _check_plain(r, table, _plain_tables()[table])
+
+
+@cache
+def _plain_tables() -> dict[str, str]:
+    """The columns of every protected table but `objects`, as they go into the digest."""
+    return {noun.TABLE: ", ".join(nouns.columns(noun)) for noun in NOUNS} | _PLAIN_TABLES
+
+
+def _check_plain(r: Snapshot, table: str, columns: str) -> Iterator[Batch]:
     for batch in _batches(r.rows(f"SELECT {columns}, row_digest FROM {table}")):
         digests = r.digester.of_many(table, [row[:-1] for row in batch])
-        yield from ((table, row[0]) for row, digest in zip(batch, digests, strict=True) if row[-1] != digest)
+        bad = [row[0] for row, digest in zip(batch, digests, strict=True) if row[-1] != digest]
+        yield Batch(len(batch), bad)
 
 
-def _check_objects(r: Snapshot) -> Iterator[tuple[str, int]]:
+def _check_objects(r: Snapshot) -> Iterator[Batch]:
     columns = object_rows.COLUMNS
     for batch in _batches(r.rows(f"SELECT {columns}, row_digest FROM objects")):
         rows = [ObjectColumns._make(row[:-1]) for row in batch]
         digests = object_rows.digests_of(r, rows, object_rows.pairs_of(r, rows))
-        for row, stored, digest in zip(rows, batch, digests, strict=True):
-            if stored[-1] != digest:
-                yield "objects", row.id
+        checked = zip(rows, batch, digests, strict=True)
+        yield Batch(len(batch), [row.id for row, stored, digest in checked if stored[-1] != digest])
 
 
 def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
@@ -101,26 +139,47 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
     yield batch
 
 
+def sums() -> tuple[str, ...]:
+    """What is looked for by `check_sum`, in words."""
+    return (*_SUMS, WRONG_INDEX, NO_INDEX)
+
+
 def check_sums(r: Snapshot) -> Iterator[str]:
     """Sentences about sums and references that do not hold. Reads everything: for audits and tests."""
-    for what, sql in _SUMS.items():
-        for row in r.rows(sql):
+    for what in sums():
+        for row in check_sum(r, what):
             yield f"{what}: {', '.join(str(value) for value in row)}"
 
 
+def check_sum(r: Snapshot, what: str) -> Iterator[Row]:
+    """The rows that are wrong in this way."""
+    if what == WRONG_INDEX:
+        return extent_index.wrong_entries(r)
+    if what == NO_INDEX:
+        return extent_index.missing_entries(r)
+    return r.rows(_SUMS[what])
+
+
+WRONG_ACCOUNT = "aggregate whose live_bytes is not the sum of its extents"
+WRONG_OWNER = "account of a volume's owner that differs from what lies there"
+NO_EXTENTS = "aggregate without live extents"
+NO_USER = "extent nobody uses"
+WRONG_INDEX = "index entry of an extent that is not there or is another one"
+NO_INDEX = "extent that the index does not find"
+NO_OBJECT = "event of an object that is not there"
 _SUMS = {
-    "account of a volume's owner that differs from what lies there": (
+    WRONG_OWNER: (
         "SELECT volume_id, node_id, file_space_id, SUM(n), SUM(size) FROM (SELECT volume_id, node_id, file_space_id,"
         " aggregates AS n, stored_bytes AS size FROM volume_owners UNION ALL SELECT p.volume_id, a.node_id,"
         " a.file_space_id, -COUNT(*), -SUM(a.stored_bytes) FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
         " GROUP BY p.volume_id, a.node_id, a.file_space_id) both_sides GROUP BY volume_id, node_id, file_space_id"
         " HAVING SUM(n) <> 0 OR SUM(size) <> 0"
     ),
-    "aggregate whose live_bytes is not the sum of its extents": (
+    WRONG_ACCOUNT: (
         "SELECT a.id, a.live_bytes FROM aggregates a WHERE a.live_bytes <> (SELECT COALESCE(SUM(e.length_bytes), 0)"
         " FROM extents e WHERE e.id >= a.first_extent_id AND e.id < a.first_extent_id + a.extents)"
     ),
-    "aggregate without live extents": "SELECT id FROM aggregates WHERE live_bytes <= 0",
+    NO_EXTENTS: "SELECT id FROM aggregates WHERE live_bytes <= 0",
     "extent outside the range of its aggregate": (
         "SELECT e.id FROM extents e LEFT JOIN aggregates a ON a.id = e.aggregate_id"
         " AND e.id >= a.first_extent_id AND e.id < a.first_extent_id + a.extents WHERE a.id IS NULL"
@@ -138,7 +197,7 @@ _SUMS = {
         "SELECT s.aggregate_id FROM superseded_aggregates s"
         " WHERE NOT EXISTS (SELECT 1 FROM placements p WHERE p.aggregate_id = s.aggregate_id)"
     ),
-    "extent nobody uses": (
+    NO_USER: (
         "SELECT e.id FROM extents e WHERE NOT EXISTS (SELECT 1 FROM object_extents x WHERE x.extent_id = e.id)"
     ),
     "object with an extent that is not there": (
@@ -152,10 +211,7 @@ _SUMS = {
         "SELECT i.n, e.n FROM (SELECT COUNT(*) AS n FROM extent_index) i, (SELECT COUNT(*) AS n FROM extents) e"
         " WHERE i.n <> e.n"
     ),
-    "index entry of an extent that is not there": (
-        "SELECT i.extent_id FROM extent_index i LEFT JOIN extents e ON e.id = i.extent_id WHERE e.id IS NULL"
-    ),
-    "event of an object that is not there": (
+    NO_OBJECT: (
         "SELECT v.object_id FROM retention_events v LEFT JOIN objects o ON o.id = v.object_id WHERE o.id IS NULL"
     ),
     "name with two active backup versions": (

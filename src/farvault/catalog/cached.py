@@ -46,6 +46,15 @@ def of_aggregates(r: Snapshot, aggregate_ids: Iterable[int]) -> dict[int, list[P
     return found
 
 
+def on_volume(r: Snapshot, volume_id: int, after_offset: int, limit: int) -> list[PlacementRow]:
+    """The next ones of a volume behind an offset, in the order they lie there."""
+    rows = r.all(
+        f"{_SELECT} WHERE c.volume_id = ? AND c.offset_bytes > ? ORDER BY c.offset_bytes LIMIT ?",
+        (volume_id, after_offset, limit),
+    )
+    return [PlacementRow._make(row)._replace(damaged=False, is_cached=True) for row in rows]
+
+
 def lies_there(r: Snapshot, row: PlacementRow) -> bool:
     """Is it still what this span holds?"""
     sql = "SELECT 1 FROM cached_copies WHERE volume_id = ? AND offset_bytes = ? AND aggregate_id = ?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from farvault.catalog.transaction import Row, Snapshot
 
@@ -32,6 +32,13 @@ class ContentRow(NamedTuple):
     """At least one of its records on this volume is damaged."""
     copied: bool
     """All of its records on this volume have an undamaged placement in a copy pool."""
+    stored_bytes: int
+    """Its share of these records."""
+    extents_here: int
+    extents: int
+    """Of so many extents it is made, and so many lie on this volume."""
+    is_aggregated: bool
+    """A record of it holds more than one extent."""
 
 
 def on_volume(
@@ -72,17 +79,23 @@ def _objects_on(r: Snapshot, volume_id: int, kind: int | None) -> Iterator[Row]:
         yield row
 
 
-def _states(r: Snapshot, volume_id: int, object_ids: Iterable[int]) -> dict[int, tuple[bool, bool]]:
-    """Damaged and copied of each object: a long one has many records here, and any of them may be the bad one."""
+def _states(r: Snapshot, volume_id: int, object_ids: Iterable[int]) -> dict[int, tuple[Any, ...]]:
+    """The fields of each object from `damaged` on: a long one has many records here, and any of them may be the bad one."""
     sql = (
         "SELECT x.object_id, MAX(p.damaged), MIN(EXISTS (SELECT 1 FROM placements c"
         " JOIN volumes v ON v.id = c.volume_id JOIN storage_pools s ON s.id = v.pool_id"
-        " WHERE c.aggregate_id = p.aggregate_id AND c.damaged = 0 AND s.variant = 'COPY'))"
-        " FROM object_extents x CROSS JOIN extents e CROSS JOIN placements p"
+        " WHERE c.aggregate_id = p.aggregate_id AND c.damaged = 0 AND s.variant = 'COPY')),"
+        " SUM(a.stored_bytes * e.length_bytes / a.extent_bytes), COUNT(DISTINCT x.offset_bytes),"
+        " (SELECT COUNT(*) FROM object_extents y WHERE y.object_id = x.object_id), MAX(a.extents > 1)"
+        " FROM object_extents x CROSS JOIN extents e CROSS JOIN placements p CROSS JOIN aggregates a"
         f" WHERE x.object_id = ? AND e.id = x.extent_id AND p.aggregate_id IN ({_RECORDS}) AND p.volume_id = ?"
+        " AND a.id = p.aggregate_id"
     )
     rows = r.each(sql, [(object_id, volume_id) for object_id in object_ids])
-    return {object_id: (bool(damaged), bool(copied)) for object_id, damaged, copied in rows}
+    return {
+        object_id: (bool(damaged), bool(copied), *figures, bool(aggregated))
+        for object_id, damaged, copied, *figures, aggregated in rows
+    }
 
 
 def users_of_aggregates(r: Snapshot, aggregate_ids: Iterable[int], *, segments: bool = True) -> list[int]:

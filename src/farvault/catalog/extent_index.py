@@ -9,7 +9,7 @@ then to level 0. A look-up asks all three. Measured at 3 million files this stor
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from farvault.catalog.transaction import Row, Snapshot, Transaction
 
@@ -26,6 +26,10 @@ _RANGE = (
 _LOOK_UP = " UNION ALL ".join(  # three probes cost half of one with IN
     f"SELECT extent_id FROM extent_index WHERE level = {level} AND domain_pool_id = ?1 AND digest_prefix = ?2"
     for level in (2, 1, 0)
+)
+_ENTRIES = (
+    "SELECT i.level, i.domain_pool_id, i.digest_prefix, i.extent_id, e.digest, a.domain_pool_id FROM extent_index i"
+    " LEFT JOIN extents e ON e.id = i.extent_id LEFT JOIN aggregates a ON a.id = e.aggregate_id"
 )
 _START = (-1, 0, 0)
 _END = (1 << 62, 0, 0)
@@ -64,6 +68,43 @@ def candidates(r: Snapshot, domain_pool_id: int, digests: Iterable[bytes]) -> li
         sorted(ids),
     )
     return [row for row in rows if row[0] in wanted]
+
+
+def wrong_entries(r: Snapshot) -> Iterator[Row]:
+    """Entries (level, domain pool, prefix, extent id) of no extent, or of one that has another digest or domain."""
+    for *entry, digest, domain in r.rows(_ENTRIES):
+        if not _is_right(entry, digest, domain):
+            yield tuple(entry)
+
+
+def _is_right(entry: Sequence[int], digest: bytes | None, domain: int | None) -> bool:
+    return digest is not None and domain == entry[1] and _PREFIX(digest)[0] == entry[2]
+
+
+def missing_entries(r: Snapshot) -> Iterator[Row]:
+    """Extents (domain pool, digest, id) without an entry of their own. Looked for only where the numbers differ."""
+    right = r.one("SELECT (SELECT COUNT(*) FROM extent_index), (SELECT COUNT(*) FROM extents)")
+    if right is not None and right[0] == right[1] and next(wrong_entries(r), None) is None:
+        return
+    for number, digest, domain in r.rows(
+        "SELECT e.id, e.digest, a.domain_pool_id FROM extents e JOIN aggregates a ON a.id = e.aggregate_id"
+    ):
+        if number not in {row[0] for row in r.each(_LOOK_UP, [(domain, _PREFIX(digest)[0])])}:
+            yield domain, digest, number
+
+
+def drop_wrong(tx: Transaction, entries: Iterable[Row]) -> None:
+    """Remove those of these entries that are wrong, as `wrong_entries` names them."""
+    key = "i.level = ? AND i.domain_pool_id = ? AND i.digest_prefix = ? AND i.extent_id = ?"
+    wrong = [
+        entry
+        for *entry, digest, domain in tx.each(f"{_ENTRIES} WHERE {key}", entries)
+        if not _is_right(entry, digest, domain)
+    ]
+    tx.run_many(
+        "DELETE FROM extent_index WHERE level = ? AND domain_pool_id = ? AND digest_prefix = ? AND extent_id = ?",
+        wrong,
+    )
 
 
 def _move_on(tx: Transaction, level: int, came: int) -> int:

@@ -88,7 +88,7 @@ def free_extents(tx: Transaction, extent_ids: Iterable[int]) -> Freed:
     gone, domains = _lower(tx, lowered)
     tx.run_many("DELETE FROM extents WHERE id = ?", [(row[0],) for row in dead])
     extent_index.remove(tx, [(domains[at], digest, extent_id) for extent_id, at, _, digest in dead])
-    spans = _remove_aggregates(tx, gone)
+    spans = remove_aggregates(tx, gone)
     return Freed(0, len(dead), len(gone), sum(lowered.values()), spans, [])
 
 
@@ -152,7 +152,8 @@ def _lower(tx: Transaction, lowered: dict[int, int]) -> tuple[list[int], dict[in
     return gone, domains
 
 
-def _remove_aggregates(tx: Transaction, aggregate_ids: list[int]) -> list[FreedSpan]:
+def remove_aggregates(tx: Transaction, aggregate_ids: list[int]) -> list[FreedSpan]:
+    """These have no extents any more: they go with all their placements, whose spans are returned."""
     many = [(aggregate_id,) for aggregate_id in aggregate_ids]
     rows = list(
         tx.each(

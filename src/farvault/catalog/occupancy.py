@@ -1,7 +1,8 @@
 """QUERY OCCUPANCY: how many files of whom lie in which pool, and how much space they take.
 
-Counted from the rows, so it is never wrong; it reads every object asked for once. An object that is shared by
-deduplication counts in full for everyone who has it (logical) and by its share of each record (physical).
+Counted from the rows, so it is never wrong; it reads every object asked for once. Logical: an object counts in full for
+everyone who has it. Physical: what a record takes on its volume is shared out among its living extents by their lengths,
+and an extent's part equally among all who use it; so over all nodes it is what the pool holds (docs/decisions/0050).
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple
 
-from farvault.catalog import nouns, superseded
+from farvault.catalog import nouns, placements, superseded
 from farvault.catalog.transaction import Snapshot
 from farvault.model.file_space import FileSpace
 from farvault.model.node import Node
 from farvault.model.storage_pool import StoragePool
-from farvault.model.stored_object import ObjectKind
+from farvault.model.stored_object import ObjectKind, ObjectState
 
 TYPES = {ObjectKind.BACKUP: "Bkup", ObjectKind.ARCHIVE: "Arch", ObjectKind.SPACE_MANAGED: "SpMg"}
 _CACHED_AGGREGATES = 200_000
@@ -35,12 +36,16 @@ class OccupancyRow(NamedTuple):
     """The sum of their extents, uncompressed."""
 
 
+_SCALE = 1 << 40
+"""Shares are added up in parts of a byte, so that no rounding adds up as well."""
+
+
 class _Place(NamedTuple):
-    """`extent_bytes`: of the record's extents when it was made."""
+    """`taken_bytes`: what the aggregate's records take in the pool; `live_bytes`: of its extents."""
 
     pool_id: int
-    stored_bytes: int
-    extent_bytes: int
+    taken_bytes: int
+    live_bytes: int
 
 
 def occupancy(
@@ -59,42 +64,51 @@ def occupancy(
 
 
 def _count(r: Snapshot, file_space_id: int) -> dict[tuple[int, int], list[int]]:
-    """(kind, pool) -> [objects, physical bytes, logical bytes] of one file space."""
+    """(kind, pool) -> [objects, physical bytes, logical bytes] of one file space.
+
+    What is on its way in or out takes space too, but is no file.
+    """
     totals: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0])
     places: dict[int, list[_Place]] = {}
     object_pools: set[int] = set()
-    for kind, offset, length, aggregate_id in r.rows(
-        "SELECT o.kind, x.offset_bytes, e.length_bytes, e.aggregate_id FROM objects o"
+    for kind, state, offset, length, aggregate_id, users in r.rows(
+        "SELECT o.kind, o.state, x.offset_bytes, e.length_bytes, e.aggregate_id,"
+        " (SELECT COUNT(*) FROM object_extents y WHERE y.extent_id = x.extent_id) FROM objects o"
         " JOIN object_extents x ON x.object_id = o.id JOIN extents e ON e.id = x.extent_id"
-        " WHERE o.file_space_id = ? AND o.state <> 0"
+        " WHERE o.file_space_id = ?"
         " ORDER BY o.file_space_id, o.directory_id, o.name, o.id, x.offset_bytes",
         (file_space_id,),
     ):
         if offset == 0:
             object_pools.clear()
-        place = places.get(aggregate_id)
-        if place is None:
+        found = places.get(aggregate_id)
+        if found is None:
             if len(places) >= _CACHED_AGGREGATES:
                 places.clear()
-            place = places[aggregate_id] = _place(r, aggregate_id)
-        for pool_id, stored_bytes, extent_bytes in place:
+            found = places[aggregate_id] = _places(r, aggregate_id)
+        for pool_id, taken_bytes, live_bytes in found:
             total = totals[kind, pool_id]
             if pool_id not in object_pools:
                 object_pools.add(pool_id)
-                total[0] += 1
-            total[1] += stored_bytes * length // extent_bytes
+                total[0] += state != ObjectState.OPEN
+            total[1] += taken_bytes * length * _SCALE // (live_bytes * users)
             total[2] += length
+    for total in totals.values():
+        total[1] = (total[1] + _SCALE // 2) // _SCALE
     return totals
 
 
-def _place(r: Snapshot, aggregate_id: int) -> list[_Place]:
-    """The pools an aggregate lies in; in some it may still lie as it was before it was rebuilt."""
-    found: dict[int, _Place] = {}
+def _places(r: Snapshot, aggregate_id: int) -> list[_Place]:
+    """What an aggregate takes in each pool, as it is and as it was before it was rebuilt."""
+    taken: dict[int, int] = defaultdict(int)
+    live = 0
     for record in (aggregate_id, *superseded.predecessors(r, (aggregate_id,))[aggregate_id]):
-        for row in r.all(
-            "SELECT DISTINCT v.pool_id, a.stored_bytes, a.extent_bytes FROM placements p"
-            " JOIN volumes v ON v.id = p.volume_id JOIN aggregates a ON a.id = p.aggregate_id WHERE a.id = ?",
+        for pool_id, used_bytes, live_bytes in r.all(
+            f"SELECT v.pool_id, {placements.USED_BYTES}, a.live_bytes FROM placements p"
+            " JOIN aggregates a ON a.id = p.aggregate_id JOIN volumes v ON v.id = p.volume_id"
+            " JOIN storage_pools s ON s.id = v.pool_id WHERE p.aggregate_id = ?",
             (record,),
         ):
-            found.setdefault(row[0], _Place._make(row))
-    return list(found.values())
+            taken[pool_id] += used_bytes
+            live = live_bytes
+    return [_Place(pool_id, used_bytes, live) for pool_id, used_bytes in sorted(taken.items())]

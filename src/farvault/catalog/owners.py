@@ -38,6 +38,18 @@ def removed(tx: Transaction, rows: Sequence[tuple[int, int]]) -> None:
     _change(tx, rows, -1)
 
 
+def settle(tx: Transaction, volume_id: int, node_id: int, file_space_id: int) -> None:
+    """Work one account out anew from what lies there."""
+    key = (volume_id, node_id, file_space_id)
+    tx.run("DELETE FROM volume_owners WHERE volume_id = ? AND node_id = ? AND file_space_id = ?", key)
+    tx.run(
+        "INSERT INTO volume_owners SELECT p.volume_id, a.node_id, a.file_space_id, COUNT(*), SUM(a.stored_bytes)"
+        " FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
+        " WHERE p.volume_id = ? AND a.node_id = ? AND a.file_space_id = ? GROUP BY p.volume_id, a.node_id, a.file_space_id",
+        key,
+    )
+
+
 def group_of(r: Snapshot, node_id: int) -> int | None:
     """The collocation group of a node."""
     row = r.one("SELECT group_id FROM collocation_members WHERE node_id = ?", (node_id,))

@@ -94,6 +94,13 @@ _SELECT = (
 )
 
 
+USED_BYTES = (
+    "CASE s.variant WHEN 'RANDOM' THEN a.stored_bytes ELSE a.stored_bytes * a.live_bytes / a.extent_bytes END"
+)
+"""What a placement `p` of an aggregate `a` in a pool `s` takes: in a random pool all of it until nothing of it lives; else
+the share of its extents that live, since the rest is won back by reclamation."""
+
+
 def add(tx: Transaction, aggregate_id: int, volume_id: int, offset_bytes: int) -> None:
     """The aggregate lies there now, durably."""
     values = (volume_id, offset_bytes, aggregate_id, 0)
@@ -306,6 +313,32 @@ def volume_stored_bytes(r: Snapshot, volume_id: int) -> int:
 def has_placements(r: Snapshot, volume_id: int) -> bool:
     """Is anything on it?"""
     return r.one("SELECT 1 FROM placements WHERE volume_id = ? LIMIT 1", (volume_id,)) is not None
+
+
+def end_of(r: Snapshot, volume_id: int) -> int:
+    """Where the last record on it ends; 0 where it holds nothing."""
+    row = r.one(
+        "SELECT p.offset_bytes + a.stored_bytes FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
+        " WHERE p.volume_id = ? ORDER BY p.offset_bytes DESC LIMIT 1",
+        (volume_id,),
+    )
+    return int(row[0]) if row else 0
+
+
+def damaged_records(r: Snapshot, volume_id: int) -> int:
+    """How many records on it are marked damaged."""
+    row = r.one("SELECT COUNT(*) FROM placements WHERE volume_id = ? AND damaged = 1", (volume_id,))
+    return int(row[0]) if row else 0
+
+
+def pool_stored_bytes(r: Snapshot, pool_id: int) -> int:
+    """The lengths of all records in a pool, whatever of them is still needed."""
+    row = r.one(
+        "SELECT COALESCE(SUM(a.stored_bytes), 0) FROM volumes v CROSS JOIN placements p CROSS JOIN aggregates a"
+        " WHERE v.pool_id = ? AND p.volume_id = v.id AND a.id = p.aggregate_id",
+        (pool_id,),
+    )
+    return int(row[0]) if row else 0
 
 
 def emptied_volumes(r: Snapshot) -> list[int]:

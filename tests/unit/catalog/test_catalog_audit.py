@@ -7,6 +7,7 @@ from typing import Any
 
 import apsw
 import pytest
+from tests.unit.catalog.catalog_image import Opened
 from tests.unit.catalog.catalog_world import KEY, World, new_file
 
 from farvault.base.clock import ManualClock
@@ -18,6 +19,7 @@ from farvault.catalog import (
     placements,
     vault,
     vault_rules,
+    volume_checks,
     volume_history,
 )
 from farvault.catalog.catalog import Catalog
@@ -30,6 +32,7 @@ from farvault.model.policy import CopyGroup, Domain, ManagementClass, PolicySet
 from farvault.model.server import Server
 from farvault.model.stored_object import ObjectKind
 from farvault.policy.clock_guard import ClockState
+from farvault.policy.scrub import VolumeCheck
 
 PROTECTED = {
     **dict.fromkeys((noun.TABLE for noun in audit.NOUNS), "id"),
@@ -40,6 +43,7 @@ PROTECTED = {
     "segments": "object_id",
     "superseded_aggregates": "aggregate_id",
     "retention_events": "object_id",
+    "volume_checks": "volume_id",
     "clock_guard": "id",
 }
 
@@ -69,6 +73,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
         nouns.insert(tx, CollocationMember(group_id=group_id, node_id=world.node))
         nouns.insert(tx, DatabaseBackupTrigger(device_class="F"))
         volume_history.add_event(tx, "STGNEW", "F", "/v/1", 7)
+        volume_checks.put(tx, VolumeCheck(world.volume, checked_time=5, verdict="GOOD"))
         segment = vault.open_segment(tx, world.node, world.space, "V", 0, 5)
         vault.append_records(tx, segment, [(one, 3)])
         vault.close_segment(tx, segment, 3, 1, b"D" * 32, b"", 6)
@@ -84,19 +89,13 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def found_after(path: str, *statements: str) -> list[tuple[str, int]]:
-    """What the audit finds after these statements, which are then undone."""
-    connection = apsw.Connection(path)
-    connection.execute("PRAGMA foreign_keys=OFF")
-    catalog = Catalog.open(path, KEY, ManualClock())
-    before = connection.serialize("main")
-    for statement in statements:
-        connection.execute(statement)
-    with catalog.read() as r:
-        found = list(audit.check_row_digests(r))
-    catalog.close()
-    connection.close()
-    Path(path).write_bytes(before)
-    return found
+    """What the audit finds after these statements; the file stays as it is."""
+    image = Opened(Path(path).read_bytes())
+    with image as snapshot:
+        image.connection.execute("PRAGMA foreign_keys=OFF")
+        for statement in statements:
+            image.connection.execute(statement)
+        return list(audit.check_row_digests(snapshot))
 
 
 def other(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from farvault.catalog import nouns, objects, placements, vault
 from farvault.catalog.placements import PlacementRow
 from farvault.model.file_space import FileSpace
 from farvault.model.volume import DESTROYED, OFFSITE, UNAVAILABLE
+from farvault.policy.mount_points import Priority
 from farvault.processes import audit_volume as auditing
 from farvault.processes.audit_volume import audit_volume, audit_volumes
 from farvault.processes.process import Process, State
@@ -316,7 +318,11 @@ def test_cancelled_it_stops_at_once_and_keeps_what_it_has_found(
     damage(rows[2])
 
     def work(process: Process) -> None:
-        observe_crash_points(lambda label: process.cancel_event.set())
+        def cancel(label: str) -> None:
+            if label == "audit.page.before_catalog":
+                process.cancel_event.set()
+
+        observe_crash_points(cancel)
         audit_volume(depot.storage, process, rows[0].volume_name)
 
     process = run(depot, work)
@@ -364,3 +370,38 @@ def test_an_offsite_volume_is_said_and_no_failure(depot: Depot) -> None:
     process = run(depot, lambda p: audit_volumes(depot.storage, p, [volume.name]))
     assert process.state is State.SUCCESS
     assert "ANR2314E" in depot.messages()
+
+
+def test_a_restore_gets_the_only_mount_point_of_an_audit_which_goes_on_behind_it(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditing, "PAGE", 1)
+    depot.send(FILES)
+    depot.change_class("TAPECLASS", mount_limit=1)
+    rows = depot.placed("TAPEPOOL")
+    mounts = depot.storage.volumes.mounts
+    mounts.wait_seconds = 60
+    inspected_then: list[int] = []
+
+    def restore(process: Process) -> None:
+        reader = mounts.worker(Priority.RESTORE, "a restore")
+        with depot.storage.volumes.open_reader("TAPECLASS", rows[0].volume_name, reader):
+            inspected_then.append(process.objects)
+
+    def work(process: Process) -> None:
+        restoring = threading.Thread(target=restore, args=(process,))
+
+        def begin(label: str) -> None:
+            if label == "audit.progress.before_catalog" and process.objects == 1:
+                observe_crash_points(None)
+                restoring.start()
+                while not mounts.waiting:
+                    restoring.join(0.01)
+
+        observe_crash_points(begin)
+        audit_volume(depot.storage, process, rows[0].volume_name)
+        restoring.join()
+
+    process = run(depot, work)
+    assert (process.state, process.objects) == (State.SUCCESS, len(rows))
+    assert inspected_then == [1]

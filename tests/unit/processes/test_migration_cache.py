@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.unit.processes.depot_work import damage, killed_at, run
+from tests.unit.processes.depot_work import damage, killed_at, run, said
 from tests.unit.processes.migrating import cached_on, migrate, use, with_disk
 from tests.unit.storage.depot import Depot, MakeDepot, some_bytes, some_files
 
 from farvault.base.units import MIB
 from farvault.catalog import cached, nouns, placements
 from farvault.model.volume import UNAVAILABLE, Volume
+from farvault.processes.audit_volume import audit_volume
 from farvault.processes.delete_volume import delete_volume
 from farvault.processes.migrate_when_due import MigrateWhenDue
 from farvault.processes.process import Processes, State
@@ -199,3 +200,17 @@ def test_whatever_comes_and_goes_the_map_and_the_data_stay_right(make_depot: Mak
     assert depot.restore() == files
     with depot.catalog.read() as r:
         assert nouns.count(r, Volume, pool_id=depot.pool("TAPEPOOL").id) >= 0
+
+
+@pytest.mark.parametrize("fix", [False, True])
+def test_an_audit_says_a_bad_cached_copy_and_with_fix_gives_it_up(depot: Depot, fix: bool) -> None:
+    with depot.catalog.read() as r:
+        rows = cached.on_volume(r, disk(depot).id, -1, 100)
+    damage(rows[1])
+    process = run(depot, lambda one: audit_volume(depot.storage, one, disk(depot).name, fix=fix))
+    assert (process.state, process.failed_objects) == (State.FAILURE, 1)
+    assert process.objects == len(rows)
+    assert f"offset {rows[1].offset_bytes} is damaged" in said(depot, "ANR2316W").text
+    assert cached_on(depot, disk(depot)) == len(rows) - fix
+    assert spaces_agree(depot)
+    assert depot.restore() == FILES

@@ -1,11 +1,11 @@
-"""AUDIT VOLUME: is everything on it that should be, and as it was stored?"""
+"""AUDIT VOLUME: is everything on it that should be, and as it was stored? AUDIT CATALOG: and the catalog itself?"""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
 
-from farvault.admin.authority import storage
+from farvault.admin.authority import SYSTEM, storage
 from farvault.admin.background import run_process
 from farvault.admin.command import WAIT, Call, Command, Parameter, keyword
 from farvault.admin.instance import Instance
@@ -19,6 +19,7 @@ from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Name, Text, YesNo
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
+from farvault.processes.audit_catalog import DESCRIPTION, audit_catalog, refuse_second
 from farvault.processes.audit_volume import audit_volume, audit_volumes
 from farvault.processes.process import Process
 
@@ -35,11 +36,12 @@ def _audit(instance: Instance, call: Call) -> Iterator[Answer]:
         volumes = _volumes(r, call, instance.clock.now_seconds())
 
     def work(process: Process) -> None:
-        storage, fix, quiet = instance.storage, call["fix"], call["quiet"]
+        storage, fix, quiet, full = instance.storage, call["fix"], call["quiet"], call["full"]
         if call["volume"] is not None:
-            audit_volume(storage, process, volumes[0].name, fix=fix, quiet=quiet)
+            audit_volume(storage, process, volumes[0].name, fix=fix, quiet=quiet, full=full)
         else:
-            audit_volumes(storage, process, [volume.name for volume in volumes], fix=fix, quiet=quiet)
+            names = [volume.name for volume in volumes]
+            audit_volumes(storage, process, names, fix=fix, quiet=quiet, full=full)
 
     yield from run_process(
         instance, call, f"AUDIT VOLUME ({'REPAIR' if call['fix'] else 'INSPECT ONLY'})", work
@@ -64,6 +66,15 @@ def _period(call: Call, now: int) -> tuple[int, int]:
 
 
 _FIRST_SECOND, _LAST_SECOND = When(absolute=datetime.time(0, 0)), When(absolute=datetime.time(23, 59, 59))
+
+
+def _audit_catalog(instance: Instance, call: Call) -> Iterator[Answer]:
+    refuse_second(instance.processes)
+
+    def work(process: Process) -> None:
+        audit_catalog(instance.storage, process, fix=call["fix"])
+
+    yield from run_process(instance, call, DESCRIPTION, work)
 
 
 def _confirm(instance: Instance, call: Call) -> str:
@@ -92,9 +103,18 @@ COMMANDS = (
             keyword("STGPool", Name(30), "all volumes of this pool"),
             keyword("FROMDate", Day(), "with STGPOOL: only volumes written since"),
             keyword("TODate", Day(), "with STGPOOL: only volumes written until"),
+            keyword("FULl", YesNo(), "read every record to here and open it too", default=False),
             WAIT,
         ),
         run=_audit,
         confirm=_confirm,
+    ),
+    Command(
+        words=("AUDit", "CATalog"),
+        rule=SYSTEM,
+        help="Check every row of the catalog, what must fit together in it, and that the volumes of this machine are "
+        "there. FIX=YES puts accounts and the index right where all rows are as they were written.",
+        parameters=(keyword("Fix", YesNo(), "put right what is safe to", default=False), WAIT),
+        run=_audit_catalog,
     ),
 )

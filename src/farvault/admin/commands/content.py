@@ -1,4 +1,4 @@
-"""QUERY CONTENT and QUERY OCCUPANCY: whose files lie where."""
+"""QUERY CONTENT, QUERY OCCUPANCY, QUERY AUDITOCCUPANCY: whose files lie where, and what they take."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from farvault.admin.authority import ANYONE
 from farvault.admin.command import FORMAT, Call, Command, keyword, positional
 from farvault.admin.grammar import matches
 from farvault.admin.instance import Instance
-from farvault.admin.kinds import PathPattern, Pattern, SignedInteger
+from farvault.admin.kinds import PathPattern, Pattern, Patterns, SignedInteger
+from farvault.admin.lookup import select, some
 from farvault.admin.output import Answer, Column, Report, Row, count_column, yes_column
 from farvault.base.units import show_megabytes, show_path, show_size
 from farvault.catalog import content, nouns
 from farvault.catalog.content import ContentRow
 from farvault.catalog.occupancy import TYPES, OccupancyRow, occupancy
+from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Text
+from farvault.model.node import Node
 from farvault.model.storage_pool import StoragePool
 from farvault.model.stored_object import ObjectKind
 from farvault.model.volume import Volume
@@ -73,6 +76,9 @@ def _content_row(row: ContentRow) -> dict[str, Any]:
         "size_bytes": row.size_bytes,
         "damaged": row.damaged,
         "copied": row.copied,
+        "is_aggregated": row.is_aggregated,
+        "stored_bytes": row.stored_bytes,
+        "is_whole": row.extents_here == row.extents,
     }
 
 
@@ -86,7 +92,10 @@ def _content_columns(detailed: bool) -> list[Column]:
     ]
     if detailed:
         columns += [
+            yes_column("is_aggregated", "Aggregated?"),
+            Column(key="stored_bytes", label="Stored Size", show=show_size, number=True),
             Column(key="size_bytes", label="Size", show=show_size, number=True),
+            yes_column("is_whole", "Whole File on Volume?"),
             yes_column("damaged", "Damaged?"),
             yes_column("copied", "Copied?"),
         ]
@@ -96,9 +105,45 @@ def _content_columns(detailed: bool) -> list[Column]:
 def _query_occupancy(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
         classes = {pool.name: pool.device_class for pool in nouns.select(r, StoragePool)}
+        types = {pool.name: pool.pool_type for pool in nouns.select(r, StoragePool)}
         found = occupancy(r, call["node"], call["file_space"], call["stgpool"], _KINDS[call["type"]])
-    rows = [_occupancy_row(row) for row in found if matches(call["devclass"], classes[row.pool])]
+    rows = [
+        _occupancy_row(row)
+        for row in found
+        if matches(call["devclass"], classes[row.pool]) and call["pool_type"] in ("ANY", types[row.pool])
+    ]
     yield Report(columns=_OCCUPANCY, rows=rows)
+
+
+def _query_audit_occupancy(instance: Instance, call: Call) -> Iterator[Answer]:
+    """Counted now: nothing has to fill it before (docs/decisions/0050)."""
+    with instance.catalog.read() as r:
+        nodes = some(
+            [
+                node
+                for node in select(r, Node, call["nodes"])
+                if call["domain"] is None or any(matches(one, node.domain) for one in call["domain"])
+            ],
+            call,
+        )
+        types = {pool.name: pool.pool_type for pool in nouns.select(r, StoragePool)}
+        rows = [_audit_row(r, node.name, call["pool_type"], types) for node in nodes]
+    yield Report(columns=_AUDIT_OCCUPANCY, rows=rows)
+
+
+def _audit_row(r: Snapshot, node: str, pool_type: str, types: dict[str, str]) -> Row:
+    used = dict.fromkeys(TYPES.values(), 0)
+    for row in occupancy(r, node):
+        if pool_type in ("TOTAL", types[row.pool]):
+            used[row.type] += row.physical_bytes
+    backup, archive, managed = used.values()
+    return {
+        "node": node,
+        "backup_bytes": backup,
+        "archive_bytes": archive,
+        "space_managed_bytes": managed,
+        "total_bytes": backup + archive + managed,
+    }
 
 
 def _occupancy_row(row: OccupancyRow) -> dict[str, Any]:
@@ -114,6 +159,18 @@ _OCCUPANCY = (
     count_column("files", "Number of Files"),
     Column(key="physical_bytes", label="Physical Space Occupied (MB)", show=show_megabytes, number=True),
     Column(key="logical_bytes", label="Logical Space Occupied (MB)", show=show_megabytes, number=True),
+)
+_AUDIT_OCCUPANCY = (
+    Column(key="node", label="Client Node Name"),
+    *(
+        Column(key=f"{key}_bytes", label=f"{label} Storage Used (MB)", show=show_megabytes, number=True)
+        for key, label in (
+            ("backup", "Backup"),
+            ("archive", "Archive"),
+            ("space_managed", "Space-Managed"),
+            ("total", "Total"),
+        )
+    ),
 )
 _TYPE = keyword(
     "Type", Choice("ANY", "Backup", "Archive", "SPacemanaged"), "only copies of this kind", default="ANY"
@@ -149,7 +206,31 @@ COMMANDS = (
             keyword("STGpool", Pattern(30), "only these pools", default="*"),
             keyword("DEVclass", Pattern(30), "only pools of these classes", default="*"),
             _TYPE,
+            keyword(
+                "POoltype",
+                Choice("ANY", "PRimary", "COpy"),
+                "only pools of this type",
+                name="pool_type",
+                default="ANY",
+            ),
         ),
         run=_query_occupancy,
+    ),
+    Command(
+        words=("Query", "AUDITOccupancy"),
+        rule=ANYONE,
+        help="Show how much space each node takes in all pools together, counted now.",
+        parameters=(
+            positional("nodes", Patterns(64), "nodes; a list of names or patterns", default=("*",)),
+            keyword("DOmain", Patterns(30), "only nodes of these domains"),
+            keyword(
+                "POoltype",
+                Choice("TOtal", "PRimary", "COpy"),
+                "only pools of this type",
+                name="pool_type",
+                default="TOTAL",
+            ),
+        ),
+        run=_query_audit_occupancy,
     ),
 )

@@ -7,10 +7,22 @@ from collections.abc import Iterator
 from farvault.admin.authority import ANYONE, OPERATOR
 from farvault.admin.command import Call, Command
 from farvault.admin.instance import Instance
-from farvault.admin.output import Answer, Column, Report, count_column, time_column, yes_column
+from farvault.admin.output import (
+    Answer,
+    Column,
+    Report,
+    count_column,
+    percent_column,
+    time_column,
+    yes_column,
+)
 from farvault.base.messages import message
+from farvault.base.units import show_size
+from farvault.catalog import volume_checks
 from farvault.catalog.settings import all_settings
+from farvault.policy.scrub import coverage
 from farvault.processes.expire_inventory import EXPIRE_HOURS
+from farvault.processes.scrub import PERIOD_DAYS, period_days, rate_mib
 from farvault.seal.identity import fingerprint, key_fingerprint
 
 
@@ -18,6 +30,8 @@ def _status(instance: Instance, call: Call) -> Iterator[Answer]:
     del call
     with instance.catalog.read() as r:
         settings = all_settings(r)
+        days, rate = period_days(r), rate_mib(r)
+        checked = coverage(volume_checks.states(r), instance.clock.now_seconds(), days or PERIOD_DAYS)
     disabled = instance.availability.disabled
     row = {
         "server_name": settings.get("SERVERNAME", ""),
@@ -34,6 +48,10 @@ def _status(instance: Instance, call: Call) -> Iterator[Answer]:
         "restarted_time": instance.started_time,
         "expire_hours": int(settings.get("EXPINTERVAL", str(EXPIRE_HOURS))),
         "expire_quiet": settings.get("EXPQUIET", "NO") == "YES",
+        "scrub_days": days,
+        "scrub_rate": rate,
+        "scrub_percent": checked.percent,
+        "scrub_late_bytes": checked.late_bytes,
         "availability": f"Disabled for {', '.join(disabled).lower()} sessions" if disabled else "Enabled",
         "sessions": len(instance.session_table.list()),
         "processes": len(instance.processes.list()),
@@ -58,6 +76,10 @@ _COLUMNS = (
     time_column("restarted_time", "Server Restart Date/Time"),
     count_column("expire_hours", "Expiration Interval (hours)"),
     yes_column("expire_quiet", "Expiration Quiet"),
+    count_column("scrub_days", "Scrub Period (days)"),
+    count_column("scrub_rate", "Scrub Rate (MiB/s)"),
+    percent_column("scrub_percent", "Pct Checked Within Period"),
+    Column(key="scrub_late_bytes", label="Scrub Overdue", show=show_size, number=True),
     Column(key="availability", label="Availability"),
     Column(key="sessions", label="Sessions"),
     Column(key="processes", label="Processes"),

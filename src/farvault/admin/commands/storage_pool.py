@@ -127,10 +127,13 @@ def _row(instance: Instance, r: Snapshot, pool: StoragePool) -> Row:
     more: dict[str, Any] = {
         "capacity_bytes": figures.capacity_bytes,
         "used_percent": round(figures.used_percent, 1),
-        "logical_percent": 100.0,
+        "live_bytes": figures.live_bytes,
+        "logical_percent": round(figures.logical_percent, 1),
     }
     if not pool.is_copy:
         more |= _migration(instance, r, pool)
+    if pool.is_random:
+        more["cached_bytes"] = figures.cached_bytes
     if not pool.is_random:
         more["scratch_used"] = figures.scratch_used
     return row_of(pool, pool.variant, **more)
@@ -166,6 +169,9 @@ def _columns(detailed: bool) -> list[Column]:
         capacity,
         used,
         migratable,
+        percent_column("logical_percent", "Pct Logical"),
+        Column(key="live_bytes", label="Needed", show=show_size, number=True),
+        Column(key="cached_bytes", label="Cached", show=show_size, number=True),
         *(
             _of(f)
             for f in (

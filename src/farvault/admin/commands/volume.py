@@ -31,7 +31,7 @@ from farvault.admin.target_columns import VOLUME_COLUMNS, volume_row
 from farvault.base.errors import BadInput, StillReferenced
 from farvault.base.messages import Message, message
 from farvault.base.units import MIB, show_size
-from farvault.catalog import nouns, placements
+from farvault.catalog import nouns, placements, volume_checks
 from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Integer, Name, Text, YesNo
 from farvault.model.storage_pool import StoragePool
@@ -171,10 +171,15 @@ def _row(r: Snapshot, volume: Volume, pool: StoragePool, call: Call) -> Row:
         used_percent=round(figures.used_percent, 1),
         reclaimable_percent=round(figures.reclaimable_percent, 1),
         live_bytes=figures.live_bytes,
+        cached_bytes=figures.cached_bytes,
+        damaged_records=placements.damaged_records(r, volume.id),
+        checked_time=volume_checks.find(r, volume).checked_time,
     )
     if pool.is_random:
         for field in ("location", "reclaimable_percent", "scratch", "write_pass", "written_bytes"):
             del row[field]
+    else:
+        del row["cached_bytes"]
     if call.detailed:
         row |= volume_row(r, volume)
     return row
@@ -196,8 +201,12 @@ def _columns(detailed: bool) -> list[Column]:
         Column(key="access", label="Access", show=_SHOWN_ACCESS.__getitem__),
         percent_column("reclaimable_percent", "Pct. Reclaimable Space"),
         yes_column("scratch", "Scratch Volume?"),
+        yes_column("damaged_records", "In Error State?"),
+        count_column("damaged_records", "Damaged Records"),
+        time_column("checked_time", "All Checked Since"),
         Column(key="written_bytes", label="Written", show=show_size, number=True),
         Column(key="live_bytes", label="Needed", show=show_size, number=True),
+        Column(key="cached_bytes", label="Cached", show=show_size, number=True),
         count_column("mounts", "Number of Times Mounted"),
         count_column("write_pass", "Write Pass Number"),
         time_column("created_time", "Date Created"),

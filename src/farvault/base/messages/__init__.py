@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 _SUBJECTS = (
     "admin",
+    "auditing",
     "client",
     "database",
     "link",

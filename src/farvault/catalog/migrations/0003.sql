@@ -43,6 +43,7 @@ CREATE TABLE superseded_aggregates (
 );
 -- What an aggregate was rebuilt from.
 CREATE INDEX superseded_aggregates_by_new ON superseded_aggregates (by_aggregate_id);
+
 -- Bytes that migration left in a random pool (CACHE=YES). Not placements: the aggregate lies in another pool, and nothing
 -- counts on what stands here. It serves reads until its span is needed, and may go at any moment.
 CREATE TABLE cached_copies (
@@ -57,3 +58,18 @@ CREATE TABLE cached_copies (
 CREATE INDEX cached_copies_by_aggregate ON cached_copies (aggregate_id);
 -- Which goes next when a volume needs room.
 CREATE INDEX cached_copies_by_time ON cached_copies (volume_id, cached_time, offset_bytes);
+
+-- How far a volume was checked, by AUDIT VOLUME or by the scrub. A volume without a row was never checked.
+CREATE TABLE volume_checks (
+    volume_id INTEGER PRIMARY KEY REFERENCES volumes (id) ON DELETE CASCADE, -- the volume
+    write_pass INTEGER NOT NULL,                 -- the volume's own when this was noted: a row of another one counts for nothing
+    checked_time INTEGER NOT NULL,               -- all that lies below checked_to_bytes was checked since then; 0 = never
+    checked_to_bytes INTEGER NOT NULL,           -- sequential: what lies there or behind was never checked
+    new_time INTEGER NOT NULL,                   -- since when there is something that was never checked; 0 = none was noticed
+    pass_time INTEGER NOT NULL,                  -- when the pass under way over the whole volume began; 0 = none
+    next_offset INTEGER NOT NULL,                -- where that pass goes on
+    last_time INTEGER NOT NULL,                  -- when something on it was last checked; 0 = never
+    bad_records INTEGER NOT NULL,                -- found since the last pass began
+    verdict TEXT NOT NULL,                       -- GOOD, DAMAGED, UNREADABLE; '' = none yet
+    row_digest BLOB NOT NULL                     -- over all columns above
+);
