@@ -125,7 +125,9 @@ def attack(house: House, each: int) -> None:
     over.set()
     asking.join(PATIENCE_SECONDS)
     longest = max(one.lived or PATIENCE_SECONDS for one in lorises)
-    assert longest < 30 * DEADLINE, "each is closed by its deadline, which is 60 seconds where nothing else is set"
+    assert longest < 30 * DEADLINE, (
+        "each is closed by its deadline, which is 60 seconds where nothing else is set"
+    )
     assert len(answered) > 10 and sum(answered) / len(answered) < DEADLINE / 2
     assert honest.call(Ping(), Done) == Done()
     for connection in (honest, *sessions):
