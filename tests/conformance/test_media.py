@@ -239,6 +239,18 @@ def test_deleting_twice_is_fine_and_afterwards_it_is_gone(device: Device, name: 
         device.open_reader(name).read(span, aligned_buffer(MIB))
 
 
+def test_a_device_that_is_renewed_goes_on_with_what_is_open(device: Device, name: str) -> None:
+    device.create(name, CAPACITY)
+    with writing(device, name) as book:
+        book.put(1)
+        device.renew()
+        book.put(2)
+        book.writer.commit()
+    device.renew()
+    assert device.idle_sessions() == 0
+    assert read_back(device, name, [s for s, _, _ in book.placed]) == [b for _, _, b in book.placed]
+
+
 def test_an_unknown_volume_is_not_found(device: Device, tmp_path: Path) -> None:
     if device.capabilities.remote:
         pytest.skip("opening talks to nobody; the first read tells")

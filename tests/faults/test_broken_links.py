@@ -182,6 +182,7 @@ def test_a_volume_that_is_cut_anywhere_while_read_gives_every_record(link: Link)
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(7200)
 def test_cuts_at_every_byte_near_every_border_and_at_two_places_in_a_row(link: Link) -> None:
     borders = borders_of_writing(link)
     for cut in all_cuts(borders, (-7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7)):

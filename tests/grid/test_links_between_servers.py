@@ -30,7 +30,6 @@ from farvault.catalog import vault as rows
 from farvault.media.link_book import LinkBook
 from farvault.model.node import Node
 from farvault.model.policy import ACTIVE, ARCHIVE, CopyGroup
-from farvault.model.server import Server as ServerDefinition
 
 SEEDS = tuple(range(12))
 SIZE = MIB
@@ -213,28 +212,32 @@ def test_query_server_counts_sessions_bytes_and_errors(delhi: GridServer, tokyo:
     assert row["links_broken"] and row["link_error_time"] and "ANR82" in str(row["link_error"])
 
 
-def test_an_unreachable_target_shows_since_when_and_why_until_it_is_back(
+def test_an_unreachable_target_shows_since_when_and_why_and_is_found_at_its_new_address(
     delhi: GridServer, tokyo: GridServer
 ) -> None:
     ids = store_files(delhi, *SEEDS)
-    delhi.admin("update devclass targetclass retryperiod=9999 retryinterval=1")
-    tokyo.stop()
+    delhi.admin("update devclass targetclass retryperiod=9999 retryinterval=1 bandwidth=16K maxcapacity=100m")
     delhi.admin("backup stgpool tapepool targetcopypool")
+    wait_for_open_volume(delhi)
+    tokyo.stop()
+    delhi.admin("update devclass targetclass bandwidth=nolimit")
     delhi.lines.wait_for("ANR4800W")
     row = link_of(delhi)
-    assert row["retrying_since_time"] and row["retry_next_time"] and row["link_error"]
-    _change_port(delhi, tokyo.start().port)
+    assert row["retrying_since_time"] and row["retry_next_time"] and row["link_error"] and row["links_broken"]
+    shown = delhi.admin("query mount").text
+    assert "RETRYING since" in shown and "DELHI.BFS" in shown
+    tokyo.start()
+    delhi.admin(f"update server tokyo lladdress={tokyo.port}")
     delhi.lines.wait_for("ANR0986I")
     assert not link_of(delhi).get("retrying_since_time")
     lose_tapes(delhi)
     assert restored(delhi, ids) == known(ids)
 
 
-def _change_port(delhi: GridServer, port: int) -> None:
-    """What the next try reads; UPDATE SERVER would end the waiting."""
-    with delhi.server.catalog.write() as tx:
-        server = nouns.get(tx, ServerDefinition, "TOKYO")
-        nouns.update(tx, msgspec.structs.replace(server, low_level_address=port))
+def wait_for_open_volume(server: GridServer) -> None:
+    volumes = server.server.storage.volumes
+    with volumes.mounts.changed:
+        assert volumes.mounts.changed.wait_for(lambda: bool(volumes._open_now), PATIENCE_SECONDS)
 
 
 # --- MOUNTRETENTION, MOUNTLIMIT, MAXCAPACITY, unfinished transfers, BANDWIDTH --------------------------------------------
@@ -343,9 +346,7 @@ def test_bandwidth_is_defined_shown_changed_and_heard_by_the_class(
     store_files(delhi, 1, 2)
     answer = delhi.admin("backup stgpool tapepool targetcopypool").text
     assert "started" in answer
-    volumes = delhi.server.storage.volumes
-    with volumes.mounts.changed:
-        assert volumes.mounts.changed.wait_for(lambda: bool(volumes._open_now), PATIENCE_SECONDS)
+    wait_for_open_volume(delhi)
     assert "IN USE" in delhi.admin("query mount").text, "at 16 KiB a second it takes two minutes"
     delhi.admin("update devclass targetclass bandwidth=nolimit")
     delhi.lines.wait_for("ANR0986I")

@@ -166,10 +166,11 @@ class Mounts:
             return session
         except FarvaultError:
             session.connection.close()
-            self._drop_idle()
+            self.drop_idle()
         return self.target.open_session()
 
-    def _drop_idle(self) -> None:
+    def drop_idle(self) -> None:
+        """End the sessions that are only kept, without a word."""
         with self._freed:
             idle, self._idle = self._idle, []
         for session, _ in idle:

@@ -100,6 +100,9 @@ class ServerDevice:
     def idle_sessions(self) -> int:
         return self.mounts.idle
 
+    def renew(self) -> None:
+        self.mounts.drop_idle()
+
     def last_record(self, name: str) -> Span:
         """The last segment: the target knows no records, but what was committed alone is a segment of its own."""
         rows = self._briefly(lambda session: _segments(session, self._volume(name)))

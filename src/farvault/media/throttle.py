@@ -87,6 +87,9 @@ class ThrottledDevice:
     def idle_sessions(self) -> int:
         return self._device.idle_sessions()
 
+    def renew(self) -> None:
+        self._device.renew()
+
     def last_record(self, name: str) -> Span:
         return self._device.last_record(name)
 

@@ -87,6 +87,13 @@ class Devices:
         for device in gone:
             device.close()
 
+    def renew(self, class_name: str) -> None:
+        """Its server's definition has changed; what is under way goes on."""
+        with self._lock:
+            made = self._made.get(class_name)
+        if made is not None:
+            made[1].renew()
+
     def close(self) -> None:
         self.forget()
 

@@ -143,7 +143,7 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
         nouns.update(tx, server)
         classes = _classes_of(tx, server.name)
     for name in classes:
-        instance.storage.devices.forget(name)
+        instance.storage.devices.renew(name)
     yield message("ANR1662I", server=server.name)
     yield from _update_warnings(call, server, classes)
 
