@@ -25,7 +25,9 @@ from farvault.transport.dial import dial, sign_on
 
 SOURCE = Path(__file__).parents[2] / "src" / "farvault"
 ELSEWHERE = re.compile(
-    r"client\.|copy\.|deletion\.|vault\.|virtual_volume\.|instance\.|catalog\.migrate|file\.|restore\.|audit\.|discard\.|file_space\.|inventory\.|simultaneous\.|.*define"
+    r"audit\.|audit_catalog\.|cache\.|catalog\.(migrate|image|commit\.before_log)|challenge\.|client\.|copy\.|database\.|deletion\."
+    r"|discard\.|emptying\.|file\.|file_space\.|history\.|instance\.|inventory\.|log\.|migrate\.|rebuild\.|reconcile\."
+    r"|restore\.|simultaneous\.|vary\.|vault\.|virtual_volume\.|.*define"
 )
 """Steps that storing and deleting do not come past; other tests kill there."""
 ROUNDS = 11
