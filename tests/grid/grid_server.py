@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -72,7 +73,8 @@ class GridServer:
     """0 = another one at each start."""
 
     def __post_init__(self) -> None:
-        self.made = make_instance(self.folder, self.name, Settings(data_port=self.data_port))
+        if not os.path.isdir(self.folder):  # else it was made before, and is only started again
+            self.made = make_instance(self.folder, self.name, Settings(data_port=self.data_port))
         self._server: Server | None = None
 
     @property

@@ -43,7 +43,8 @@ class Found(NamedTuple):
 def lookup(r: Snapshot, domain_pool_id: int, digests: Iterable[bytes]) -> dict[bytes, tuple[int, int]]:
     """Digest -> (extent id, length) of those that are stored and readable in this domain.
 
-    An extent all of whose placements are damaged or on destroyed volumes counts as unknown: it is stored anew.
+    An extent all of whose placements are damaged or out of reach counts as unknown: it is stored anew, so that what is
+    acknowledged now restores now.
     """
     return {
         found.digest: (found.extent_id, found.length_bytes) for found in _readable(r, domain_pool_id, digests)
@@ -131,10 +132,12 @@ def _readable(r: Snapshot, domain_pool_id: int, digests: Iterable[bytes]) -> lis
 
 
 def readable_aggregates(r: Snapshot, aggregate_ids: Iterable[int]) -> set[int]:
-    """Those that have a placement neither damaged nor on a destroyed volume."""
+    """Those that have a placement that is not damaged, on a volume and in a pool that may be read now."""
     rows = r.each(
         "SELECT p.aggregate_id FROM placements p JOIN volumes v ON v.id = p.volume_id"
-        " WHERE p.aggregate_id = ? AND p.damaged = 0 AND v.access <> 'DESTROYED' LIMIT 1",
+        " JOIN storage_pools s ON s.id = v.pool_id WHERE p.aggregate_id = ? AND p.damaged = 0"
+        " AND v.access IN ('READWRITE', 'READONLY') AND v.status <> 'OFFLINE'"
+        " AND s.access IN ('READWRITE', 'READONLY') LIMIT 1",
         [(aggregate_id,) for aggregate_id in sorted(aggregate_ids)],
     )
     return {row[0] for row in rows}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
+import msgspec
 import pytest
 from tests.unit.catalog.catalog_world import BLOCK, World, digest, new_file
 
 from farvault.base.errors import NotFound
 from farvault.catalog import audit, extent_index, extents, nouns, objects, placements
 from farvault.catalog.placements import PlacementRow
+from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
 
 
@@ -78,6 +80,25 @@ def test_an_extent_that_cannot_be_read_is_unknown_until_it_is_stored_anew(world:
         assert extents.lookup(tx, world.pool, [digest(b"x")]) == {digest(b"x"): (new, 1)}
         placements.mark_damaged(tx, aggregate_id, world.volume, False)
         assert extents.lookup(tx, world.pool, [digest(b"x")]) == {digest(b"x"): (new, 1)}, "the newest counts"
+
+
+@pytest.mark.parametrize("access", ["UNAVAILABLE", "OFFSITE"])
+def test_an_extent_on_a_volume_that_is_away_is_unknown_for_as_long(world: World, access: str) -> None:
+    """What is acknowledged restores: nothing is built on data that cannot be read."""
+    with world.catalog.write() as tx:
+        world.aggregate(tx, b"x")
+    set_access(world, world.volume, access)
+    assert ask(world, b"x") == [0]
+    set_access(world, world.volume, "READONLY")
+    assert ask(world, b"x") == [1]
+
+
+def test_an_extent_in_a_pool_that_is_away_is_unknown_for_as_long(world: World) -> None:
+    with world.catalog.write() as tx:
+        world.aggregate(tx, b"x")
+        pool = nouns.by_id(tx, StoragePool, world.pool)
+        nouns.update(tx, msgspec.structs.replace(pool, access="UNAVAILABLE"))
+    assert ask(world, b"x") == [0]
 
 
 @pytest.mark.parametrize("bad", [[], [(b"d" * 32, 0)]])

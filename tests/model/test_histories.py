@@ -1,0 +1,61 @@
+"""Histories that once failed, shortened: each was a defect, and says which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from tests.model.machine import Hierarchy
+
+
+class Checked:
+    """Calls the rules of a machine and checks everything after each."""
+
+    def __init__(self, machine: Hierarchy) -> None:
+        self._machine = machine
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**values: object) -> None:
+            getattr(self._machine, name)(**values)
+            self._machine.check()
+
+        return call
+
+
+@contextmanager
+def _checked(hierarchy: type[Hierarchy]) -> Iterator[Checked]:
+    machine = hierarchy()
+    try:
+        yield Checked(machine)
+    finally:
+        machine.teardown()
+
+
+@pytest.fixture
+def m(hierarchy: type[Hierarchy]) -> Iterator[Checked]:
+    with _checked(hierarchy) as checked:
+        yield checked
+
+
+def test_nothing_new_is_built_on_data_that_is_out_of_reach(m: Checked) -> None:
+    """BOB's file was acknowledged by reference to a record on a volume that was UNAVAILABLE, and damaged there."""
+    m.back_up(node="ANN", files=[(1, 9), (5, 2), (3, 7), (0, 7)])
+    m.back_up(node="BOB", files=[(2, 3), (0, 5)])
+    m.back_up(node="ANN", files=[(2, 4), (4, 0)])
+    m.set_access(which=96, access="UNAVAILABLE")
+    m.a_record_is_damaged(which=2, byte=100)
+    m.back_up(node="BOB", files=[(2, 0)])
+
+
+def test_a_copy_made_by_name_is_one_also_where_the_target_has_lost_a_volume(m: Checked) -> None:
+    """TOKYO said that it holds records that lay on a lost, UNAVAILABLE volume: the new copies were made of nothing."""
+    m.back_up(node="ANN", files=[(0, 1), (1, 2)])
+    m.back_up_pool(pool="DISKPOOL")
+    m.a_volume_is_lost_at_the_target(which=0)
+    m.audit_pool(pool="COPYPOOL", fix=False)
+    m.back_up_pool(pool="DISKPOOL")
+    m.a_volume_is_lost(which=0)
+    m.a_volume_is_lost(which=1)
+    m.restore_pool(pool="DISKPOOL")
