@@ -165,12 +165,12 @@ class ReferenceModel:
             homes.is_unnoticed or homes.is_trusted or not homes.primary for homes in self.homes.values()
         )
 
-    def wrong_access(self, access: Mapping[str, str], allowed: Mapping[str, str]) -> list[str]:
+    def wrong_access(self, access: Mapping[str, str]) -> list[str]:
         """Volumes that a server has set to an access for which there is no reason."""
         return [
             f"{volume} is {now}"
             for volume, now in access.items()
-            if now != self.access.get(volume, "READWRITE") and now != allowed.get(volume)
+            if now != self.access.get(volume, "READWRITE")
         ]
 
 

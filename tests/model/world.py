@@ -32,6 +32,7 @@ from farvault.model.device_class import DeviceClass
 from farvault.model.node import Node
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
+from farvault.processes import challenge_server
 from farvault.seal.record import check
 from farvault.storage import outputs, storage, volume_life, volumes
 
@@ -70,9 +71,10 @@ def content(seed: int) -> bytes:
 
 
 def make_volumes_small(patch: Callable[[object, str, object], None]) -> None:
-    """The smallest volume holds a few files instead of two whole records of the largest kind."""
+    """The smallest volume holds a few files instead of two whole records; and chance is the same each time."""
     for module in (outputs, storage, volume_life, volumes):
         patch(module, "SMALLEST_CAPACITY_BYTES", VOLUME_BYTES)
+    patch(challenge_server, "_random", random.Random(0))
 
 
 class World:
@@ -122,6 +124,7 @@ class World:
         world = cls(base)
         for server in (world.tokyo, world.delhi):
             world.start(server)
+        challenge_server._random.seed(0)
         world.delhi.admin(f"update server tokyo lladdress={world.link.port}")
         return world
 
