@@ -1,8 +1,9 @@
-"""`python -m bench.big_pool`: reclaim a storage pool of ten million extents; says rates and peak memory.
+"""`python -m bench.big_pool`: reclaim, migrate and empty a storage pool of ten million extents; says rates and peak memory.
 
 Real records of many small extents on FILE volumes: 250 extents to an aggregate, two files to each. Of every third aggregate
 both files are deleted, of every third one of the two, so a third is dead, a third is made anew and a third moves as it
-is. Then the pool is reclaimed, and every sum of the catalog is checked where that was asked for.
+is. Then the pool is reclaimed, what is left migrates to the next pool and is deleted, and every sum of the catalog is
+checked where that was asked for.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from collections.abc import Callable
 
 import click
+import msgspec
 
-from bench.expiration import NOW, BenchClock, Watch, peak_mib, timed
+from bench.expiration import NOW, BenchClock, Watch, peak_mib
 from farvault.apps.first_definitions import make_first_definitions
 from farvault.base.clock import ManualClock
 from farvault.base.log import Log
@@ -28,8 +31,9 @@ from farvault.model.file_space import FileSpace
 from farvault.model.node import Node
 from farvault.model.storage_pool import SEQUENTIAL, StoragePool
 from farvault.model.stored_object import ObjectKind, ObjectType
-from farvault.processes.process import Processes
-from farvault.processes.reclaim import Options, description, reclaim_pool
+from farvault.processes.migrate import migrate_pool
+from farvault.processes.process import Process, Processes
+from farvault.processes.reclaim import Options, reclaim_pool
 from farvault.seal.compress import RAW
 from farvault.seal.digest import digest
 from farvault.seal.identity import Identity
@@ -65,7 +69,9 @@ class BigPool:
                 mount_limit=20,
             )
             nouns.insert(tx, tapes)
-            pool = StoragePool(name="BIGPOOL", device_class="TAPES", variant=SEQUENTIAL, max_scratch=100_000)
+            pool = StoragePool(name="NEXTPOOL", device_class="TAPES", variant=SEQUENTIAL, max_scratch=100_000)
+            nouns.insert(tx, pool)
+            pool = msgspec.structs.replace(pool, name="BIGPOOL", next_pool="NEXTPOOL")
             self.pool_id = nouns.insert(tx, pool)
             self.pool = nouns.by_id(tx, StoragePool, self.pool_id)
             self.node = nouns.insert(tx, Node(name="BENCH"))
@@ -147,20 +153,22 @@ class BigPool:
         return header, [(digest(one), len(one)) for one in data]
 
     def delete(self, ids: list[int]) -> int:
-        """All of every third aggregate, half of every other third; returns how many objects that was."""
-        gone = [one for at, one in enumerate(ids) if at // 2 % 3 == 0 or (at // 2 % 3 == 1 and at % 2)]
-        self.storage.delete_objects(gone)
-        return len(gone)
+        """What EXPIRE INVENTORY deletes with; returns how many objects that was."""
+        self.storage.delete_objects(ids)
+        return len(ids)
 
     def reclaim(self) -> int:
         """Returns how many aggregates moved or were made anew."""
+        name, options = self.pool.name, Options(threshold_percent=40)
+        return self._run(lambda process: reclaim_pool(self.storage, process, name, options))
+
+    def migrate(self) -> int:
+        """Everything, to the next pool; returns how many aggregates that was."""
         name = self.pool.name
-        options = Options(threshold_percent=40)
-        ended = self.processes.start(
-            description(self.pool),
-            lambda process: reclaim_pool(self.storage, process, self.processes, name, options),
-            wait=True,
-        )
+        return self._run(lambda process: migrate_pool(self.storage, process, name, low_percent=0))
+
+    def _run(self, work: Callable[[Process], None]) -> int:
+        ended = self.processes.start("BENCH", work, wait=True)
         if ended.error is not None or ended.failed_objects:
             raise SystemExit(f"it failed: {ended.error}")
         return ended.objects
@@ -175,19 +183,25 @@ def _no_server(definition: DeviceClass) -> Device:
     raise AssertionError("no SERVER class here")
 
 
+def timed(what: str, count: int, start: float) -> None:
+    seconds = time.perf_counter() - start
+    click.echo(f"{what}: {count:,} in {seconds:.1f} s, {count / seconds:,.0f}/s")
+
+
 @click.command()
 @click.option("--extents", "total", default=10_000_000)
 @click.option("--folder", default=None, help="Where catalog and volumes are made.")
 @click.option("--audit", "audited", is_flag=True, help="Check every sum of the catalog in the end.")
 def main(total: int, folder: str | None, audited: bool) -> None:
-    """Fill, delete, reclaim; fails where that took more memory than it may."""
+    """Fill, delete, reclaim, migrate, delete the rest; fails where that took more memory than it may."""
     with tempfile.TemporaryDirectory(dir=folder) as path:
         big = BigPool(path)
         start = time.perf_counter()
         ids = big.fill(total // PER_AGGREGATE)
         timed("fill, extents", total, start)
         start = time.perf_counter()
-        timed("delete, objects", big.delete(ids), start)
+        gone = {one for at, one in enumerate(ids) if at // 2 % 3 == 0 or (at // 2 % 3 == 1 and at % 2)}
+        timed("delete, objects", big.delete(sorted(gone)), start)
         before = peak_mib()
         big.log.add_sink(
             lambda line: click.echo(f"  {line.message}") if line.message.id == "ANR4726I" else None
@@ -195,6 +209,10 @@ def main(total: int, folder: str | None, audited: bool) -> None:
         watch = Watch(big.catalog)
         start = time.perf_counter()
         timed("reclaim, aggregates", big.reclaim(), start)
+        start = time.perf_counter()
+        timed("migrate, aggregates", big.migrate(), start)
+        start = time.perf_counter()
+        timed("delete the rest, objects", big.delete([one for one in ids if one not in gone]), start)
         click.echo(
             f"write transactions: {watch.count:,}, longest {watch.longest * 1000:.0f} ms, {watch.total:.1f} s in all"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.grid.grid_server import GridServer
-from tests.grid.vaults import Source, make_target
+from tests.grid.vaults import HurriedClock, Source, make_target
 
 from farvault.base.disk import BLOCK_BYTES, aligned_buffer
 from farvault.base.errors import AlreadyExists, MediaFailed, MediaFull, NotFound
@@ -17,6 +17,8 @@ from farvault.media.disk import DiskDevice
 from farvault.media.faulty import Faults, FaultyDevice
 from farvault.media.file import FileDevice
 from farvault.media.interface import Device, Span, VolumeWriter
+from farvault.media.throttle import Throttle, ThrottledDevice
+from farvault.model.bandwidth import Rates
 from farvault.seal.record import RecordKind, seal, sealed_bytes
 
 
@@ -41,6 +43,18 @@ def faulty_file(folder: Path) -> Iterator[Device]:
 
 
 @contextlib.contextmanager
+def throttled_file(folder: Path) -> Iterator[Device]:
+    """With a limit that every record meets, and time that passes as fast as anybody waits."""
+    yield ThrottledDevice(FileDevice([str(folder)]), Throttle(lambda: Rates(64 * KIB, ()), HurriedClock()))
+
+
+@contextlib.contextmanager
+def throttled_server(folder: Path) -> Iterator[Device]:
+    with server(folder) as device:
+        yield ThrottledDevice(device, Throttle(lambda: Rates(64 * KIB, ()), HurriedClock()))
+
+
+@contextlib.contextmanager
 def server(folder: Path) -> Iterator[Device]:
     """Virtual volumes at a second server in this process, over TLS."""
     target = GridServer("TOKYO", str(folder / "tokyo")).start()
@@ -57,7 +71,9 @@ DEVICES: dict[str, MakeDevice] = {
     "file": file,
     "faulty-disk": faulty_disk,
     "faulty-file": faulty_file,
+    "throttled-file": throttled_file,
     "server": server,
+    "throttled-server": throttled_server,
 }
 
 
@@ -221,6 +237,18 @@ def test_deleting_twice_is_fine_and_afterwards_it_is_gone(device: Device, name: 
         return  # marked at the target; whether it is still readable is the target's business
     with pytest.raises(NotFound):
         device.open_reader(name).read(span, aligned_buffer(MIB))
+
+
+def test_a_device_that_is_renewed_goes_on_with_what_is_open(device: Device, name: str) -> None:
+    device.create(name, CAPACITY)
+    with writing(device, name) as book:
+        book.put(1)
+        device.renew()
+        book.put(2)
+        book.writer.commit()
+    device.renew()
+    assert device.idle_sessions() == 0
+    assert read_back(device, name, [s for s, _, _ in book.placed]) == [b for _, _, b in book.placed]
 
 
 def test_an_unknown_volume_is_not_found(device: Device, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from farvault.model.node import Node
 from farvault.protocol import messages as m
 from farvault.protocol import truth as t
 from farvault.protocol import virtual_volumes as v
+from farvault.protocol.beat import SourceBeat
 from farvault.protocol.login import ADMIN, NODE, ClientLogin
 from farvault.protocol.verbs import VERBS, End, Verb
 from farvault.seal.compress import RAW
@@ -72,6 +73,7 @@ BODIES: Final[dict[type[m.Body], m.Body]] = {
     t.QueryInventory: t.QueryInventory(),
     t.Challenge: t.Challenge(volume=VOLUME, probes=(t.Probe(0, _RECORD.nbytes, 0, 64, bytes(32)),)),
     t.QueryReceipts: t.QueryReceipts(numbers=(1,)),
+    SourceBeat: SourceBeat(),
 }
 """One of each verb that a server may receive; those of sources are such that they do something where they may."""
 
@@ -81,6 +83,7 @@ MAY: Final[dict[type[m.Body], frozenset[str]]] = {
     m.ScramFirst: frozenset(),
     m.ScramFinal: frozenset(),
     m.Ping: EVERYBODY,
+    SourceBeat: EVERYBODY,  # it says and changes nothing
     m.SignOff: frozenset(RIGHTS),  # who leaves gets no answer
     m.Command: frozenset({ADMINISTRATOR}),
     m.WatchConsole: frozenset({ADMINISTRATOR}),
@@ -193,6 +196,8 @@ def outcome(connection: Connection, verb: Verb) -> str:
         tail = [bytes(_RECORD)]
     try:
         connection.send(BODIES[verb.body], *tail)
+        if verb.is_beat:  # has no answer: the next request has one, where the beat did no harm
+            connection.send(BODIES[m.Ping])
         if verb.body is not m.SignOff:
             connection.set_deadline(10)
             answer = connection.receive(memoryview(bytearray(8 << 20))).body

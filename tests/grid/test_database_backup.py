@@ -14,6 +14,7 @@ from tests.faults.two_servers import prepare_source, prepare_target
 from tests.grid.grid_server import GridServer
 
 from farvault.apps.instance_folder import InstanceFolder, Settings
+from farvault.apps.self_protection import DATABASE_TRIGGER
 from farvault.catalog import nouns, volume_history
 from farvault.catalog.settings import set_setting
 from farvault.model.node import Node
@@ -267,6 +268,11 @@ def test_a_trigger_whose_target_is_away_is_tried_again_and_tells(tmp_path: Path)
         delhi.admin("define dbbackuptrigger devclass=targetclass logfullpct=20")
         fill_log(delhi, 21)
         delhi.lines.wait_for("ANR4560I")
+        with pytest.MonkeyPatch.context() as watched:
+            looks: list[str] = []
+            watched.setattr(delhi.server.housekeeping, "poke", looks.append)
+            fill_log(delhi, 25)
+            assert DATABASE_TRIGGER not in looks, "not at every percent: a minute later"
         InstanceFolder(tokyo.folder).write_settings(Settings(data_port=port))
         tokyo.start()
         delhi.server.database_backups.poke()

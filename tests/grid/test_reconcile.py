@@ -11,9 +11,9 @@ import pytest
 from tests.grid.grid_server import GridServer
 from tests.grid.vaults import file_bytes, make_source, make_target, restored, store_files
 
-from farvault.catalog import kept_receipts, nouns, placements, target_truth
+from farvault.catalog import kept_receipts, nouns, owners, target_truth
 from farvault.catalog import vault as rows
-from farvault.catalog.transaction import Snapshot
+from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.media import receipt as receipts
 from farvault.media.target_link import TargetLink
 from farvault.model.node import Node
@@ -88,9 +88,17 @@ def forget_volume(delhi: GridServer, name: str) -> None:
     """DELHI's catalog is one that does not know the volume."""
     with delhi.server.catalog.write() as tx:
         volume = nouns.get(tx, Volume, name)
-        for row in placements.on_volume(tx, volume.id, limit=1 << 30):
-            placements.remove(tx, row.aggregate_id, volume.id)
+        forget_placements(tx, volume.id, 0)
         nouns.delete(tx, volume)
+
+
+def forget_placements(tx: Transaction, volume_id: int, from_offset: int) -> None:
+    gone = tx.all(
+        "SELECT aggregate_id, volume_id FROM placements WHERE volume_id = ? AND offset_bytes >= ?",
+        (volume_id, from_offset),
+    )
+    owners.removed(tx, gone)
+    tx.run("DELETE FROM placements WHERE volume_id = ? AND offset_bytes >= ?", (volume_id, from_offset))
 
 
 def reconcile(delhi: GridServer, words: str = "", *, allow: tuple[int, ...] = (0,)) -> str:
@@ -198,8 +206,7 @@ def test_what_lies_behind_the_end_of_a_volume_is_marked_and_its_front_stays(
         grown = next(one for one in kept_receipts.volumes_here(tx, ["TARGETCLASS"]) if len(one.receipts) > 1)
         last = grown.receipts[-1]
         volume = nouns.get(tx, Volume, grown.name)
-        for row in placements.on_volume(tx, volume.id, last.offset_bytes - 1, limit=1 << 30):
-            placements.remove(tx, row.aggregate_id, volume.id)
+        forget_placements(tx, volume.id, last.offset_bytes)
         nouns.update(tx, msgspec.structs.replace(volume, written_bytes=last.offset_bytes))
     said = reconcile(delhi, f"fix={fix}", allow=(0,) if fix == "yes" else (4,))
     assert f"ADSM.{grown.name} at server TOKYO: longer there" in said

@@ -9,7 +9,15 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 from tests.grid.grid_server import GridServer
-from tests.grid.vaults import VAULT_DOMAIN, VAULT_POOL, Source, change_node, make_target, sealed_record
+from tests.grid.vaults import (
+    VAULT_DOMAIN,
+    VAULT_POOL,
+    HurriedClock,
+    Source,
+    change_node,
+    make_target,
+    sealed_record,
+)
 from tests.patience import PATIENCE_SECONDS
 
 from farvault.base.clock import ManualClock
@@ -57,14 +65,6 @@ def tokyo(make_server: MakeServer) -> GridServer:
     server = make_server("TOKYO")
     make_target(server, "DELHI", "OSAKA")
     return server
-
-
-class HurriedClock(ManualClock):
-    """Nobody waits: time jumps to where they wanted to be."""
-
-    def wait(self, event: threading.Event, timeout_seconds: float) -> bool:
-        self.advance(timeout_seconds)
-        return event.is_set()
 
 
 class CountingTarget:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,9 +11,10 @@ from functools import cache
 import msgspec
 from tests.grid.grid_server import PASSWORD, GridServer
 
-from farvault.base.clock import Clock, SystemClock
+from farvault.base.clock import Clock, ManualClock, SystemClock
 from farvault.base.disk import aligned_buffer
 from farvault.catalog import nouns, objects
+from farvault.media.link_book import LinkRecord
 from farvault.media.server import ServerDevice
 from farvault.media.target import DefinedTarget, TargetDefinition
 from farvault.model.device_class import DeviceClass
@@ -29,6 +31,7 @@ from farvault.seal.pack import PackBuilder, parse
 from farvault.seal.record import RecordKind, seal, sealed_bytes
 from farvault.storage.intake import Intake
 from farvault.storage.reading import ObjectReader
+from farvault.transport.heartbeat import STEADY, Pulse
 
 VAULT_DOMAIN = "VAULTDOMAIN"
 VAULT_POOL = "VAULTPOOL"
@@ -77,6 +80,15 @@ def change_node(server: GridServer, name: str, **values: object) -> None:
         nouns.update(tx, msgspec.structs.replace(nouns.get(tx, Node, name), **values))
 
 
+class HurriedClock(ManualClock):
+    """Nobody waits: time jumps to where they wanted to be."""
+
+    def wait(self, event: threading.Event, timeout_seconds: float) -> bool:
+        if not event.is_set():
+            self.advance(timeout_seconds)
+        return event.is_set()
+
+
 @dataclass
 class Source:
     """What a source knows of its target, without a server around it: enough to make the SERVER device class."""
@@ -89,6 +101,7 @@ class Source:
     fingerprint: str = ""
     force_sync: bool = False
     clock: Clock = field(default_factory=SystemClock)
+    pulse: Pulse = STEADY
     events: list[str] = field(default_factory=list)
     wrap: Callable[[DefinedTarget], DefinedTarget] = lambda target: target
 
@@ -105,9 +118,15 @@ class Source:
             force_sync=self.force_sync,
         )
 
-    def target(self) -> DefinedTarget:
+    def target(self, record: LinkRecord | None = None) -> DefinedTarget:
         return DefinedTarget(
-            "TOKYO", self.definition, self.identity, pinned=self._pin, code_registered=self._registered
+            "TOKYO",
+            self.definition,
+            self.identity,
+            pinned=self._pin,
+            code_registered=self._registered,
+            pulse=self.pulse,
+            record=record,
         )
 
     def device(self, **values: object) -> ServerDevice:
@@ -121,7 +140,8 @@ class Source:
             **values,
         }
         definition = DeviceClass(name="TARGETCLASS", device_type="SERVER", server_name="TOKYO", **settings)
-        return ServerDevice(definition, self.wrap(self.target()), self.clock)
+        record = LinkRecord(self.clock)
+        return ServerDevice(definition, self.wrap(self.target(record)), self.clock, record=record)
 
     def _pin(self, fingerprint: str) -> None:
         self.events.append("pinned")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -58,3 +59,11 @@ def test_run_time_packages_are_few() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert len(project["dependencies"]) <= 25
+
+
+@pytest.mark.parametrize(
+    "module", sorted(p.stem for p in (ROOT / "bench").glob("*.py") if p.stem != "__main__")
+)
+def test_every_bench_can_be_started(module: str) -> None:
+    """What a bench imports is still there."""
+    importlib.import_module(f"bench.{module}")

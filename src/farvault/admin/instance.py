@@ -13,6 +13,7 @@ from typing import ClassVar, Protocol
 from farvault.base.clock import Clock
 from farvault.base.log import Log
 from farvault.catalog.catalog import Catalog
+from farvault.media.link_book import LinkBook
 from farvault.media.target import DefinedTarget
 from farvault.processes.backup_database import DatabaseBackups
 from farvault.processes.prepare import RecoveryPlans
@@ -89,4 +90,6 @@ class Instance:
     halt: Callable[[], None]
     target: Callable[[str], DefinedTarget]
     """A defined server, by name, as a target to sign on to."""
+    links: LinkBook
+    """What goes on between us and each target."""
     availability: Availability = field(default_factory=Availability)

@@ -13,10 +13,12 @@ from farvault.catalog import nouns
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.epoch import epoch
 from farvault.catalog.settings import get_setting
+from farvault.media.link_book import LinkRecord
 from farvault.media.target import DefinedTarget, TargetDefinition, TargetSession
 from farvault.model.server import Server
 from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
+from farvault.transport.heartbeat import STEADY, Pulse
 
 
 def server_password_context(server_name: str) -> str:
@@ -75,6 +77,8 @@ def defined_target(
     product_version: str = "",
     signed_on: Callable[[], None] = lambda: None,
     is_set_back: Callable[[TargetSession], bool] = lambda _: False,
+    pulse: Pulse = STEADY,
+    record: LinkRecord | None = None,
 ) -> DefinedTarget:
     """A defined server as the SERVER device class needs it: the pin and "code registered" are kept in the catalog."""
 
@@ -91,4 +95,6 @@ def defined_target(
         signed_on=signed_on,
         is_set_back=is_set_back,
         product_version=product_version,
+        pulse=pulse,
+        record=record,
     )

@@ -46,7 +46,7 @@ class ActivityLog:
         self._also = also
         self._lines: deque[Line] = deque()
         self._lost = 0
-        self._stopping = False
+        self._stopping = self._is_idle = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="activity log", daemon=True)
 
@@ -59,14 +59,19 @@ class ActivityLog:
                 self._lost += 1
                 return
             self._lines.append(line)
-            self._changed.notify()
+            self._changed.notify_all()
 
     def stop(self) -> None:
         """Write what is queued and end. Lines after this are dropped: remove the sink first."""
         with self._changed:
             self._stopping = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join()
+
+    def wait_until_idle(self, timeout_seconds: float) -> bool:
+        """Until every line so far was written or counted as lost; False where that takes longer."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._is_idle and not self._lines, timeout_seconds)
 
     def _run(self) -> None:
         while batch := self._next_batch():
@@ -76,16 +81,24 @@ class ActivityLog:
                     self._also(tx)
             except Exception:  # noqa: BLE001 - a full disk must not end the log: the next batch may fit
                 self._count_lost(len(batch))
+            else:
+                self._tell_lost()
 
     def _next_batch(self) -> list[Line]:
         """Wait for lines; empty when the server stops and nothing is left."""
         with self._changed:
+            self._is_idle = True
+            self._changed.notify_all()
             self._changed.wait_for(lambda: self._lines or self._stopping)
-            batch = [self._lines.popleft() for _ in range(min(len(self._lines), BATCH_LINES))]
-            lost, self._lost = (self._lost, 0) if batch else (0, self._lost)
+            self._is_idle = False
+            return [self._lines.popleft() for _ in range(min(len(self._lines), BATCH_LINES))]
+
+    def _tell_lost(self) -> None:
+        """Said when lines are written again: while they are not, each of these would be lost as well and make another."""
+        with self._changed:
+            lost, self._lost = self._lost, 0
         if lost:
             self._log.say("ANR0904W", lines=lost)
-        return batch
 
     def _count_lost(self, lines: int) -> None:
         with self._changed:

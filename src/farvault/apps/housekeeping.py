@@ -40,8 +40,10 @@ from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import collect_deleted, collect_unfinished
 
 HOUR_SECONDS: Final = 3600.0
-UNFINISHED_KEPT_SECONDS: Final = 24 * 3600
+UNFINISHED_KEPT_HOURS: Final = 24
 """A source that lost its link comes back within this time and only names what it had sent."""
+IDLE_SESSIONS_SECONDS: Final = 60.0
+"""MOUNTRETENTION is in minutes."""
 ACTIVITY_LOG_DAYS: Final = 30
 """Where ACTLOGRETENTION is not set."""
 TELL_DELETIONS: Final = "tell deletions"
@@ -129,9 +131,10 @@ def pieces(
     """What every server does by itself."""
     return [
         Piece("collect deleted volumes", lambda: collect_deleted(storage)),
-        Piece("collect unfinished volumes", lambda: collect_unfinished(storage, UNFINISHED_KEPT_SECONDS)),
+        Piece("collect unfinished volumes", lambda: forget_unfinished(catalog, storage)),
         Piece(TELL_DELETIONS, storage.deletions.tell_waiting, TELL_SECONDS),
         Piece("look at the clock", lambda: look_at_clock(storage), CLOCK_SECONDS),
+        Piece("close idle sessions", storage.devices.idle_sessions, IDLE_SESSIONS_SECONDS),
         Piece("tidy storage", storage.tidy),
         Piece("delete volumes left behind", lambda: delete_left_behind(storage, remote=True)),
         Piece("prune activity log", lambda: prune_activity_log(catalog, clock)),
@@ -140,6 +143,13 @@ def pieces(
         Piece(MIGRATE, migrate, PERIOD_SECONDS),
         Piece("scrub", ScrubWhenDue(storage, processes)),
     ]
+
+
+def forget_unfinished(catalog: Catalog, storage: Storage) -> int:
+    """At a target: what transfers left that nobody went on with for UNFINISHEDRETENTION hours."""
+    with catalog.read() as r:
+        hours = int(get_setting(r, "UNFINISHEDRETENTION") or UNFINISHED_KEPT_HOURS)
+    return collect_unfinished(storage, hours * int(HOUR_SECONDS))
 
 
 def look_at_clock(storage: Storage) -> None:

@@ -57,10 +57,10 @@ class SelfProtection:
             clock=clock,
         )
         self.plans = RecoveryPlans(storage, folder.path, compose)
-        trigger = DatabaseTrigger(catalog, self.database_backups, processes, storage.log)
+        self._trigger = DatabaseTrigger(catalog, self.database_backups, processes, storage.log)
         self.drill = DrillWhenDue(storage, processes, f"{folder.path}/drill")
         self.pieces = [
-            Piece(DATABASE_TRIGGER, trigger, PERIOD_SECONDS),
+            Piece(DATABASE_TRIGGER, self._trigger, PERIOD_SECONDS),
             Piece(PROTECTION_FILES, self.files.refresh),
             Piece(DRILL, self.drill),
             Piece(RECOVERY, RecoverRest(storage, processes, target), RECOVERY_SECONDS),
@@ -69,9 +69,8 @@ class SelfProtection:
     def watch(self, housekeeping: Housekeeping) -> None:
         """From now on changes are followed at once."""
         self._housekeeping = housekeeping
-        poke_trigger = lambda: housekeeping.poke(DATABASE_TRIGGER)  # noqa: E731
-        self.database_backups.poke = poke_trigger
-        self._storage.catalog.log_grown = poke_trigger
+        self.database_backups.poke = self._look_at_trigger
+        self._storage.catalog.log_grown = self._log_grown
         self._storage.catalog.nouns_changed = self._nouns_changed
         housekeeping.poke(PROTECTION_FILES)
 
@@ -86,6 +85,15 @@ class SelfProtection:
             self.files.refresh()
         except FarvaultError as error:
             self._storage.log.repeat(error.message)
+
+    def _look_at_trigger(self) -> None:
+        if self._housekeeping is not None:
+            self._housekeeping.poke(DATABASE_TRIGGER)
+
+    def _log_grown(self) -> None:
+        """A backup that failed has its pause, however fast the log grows."""
+        if self._trigger.may_be_due():
+            self._look_at_trigger()
 
     def _nouns_changed(self, tables: set[str]) -> None:
         if tables & SHOWN_TABLES and self._housekeeping is not None:

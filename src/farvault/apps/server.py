@@ -37,6 +37,7 @@ from farvault.base.units import MIB
 from farvault.catalog.catalog import Catalog, LogPlace
 from farvault.catalog.settings import get_setting
 from farvault.media.interface import Device
+from farvault.media.link_book import LinkBook
 from farvault.media.server import ServerDevice
 from farvault.media.target import DefinedTarget
 from farvault.model.device_class import DeviceClass
@@ -54,6 +55,7 @@ from farvault.storage.history_volumes import delete_left_behind
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import give_up_unclosed
 from farvault.transport.connection import Connection
+from farvault.transport.heartbeat import STEADY
 from farvault.transport.listen import Limits, Listener
 from farvault.transport.session_table import SessionTable
 
@@ -75,6 +77,9 @@ class Server:
         self.clock = clock or SystemClock()
         self.log = Log(self.clock)
         self.port = 0
+        self.pulse = STEADY
+        """Of its sessions with other servers, as source and as target."""
+        self.links = LinkBook(self.clock)
         self._console = console
         self._new_log = new_log
         self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -159,7 +164,7 @@ class Server:
 
     def _open_storage(self, settings: Settings, undo: contextlib.ExitStack) -> None:
         volumes = self.folder.inside(settings.volumes_folder)
-        self.devices = Devices(self.catalog, volumes, self._server_device, self._wrap_device)
+        self.devices = Devices(self.catalog, volumes, self._server_device, self._wrap_device, self.clock)
         self.storage = Storage(self.catalog, self.keyring, self.identity, self.devices, self.log, self.clock)
         undo.callback(self.storage.close)
         self.storage.recover()
@@ -216,6 +221,7 @@ class Server:
             self.last_access,
             lambda: self.name,
             most_of_a_source=max(settings.max_sessions // 2, 1),
+            pulse=self.pulse,
         )
         ready.set()
 
@@ -238,11 +244,18 @@ class Server:
             clock=self.clock,
             halt=self.ask_to_stop,
             target=self._target,
+            links=self.links,
         )
 
     def _server_device(self, device_class: DeviceClass) -> Device:
         """Virtual volumes: nothing is dialled before the first use."""
-        return ServerDevice(device_class, self._target(device_class.server_name), self.clock, self.log)
+        return ServerDevice(
+            device_class,
+            self._target(device_class.server_name),
+            self.clock,
+            self.log,
+            self.links.of(device_class.server_name),
+        )
 
     def _target(self, name: str) -> DefinedTarget:
         return defined_target(
@@ -253,6 +266,8 @@ class Server:
             __version__,
             signed_on=lambda: self._reached(name),
             is_set_back=set_back_check(self.catalog, self.clock, self.log, name),
+            pulse=self.pulse,
+            record=self.links.of(name),
         )
 
     def _reached(self, server_name: str) -> None:

@@ -95,6 +95,10 @@ class MediaFull(FarvaultError):
     return_code = 8
 
 
+class CatalogFull(MediaFull):
+    """No room for a change of the catalog, or for it in the recovery log: no other volume or pool would help."""
+
+
 class MediaFailed(FarvaultError):
     """The operating system or the target refused to read or write. The volume is suspect."""
 

@@ -11,7 +11,6 @@ waits those few milliseconds: nobody acts on what a power cut could still take b
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -21,11 +20,19 @@ import apsw
 
 from farvault.base.clock import Clock
 from farvault.base.disk import crash_point, sync_folder
-from farvault.base.errors import AlreadyExists, FarvaultError, InUse, MediaFailed, MediaFull, NotFound
+from farvault.base.errors import (
+    AlreadyExists,
+    FarvaultError,
+    InUse,
+    MediaFailed,
+    MediaFull,
+    NotFound,
+)
 from farvault.base.messages import Message, message
 from farvault.base.units import MIB
 from farvault.catalog import log as recovery_log
 from farvault.catalog import roll_forward
+from farvault.catalog.file_edges import lock, set_up, translated
 from farvault.catalog.image import Image
 from farvault.catalog.log import LogFigures, Position, RecoveryLog
 from farvault.catalog.migrate import migrate
@@ -73,7 +80,7 @@ class Catalog:
         self.path = path
         self._vfs = vfs
         self._digester = RowDigester(row_key)
-        self._lock_file = _lock(path)
+        self._lock_file = lock(path)
         self._write_lock = threading.Lock()
         self._writing_thread = 0
         self._readers: list[apsw.Connection] = []
@@ -99,7 +106,7 @@ class Catalog:
             if log is not None:
                 self._bring_together(log)
             self._writer = self._connect_writer()
-            with _translated(path):
+            with translated(path):
                 migrate(self._writer, row_key, clock.now_seconds(), path)
             if log is not None:
                 self._attach_log(log)
@@ -147,7 +154,7 @@ class Catalog:
         connection = self._take_reader()
         snapshot = Snapshot(connection, self._digester)
         try:
-            with _translated(self.path):
+            with translated(self.path):
                 connection.execute("BEGIN")
                 snapshot.one("SELECT 1 FROM sequences LIMIT 1")  # BEGIN alone does not fix the state yet
                 if not self._settled.is_set():
@@ -170,7 +177,7 @@ class Catalog:
         try:
             if self._log is not None:
                 self._log.admit(uses_reserve=uses_reserve)
-            with _translated(self.path, self._stop_writing):
+            with translated(self.path, self._stop_writing):
                 self._writer.execute("BEGIN IMMEDIATE")
                 yield transaction
                 transaction.end()
@@ -309,7 +316,7 @@ class Catalog:
                 self._log.await_spare()
             self._take_writer()
             try:
-                with _translated(self.path):
+                with translated(self.path):
                     connection.execute("BEGIN")
                     connection.execute("SELECT 1 FROM sequences LIMIT 1").fetchall()
                     pages = connection.execute("SELECT page_count FROM pragma_page_count()").fetchall()[0][0]
@@ -356,7 +363,7 @@ class Catalog:
         """Before anybody else opens the database."""
         now = self._clock.now_seconds()
         half_replayed = roll_forward.is_half_replayed(self.path)
-        with _translated(self.path):
+        with translated(self.path):
             found = (
                 Found(None, 0, ROLLFORWARD) if half_replayed else roll_forward.look_at(self.path, PAGE_BYTES)
             )
@@ -377,7 +384,7 @@ class Catalog:
         if step is Step.MISMATCH or is_other:
             raise MediaFailed("ANR4913E", folder=place.folder)
         if step is Step.REPLAY:
-            with _translated(self.path):
+            with translated(self.path):
                 entries = roll_forward.replay(self.path, log)
             log.mark_clean(now)
             if entries:
@@ -385,7 +392,7 @@ class Catalog:
 
     def _attach_log(self, place: LogPlace) -> None:
         """With the writer open: the log gets what it lacks, also what bringing the schema up to date has changed."""
-        with _translated(self.path):
+        with translated(self.path):
             frames, _ = self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             rows = self._writer.execute("SELECT value FROM settings WHERE name = 'LOGMODE'").fetchall()
         self._wal_pages = max(frames, 0)
@@ -399,7 +406,7 @@ class Catalog:
         elif self._log is not None:
             if added := self._log_frames():
                 self.notes.append(message("ANR4916I", pages=added))
-            with _translated(self.path):
+            with translated(self.path):
                 self._writer.execute("PRAGMA synchronous=NORMAL")
 
     def _begin_log(self, place: LogPlace) -> None:
@@ -411,7 +418,7 @@ class Catalog:
             self._log = RecoveryLog.create(
                 place.folder, place.capacity_bytes, self._row_key, PAGE_BYTES, position, now
             )
-            with _translated(self.path):
+            with translated(self.path):
                 self._writer.execute("PRAGMA synchronous=NORMAL")
         finally:
             self._release_writer()
@@ -419,7 +426,7 @@ class Catalog:
     def _end_log(self, place: LogPlace) -> None:
         self._take_writer()
         try:
-            with _translated(self.path):
+            with translated(self.path):
                 self._writer.execute("PRAGMA synchronous=FULL")
             self._wal.sync()
             self._close_log()
@@ -473,7 +480,7 @@ class Catalog:
     def _frames_now(self) -> int:
         """Frames of the present generation. The writer is ours."""
         if self._wal_pages < 0:
-            with _translated(self.path):
+            with translated(self.path):
                 frames, _ = self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             self._wal_pages = max(frames, 0)
         return self._wal_pages
@@ -481,14 +488,14 @@ class Catalog:
     # --- connections -------------------------------------------------------------------------------------------
 
     def _connect_writer(self) -> apsw.Connection:
-        with _translated(self.path):
+        with translated(self.path):
             connection = apsw.Connection(self.path, flags=apsw.SQLITE_OPEN_READWRITE, vfs=self._vfs)
             connection.execute(f"PRAGMA page_size={PAGE_BYTES}")  # counts only while the file is empty
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute(f"PRAGMA journal_size_limit={2 * WAL_CHECKPOINT_BYTES}")
-            _set_up(connection, WRITER_CACHE_BYTES)
+            set_up(connection, WRITER_CACHE_BYTES)
             connection.set_wal_hook(self._note_wal_pages)  # also switches automatic checkpoints off
         return connection
 
@@ -498,9 +505,9 @@ class Catalog:
                 raise MediaFailed("ANR0138E")
             if self._readers:
                 return self._readers.pop()
-        with _translated(self.path):
+        with translated(self.path):
             connection = apsw.Connection(self.path, flags=apsw.SQLITE_OPEN_READWRITE, vfs=self._vfs)
-            _set_up(connection, READER_CACHE_BYTES)
+            set_up(connection, READER_CACHE_BYTES)
             connection.execute("PRAGMA query_only=ON")
             connection.wal_autocheckpoint(0)
         return connection
@@ -554,7 +561,7 @@ class Catalog:
 
     def _checkpoint(self, mode: int) -> None:
         crash_point("catalog.checkpoint.before")
-        with _translated(self.path, self._stop_writing):
+        with translated(self.path, self._stop_writing):
             pages, copied = self._writer.wal_checkpoint(mode=mode)
         crash_point("catalog.checkpoint.after")
         step = WAL_CHECKPOINT_BYTES // PAGE_BYTES
@@ -564,37 +571,3 @@ class Catalog:
     def _stop_writing(self) -> None:
         """After a failed write or sync the kernel may have dropped pages: only a reopened file tells the truth."""
         self._failed = True
-
-
-def _set_up(connection: apsw.Connection, cache_bytes: int) -> None:
-    connection.set_busy_timeout(10_000)
-    connection.execute("PRAGMA trusted_schema=OFF")
-    connection.execute("PRAGMA cell_size_check=ON")
-    connection.execute("PRAGMA temp_store=MEMORY")
-    connection.execute(f"PRAGMA cache_size=-{cache_bytes // 1024}")
-
-
-def _lock(path: str) -> int:
-    """One server at a time: a second writer with checkpoints of its own is what this design excludes."""
-    descriptor = os.open(f"{path}-lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise InUse("ANR0134E", path=path) from None
-    return descriptor
-
-
-@contextlib.contextmanager
-def _translated(path: str, on_failure: object = None) -> Iterator[None]:
-    """SQLite's own errors as ours. Broken constraints stay as they are: callers know what they mean."""
-    try:
-        yield
-    except apsw.ConstraintError:
-        raise
-    except apsw.FullError as error:
-        raise MediaFull("ANR0131E", path=path) from error
-    except apsw.Error as error:
-        if callable(on_failure) and isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError):
-            on_failure()
-        raise MediaFailed("ANR0132E", path=path, reason=str(error)) from error

@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from farvault.base.disk import NO_ROOM, crash_point, make_folder, remove_file, sync_folder
-from farvault.base.errors import MediaFailed, MediaFull
+from farvault.base.errors import CatalogFull, MediaFailed, MediaFull
 from farvault.base.units import MIB
 from farvault.catalog.wal import Salts
 from farvault.seal.digest import DIGEST_BYTES, derive_key, keyed_digest
@@ -162,7 +162,7 @@ class RecoveryLog:
         self._refuse_after_failure()
         room = self.capacity_bytes - self.used_bytes - (0 if uses_reserve else self.reserve_bytes)
         if room <= 0:
-            raise MediaFull("ANR0130E", folder=self.folder, percent=f"{self.figures().used_percent:.0f}")
+            raise CatalogFull("ANR0130E", folder=self.folder, percent=f"{self.figures().used_percent:.0f}")
         if self._preparing is not None and self._preparing.is_alive():
             return  # a segment has just begun: there is room enough in it
         try:
@@ -460,7 +460,7 @@ def _translated(folder: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in NO_ROOM:
-            raise MediaFull("ANR4919E", folder=folder) from error
+            raise CatalogFull("ANR4919E", folder=folder) from error
         raise MediaFailed("ANR4911E", folder=folder, reason=error.strerror or error) from error
     except msgspec.MsgspecError as error:
         raise MediaFailed("ANR4911E", folder=folder, reason=error) from error

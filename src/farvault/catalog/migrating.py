@@ -72,17 +72,6 @@ def _tests(portion: Portion, before: int | None) -> tuple[str, tuple[int, ...]]:
     return tests, values
 
 
-def live_bytes(r: Snapshot, pool_id: int) -> int:
-    """What of a sequential pool's records is still needed: each by the share of its extents that live."""
-    row = r.one(
-        "SELECT COALESCE(SUM(a.stored_bytes * a.live_bytes / a.extent_bytes), 0) FROM volumes v"
-        " CROSS JOIN placements p CROSS JOIN aggregates a"
-        " WHERE v.pool_id = ? AND p.volume_id = v.id AND a.id = p.aggregate_id",
-        (pool_id,),
-    )
-    return int(row[0]) if row else 0
-
-
 def largest_files(r: Snapshot, aggregate_ids: list[int]) -> dict[int, int]:
     """Aggregate -> size of the largest file that needs a part of it. What MAXSIZE is compared with."""
     sql = (

@@ -55,6 +55,9 @@ class DiskDevice:
     def idle_sessions(self) -> int:
         return 0
 
+    def renew(self) -> None:
+        pass
+
     def last_record(self, name: str) -> Span:
         raise TypeError(f"{name} is random access: it has no last record")
 

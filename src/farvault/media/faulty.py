@@ -111,6 +111,9 @@ class FaultyDevice:
     def idle_sessions(self) -> int:
         return self._device.idle_sessions()
 
+    def renew(self) -> None:
+        self._device.renew()
+
     def last_record(self, name: str) -> Span:
         self._faults.arrive("open_reader")
         return self._device.last_record(name)

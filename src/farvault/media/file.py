@@ -52,6 +52,9 @@ class FileDevice:
     def idle_sessions(self) -> int:
         return 0
 
+    def renew(self) -> None:
+        pass
+
     def last_record(self, name: str) -> Span:
         return last_record(name)
 

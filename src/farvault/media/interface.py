@@ -123,6 +123,13 @@ class Device(Protocol):
         """Sessions with another server that are kept open for the next use; 0 where there is no other server."""
         ...
 
+    def renew(self) -> None:
+        """The other server's definition has changed: sessions that are only kept end, the next one is made by the new one.
+
+        Who is in the middle of something goes on, and who cannot reach it tries again by the new one.
+        """
+        ...
+
     def last_record(self, name: str) -> Span:
         """Sequential: where the last record lies that was committed alone, told by the media without any catalog.
 

@@ -1,4 +1,7 @@
-"""Mount points of a SERVER device class: at most MOUNTLIMIT sessions with the target, kept MOUNTRETENTION for reuse.
+"""Sessions of a SERVER device class: never more than MOUNTLIMIT with the target, kept MOUNTRETENTION for reuse.
+
+Who may open a volume, who waits for that and who goes first is decided above (`storage/mount_points.py`). Here every
+session counts, also that of a short request that opens no volume, so nobody who may open one waits long.
 
 A mount is a right to one session at a time. While the target cannot be reached the holder keeps the right and tries
 again every RETRYINTERVAL for RETRYPERIOD; whatever then was asked for is asked again, so it must be harmless twice.
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,9 +19,12 @@ from farvault.base.cancel import cancel_event
 from farvault.base.clock import Clock
 from farvault.base.errors import FarvaultError, NotAvailable, PeerUnreachable
 from farvault.base.log import Log
+from farvault.media.link_book import LinkRecord
 from farvault.media.target import Target, TargetSession, unreachable
 from farvault.protocol.messages import Done, Ping
 
+PING_SECONDS = 10.0
+"""An idle session that has not answered by then is not used again."""
 WAIT_SECONDS = 3600.0
 """How long a request waits for a free mount point: TSM's default MOUNTWAIT."""
 
@@ -40,6 +47,11 @@ class Patience:
         self._stop = cancel_event() or closing
         self._since: float | None = None
         self._failures = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long there has been trouble without progress."""
+        return 0.0 if self._since is None else self._clock.monotonic_seconds() - self._since
 
     def progress(self) -> None:
         self._since = None
@@ -74,7 +86,9 @@ class Mounts:
         rule: RetryRule,
         clock: Clock,
         log: Log | None = None,
+        record: LinkRecord | None = None,
     ) -> None:
+        self.record = record or LinkRecord(clock)
         self.target = target
         self.limit = limit
         self.clock = clock
@@ -87,8 +101,10 @@ class Mounts:
         self._down_until = float("-inf")
         self.closing = threading.Event()
 
-    def mount(self, wait_seconds: float = WAIT_SECONDS, *, single_try: bool = False) -> Mount:
-        """Take a mount point, waiting for one. `NotAvailable` where none comes free in time.
+    def mount(
+        self, volume: str = "", wait_seconds: float = WAIT_SECONDS, *, single_try: bool = False
+    ) -> Mount:
+        """Take a mount point, waiting for one. `volume`: whose it is, as people see it. `NotAvailable` where none comes free in time.
 
         Where this very thread holds all of them, waiting would never end: refused at once. `single_try`: a target
         that does not answer is not tried again.
@@ -96,7 +112,7 @@ class Mounts:
         me = threading.get_ident()
         deadline = self.clock.monotonic_seconds() + wait_seconds
         stop = cancel_event() or self.closing
-        with self._freed:
+        with self.record.waiting() if len(self._holders) >= self.limit else nullcontext(), self._freed:
             while len(self._holders) >= self.limit:
                 if all(holder == me for holder in self._holders):
                     raise NotAvailable("ANR4805E", server=self.target.name, limit=self.limit)
@@ -105,7 +121,7 @@ class Mounts:
                     raise NotAvailable("ANR4806E", server=self.target.name, limit=self.limit)
                 self._freed.wait(0.2)  # the clock may be one that a test moves
             self._holders.append(me)
-        return Mount(self, me, self._patience(single_try))
+        return Mount(self, me, self._patience(single_try), volume)
 
     @property
     def mounted(self) -> int:
@@ -119,7 +135,7 @@ class Mounts:
         return len(self._idle)
 
     def close_idle(self) -> None:
-        """Close the sessions whose retention is over. Called at every mount and from time to time."""
+        """Close the sessions whose retention is over. Called at every mount and every minute."""
         now = self.clock.monotonic_seconds()
         with self._freed:
             over = [s for s, since in self._idle if now - since >= self._retention_seconds]
@@ -137,18 +153,28 @@ class Mounts:
             session.close()
 
     def connect(self) -> TargetSession:
-        """An idle session that still answers, or a new one. One try."""
+        """An idle session that still answers, or a new one. One try. Where one does not, no other one is believed."""
         self.close_idle()
-        while True:
-            with self._freed:
-                session = self._idle.pop()[0] if self._idle else None
-            if session is None:
-                return self.target.open_session()
-            try:
-                session.connection.call(Ping(), Done)
-                return session
-            except FarvaultError:
-                session.connection.close()
+        with self._freed:
+            session = self._idle.pop()[0] if self._idle else None
+        if session is None:
+            return self.target.open_session()
+        try:
+            session.connection.set_deadline(PING_SECONDS)
+            session.connection.call(Ping(), Done)
+            session.connection.set_deadline(None)
+            return session
+        except FarvaultError:
+            session.connection.close()
+            self.drop_idle()
+        return self.target.open_session()
+
+    def drop_idle(self) -> None:
+        """End the sessions that are only kept, without a word."""
+        with self._freed:
+            idle, self._idle = self._idle, []
+        for session, _ in idle:
+            session.connection.close()
 
     def say_trouble(self, error: PeerUnreachable, wait_seconds: float) -> None:
         if self._log is not None and wait_seconds:
@@ -191,7 +217,8 @@ class Mounts:
 class Mount:
     """One mount point in use. One thread uses it at a time; `release` it in any case."""
 
-    def __init__(self, mounts: Mounts, holder: int, patience: Patience) -> None:
+    def __init__(self, mounts: Mounts, holder: int, patience: Patience, volume: str = "") -> None:
+        self._volume = volume
         self._mounts, self._holder, self._patience = mounts, holder, patience
         self._session: TargetSession | None = None
         self._released = False
@@ -212,13 +239,21 @@ class Mount:
                     resume(session)
                 return work(session)
             except PeerUnreachable as cut:
+                if self._session is not None:  # else it was never opened, which is in the book already
+                    self._mounts.record.failed(cut.message)
                 self.drop()
                 error = unreachable(self._mounts.target.name, cut)
                 try:
-                    self._patience.failed(error, was_connected, self._mounts.say_trouble)
+                    self._patience.failed(error, was_connected, self._say_trouble)
                 except PeerUnreachable:
                     self._mounts.note_down()
                     raise
+                finally:
+                    self._mounts.record.settled(self)
+
+    def _say_trouble(self, error: PeerUnreachable, wait_seconds: float) -> None:
+        self._mounts.record.retrying(self, self._volume, error.message, self._patience.seconds, wait_seconds)
+        self._mounts.say_trouble(error, wait_seconds)
 
     def progress(self) -> None:
         """Something was done for good: patience starts anew."""

@@ -14,6 +14,7 @@ from farvault.base.errors import AlreadyExists, MediaFailed, PeerMisbehaved
 from farvault.base.log import Log
 from farvault.base.units import MIB
 from farvault.media.interface import Capabilities, Span
+from farvault.media.link_book import LinkRecord
 from farvault.media.mounts import Mounts, Result, RetryRule
 from farvault.media.server_reader import ServerReader
 from farvault.media.server_writer import ServerWriter
@@ -43,7 +44,12 @@ class ServerDevice:
     """One device class of DEVTYPE=SERVER at work."""
 
     def __init__(
-        self, device_class: DeviceClass, target: Target, clock: Clock, log: Log | None = None
+        self,
+        device_class: DeviceClass,
+        target: Target,
+        clock: Clock,
+        log: Log | None = None,
+        record: LinkRecord | None = None,
     ) -> None:
         self._prefix = device_class.prefix
         self._target = target
@@ -54,6 +60,7 @@ class ServerDevice:
             RetryRule(device_class.retry_period_minutes * 60, device_class.retry_interval_seconds),
             clock,
             log,
+            record,
         )
 
     @property
@@ -76,7 +83,7 @@ class ServerDevice:
 
     def verify(self, name: str, spans: Iterable[tuple[Span, bytes]]) -> Iterator[tuple[Span, bool]]:
         """The target reads and digests; no record travels."""
-        mount = self.mounts.mount()
+        mount = self.mounts.mount(name)
         try:
             for batch in _batches(spans):
                 rows = tuple(virtual_volumes.Span(span.offset_bytes, span.stored_bytes) for span, _ in batch)
@@ -92,6 +99,9 @@ class ServerDevice:
 
     def idle_sessions(self) -> int:
         return self.mounts.idle
+
+    def renew(self) -> None:
+        self.mounts.drop_idle()
 
     def last_record(self, name: str) -> Span:
         """The last segment: the target knows no records, but what was committed alone is a segment of its own."""
@@ -120,7 +130,7 @@ class ServerDevice:
         return f"{self._prefix}.{name}"
 
     def _briefly(self, work: Callable[[TargetSession], Result], *, single_try: bool = False) -> Result:
-        mount = self.mounts.mount(CONTROL_WAIT_SECONDS, single_try=single_try)
+        mount = self.mounts.mount(wait_seconds=CONTROL_WAIT_SECONDS, single_try=single_try)
         try:
             return mount.run(work)
         finally:

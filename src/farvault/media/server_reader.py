@@ -76,7 +76,7 @@ class ServerReader:
 
     def _run(self, work: Callable[[TargetSession], Result]) -> Result:
         if self._mount is None:
-            self._mount = self._mounts.mount()
+            self._mount = self._mounts.mount(self._name)
         return self._mount.run(work, self._start_session)
 
     def _start_session(self, _session: TargetSession) -> None:

@@ -61,7 +61,7 @@ class ServerWriter:
         self._window = Window()
         """By record number in the segment: what is not known to be durable."""
         self._segment: int | None = None
-        self._sent = 0
+        self._sent = self._sent_ever = 0
         self._error: FarvaultError | None = None
 
     @property
@@ -150,7 +150,7 @@ class ServerWriter:
         self._window.clear()
         self._entries = []
         self._segment = None
-        self._sent = 0
+        self._sent = self._sent_ever = 0
 
     def _check_room(self, size_bytes: int) -> None:
         if self._position + size_bytes > self._capacity:
@@ -161,7 +161,7 @@ class ServerWriter:
     def _run(self, work: Callable[[TargetSession], Result]) -> Result:
         """`work` at the target, resumed over broken links. Any error ends this segment: only `abort` goes on from it."""
         if self._mount is None:
-            self._mount = self._mounts.mount()
+            self._mount = self._mounts.mount(self._name)
         try:
             return self._mount.run(work, self._resume)
         except FarvaultError as error:
@@ -196,6 +196,9 @@ class ServerWriter:
     def _store(self, session: TargetSession, number: int) -> None:
         assert self._segment is not None
         body = StoreRecord(segment=self._segment, digest=self._entries[number].digest)
+        if number < self._sent_ever:
+            self._mounts.record.sent_again()
+        self._sent_ever = max(self._sent_ever, number + 1)
         session.connection.send(body, self._window.view(number))
         self._sent = number + 1
 

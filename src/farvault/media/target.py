@@ -12,14 +12,17 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from farvault.base.errors import FarvaultError, NotAuthorized, NotAvailable, PeerUnreachable
+from farvault.media.link_book import LinkRecord
 from farvault.protocol.login import SOURCE, ClientLogin
 from farvault.protocol.messages import SignOff, Welcome
 from farvault.seal.identity import Identity
 from farvault.transport.connection import Connection
 from farvault.transport.dial import dial, sign_on, source_proof
+from farvault.transport.heartbeat import STEADY, Pulse, keep_beating
 
-ANSWER_SECONDS = 120.0
-"""No request of virtual volumes takes a healthy target longer before its first answer."""
+ANSWER_SECONDS = 1200.0
+"""No request of virtual volumes takes a target that lives longer before its first answer. It may have to wait for a target
+of its own (RETRYPERIOD); that it lives is told by its heartbeats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,8 @@ class DefinedTarget:
         signed_on: Callable[[], None] = lambda: None,
         is_set_back: Callable[[TargetSession], bool] = lambda _: False,
         product_version: str = "",
+        pulse: Pulse = STEADY,
+        record: LinkRecord | None = None,
     ) -> None:
         self.name = name
         self.definition = definition
@@ -118,8 +123,21 @@ class DefinedTarget:
         self._signed_on = signed_on
         self._is_set_back = is_set_back
         self._product_version = product_version
+        self._pulse = pulse
+        self._record = record
 
     def open_session(self) -> TargetSession:
+        try:
+            session = self._open_session()
+        except FarvaultError as error:
+            if self._record is not None:
+                self._record.failed(error.message)
+            raise
+        if self._record is not None:
+            self._record.opened(session.connection)
+        return session
+
+    def _open_session(self) -> TargetSession:
         definition = self.definition()
         connection = dial(
             definition.host,
@@ -155,6 +173,7 @@ class DefinedTarget:
         if welcome.code_registered:
             self._code_registered()
         self._signed_on()
+        keep_beating(connection, self._pulse)
         connection.idle_seconds = ANSWER_SECONDS
         session = TargetSession(connection, welcome, login.answer.identity, definition.epoch)
         return replace(session, set_back=self._is_set_back(session))

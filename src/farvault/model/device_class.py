@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from farvault.base.units import GIB, MIB
 from farvault.model.attribute import REQUIRED, Attribute, Choice, Integer, Name, Noun, Size, Text, YesNo
+from farvault.model.bandwidth import Bandwidth
 
 DISK = "DISK"
 FILE = "FILE"
@@ -123,6 +124,16 @@ class DeviceClass(Noun, frozen=True, kw_only=True):
             help="pause between two tries",
         ),
     ] = 0
+    bandwidth: Annotated[
+        str,
+        Attribute(
+            keyword="BANDWidth",
+            label="Bandwidth Limit",
+            kind=Bandwidth(),
+            default={FILE: "", SERVER: ""},
+            help="bytes a second that all volumes of the class together may move, by the time of day",
+        ),
+    ] = ""
     shared: Annotated[
         bool,
         Attribute(

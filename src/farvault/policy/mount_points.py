@@ -30,6 +30,15 @@ class Priority(IntEnum):
     """Clients that restore and retrieve, sources that read, database backups."""
 
 
+def useful_workers(wanted: int, mount_limit: int, *, reads_there: bool) -> int:
+    """How many of these can write volumes of one class at once, at least one: more would only wait.
+
+    `mount_limit` 0: no limit. `reads_there`: what each copies comes from volumes of the same class, so it needs two points.
+    """
+    points_each = 2 if reads_there else 1
+    return max(1, min(wanted, mount_limit // points_each) if mount_limit else wanted)
+
+
 Points = Mapping[str, int]
 """Resource -> how many of it."""
 

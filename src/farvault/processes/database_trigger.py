@@ -1,7 +1,7 @@
 """The database backup trigger at work: looks every minute, and whenever the recovery log has filled by another percent.
 
-A backup that fails is tried again a minute later, where its reason still stands, until it succeeds (TSM reference,
-database 1.5): a target that is away is not an end.
+A backup that fails is tried again a minute later, however fast the log fills meanwhile, where its reason still stands,
+until it succeeds (TSM reference, database 1.5): a target that is away is not an end.
 """
 
 from __future__ import annotations
@@ -52,6 +52,10 @@ class DatabaseTrigger:
         )
         options = Options(decision.kind, decision.device_class)
         self._process = self._processes.start(DESCRIPTION, lambda process: self._run(process, options))
+
+    def may_be_due(self) -> bool:
+        """After the log has filled by another percent: is it worth looking? Not before a failed one may be tried again."""
+        return not self._has_failed and not self._backups.running
 
     def _run(self, process: Process, options: Options) -> None:
         try:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from farvault.base.disk import crash_point
-from farvault.base.errors import MediaFull
+from farvault.base.errors import CatalogFull, MediaFull
 from farvault.catalog import nouns, placements, superseded
 from farvault.catalog.placements import PlacementRow
 from farvault.model.storage_pool import StoragePool
@@ -20,7 +20,7 @@ from farvault.model.volume import READWRITE, Volume
 from farvault.policy.mount_points import Priority
 from farvault.policy.reclamation import is_worth_rebuilding
 from farvault.processes.process import Process
-from farvault.processes.volume_copies import leaving
+from farvault.processes.volume_copies import moving
 from farvault.storage.copying import copy_aggregates
 from farvault.storage.rebuilding import rebuild_aggregates
 from farvault.storage.storage import Storage
@@ -80,7 +80,8 @@ class _Emptying:
         self._storage, self._process, self._volume = storage, process, volume
         self._pool, self._destination = pool, destination
         self._raise_if_cancelled = raise_if_cancelled
-        self._leave = leaving(storage, lambda row: row.volume_id == volume.id)
+        self._who = f"process {process.number} ({process.description})"
+        self._leave = moving(storage, lambda row: row.volume_id == volume.id)
         self.done = Emptied()
 
     # --- making anew -------------------------------------------------------------------------------------------------
@@ -104,9 +105,10 @@ class _Emptying:
                 raise_if_cancelled=self._raise_if_cancelled,
                 on_store=(lambda _tx, _ids: None) if self._pool.is_copy else self._leave,
                 exclude=exclude,
+                who=self._who,
             )
         except MediaFull as full:
-            if not self._pool.is_copy:
+            if not self._pool.is_copy or isinstance(full, CatalogFull):
                 raise
             self._process.repeat(full.message)  # then the copies move as they are
             return
@@ -150,7 +152,7 @@ class _Emptying:
             exclude=[self._volume.id],
             nearest=True,
             priority=Priority.RECLAMATION,
-            who=f"process {self._process.number} ({self._process.description})",
+            who=self._who,
         )
         self.done.moved, self.done.moved_bytes = copied.records, copied.stored_bytes
         self.done.referred, self.done.left = copied.referred, len(copied.lost)
@@ -192,6 +194,7 @@ class _Emptying:
             places = placements.of_aggregates(tx, set(now.values()))
             needless = [old for old, new in now.items() if self._is_served(places[new])]
             self._leave(tx, needless)
+            self._storage.forget_unplaced(tx, needless)
         self._process.advance(len(rows), sum(row.stored_bytes for row in rows))
 
     def _next_page(self, after: int) -> list[PlacementRow]:

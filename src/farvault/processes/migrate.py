@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from farvault.base.disk import crash_point
-from farvault.base.errors import BadInput, Cancelled, MediaFull, NotAvailable, PeerUnreachable
+from farvault.base.errors import BadInput, Cancelled, CatalogFull, MediaFull, NotAvailable, PeerUnreachable
 from farvault.base.units import show_size
 from farvault.catalog import migrating, nouns, placements
 from farvault.catalog.owners import groups_of_nodes
@@ -32,7 +32,7 @@ from farvault.policy.migration import (
     portions_of_owners,
     takes_file,
 )
-from farvault.policy.mount_points import Priority
+from farvault.policy.mount_points import Priority, useful_workers
 from farvault.processes.process import Process, run_side_by_side
 from farvault.storage.copying import Stored, copy_aggregates
 from farvault.storage.pool_use import pool_use
@@ -81,6 +81,8 @@ def migrate_pool(
     try:
         end = run.run()
     except MediaFull as full:
+        if isinstance(full, CatalogFull):
+            raise
         process.repeat(full.message)
         raise MediaFull("ANR1025W", pool=pool.name, next_pool=pool.next_pool) from full
     finally:
@@ -172,14 +174,15 @@ class _Run:
             while (portion := self._next()) is not None:
                 self._move(portion, one)
 
-        workers = max(1, min(self._pool.migration_processes, len(self._waiting), self._most_writers()))
-        run_side_by_side([work] * workers, self._process.cancel_event)
+        run_side_by_side([work] * self._workers(), self._process.cancel_event)
 
-    def _most_writers(self) -> int:
-        """More than the first next pool has mount points would only wait."""
+    def _workers(self) -> int:
+        """MIGPROCESS, as far as the first next pool has mount points for it."""
         with self._storage.catalog.read() as r:
             first = nouns.get(r, StoragePool, self._pool.next_pool)
-            return nouns.get(r, DeviceClass, first.device_class).mount_limit or self._pool.migration_processes
+            limit = nouns.get(r, DeviceClass, first.device_class).mount_limit
+        wanted = min(self._pool.migration_processes, len(self._waiting))
+        return useful_workers(wanted, limit, reads_there=first.device_class == self._pool.device_class)
 
     # --- one portion ------------------------------------------------------------------------------------------------
 
@@ -274,7 +277,7 @@ class _Run:
             if caches:
                 self._storage.cache.keep(tx, [row for row in rows if not row.damaged])
                 rows = [row for row in rows if row.damaged]
-            self._storage.drop_placements(tx, rows)
+            self._storage.leave_placements(tx, rows)
             crash_point("migrate.leave.after")
             return moved_meanwhile
 

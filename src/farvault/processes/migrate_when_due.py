@@ -77,7 +77,7 @@ class MigrateWhenDue:
             waits = self._waits.get(pool.id)
         if waits is not None and self._clock.monotonic_seconds() < waits.until:
             return False
-        return self._processes.of_pool(pool.name, DESCRIPTION)[0] is None
+        return not self._processes.is_moving(pool.name)
 
     def _is_due(self, r: Snapshot, pool: StoragePool) -> bool:
         return is_due(pool_use(self._storage, r, pool), pool.high_migration_percent)

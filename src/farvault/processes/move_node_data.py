@@ -15,7 +15,7 @@ from farvault.model.node import Node
 from farvault.model.storage_pool import StoragePool
 from farvault.processes.move_data import destination_of
 from farvault.processes.process import Process
-from farvault.processes.volume_copies import Place, copy_volumes, leaving, volumes_with_work
+from farvault.processes.volume_copies import Place, copy_volumes, moving, volumes_with_work
 from farvault.storage.storage import Storage
 
 ANY_KIND = 0
@@ -76,7 +76,7 @@ def move_node_data(
         page,
         destination,
         allowed=lambda _: True,
-        on_store=leaving(storage, lambda row: row.pool_id == pool.id),
+        on_store=moving(storage, lambda row: row.pool_id == pool.id),
         max_processes=max_processes,
         exclude=volumes if destination.id == pool.id else (),
     )

@@ -219,6 +219,11 @@ class Processes:
             if pool and other.pool == pool:
                 raise InUse("ANR4702E", number=other.number, description=other.description, pool=pool)
 
+    def is_moving(self, pool: str) -> bool:
+        """Does any process move data out of the pool now?"""
+        with self._lock:
+            return any(process.pool == pool for process in self._running.values())
+
     def of_pool(self, pool: str, description: str) -> tuple[Process | None, Process | None]:
         """The process of this kind that moves data out of the pool now, and the last one that did (of those remembered)."""
         with self._lock:
@@ -254,7 +259,8 @@ class Processes:
         running = self.list()
         for process in running:
             process.cancel_event.set()
-        return all(process.wait(timeout_seconds) for process in running)
+        ended = [process.wait(timeout_seconds) for process in running]
+        return all(ended)
 
     def _run(self, process: Process, work: Callable[[Process], None]) -> None:
         try:

@@ -1,10 +1,12 @@
 """Space reclamation: volumes that hold little that is still needed are emptied and come back (TSM reference, storage 3.4).
 
-By itself every hour where a pool's RECLAIM percentage is passed, and by RECLAIM STGPOOL. Of a pool at most one runs.
+By itself every hour where a pool's RECLAIM percentage is passed, and by RECLAIM STGPOOL. Of a pool at most one runs, and
+not beside a migration: `Processes.start` with the pool sees to that.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +18,13 @@ from farvault.catalog.transaction import Snapshot
 from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import OFFSITE, READWRITE, UNAVAILABLE, Volume
+from farvault.policy.mount_points import useful_workers
 from farvault.policy.reclamation import NEVER, VolumeState, choose, eligible, rebuild_percent
 from farvault.processes.emptying import Emptied, empty_volume
 from farvault.processes.process import Process, Processes, run_side_by_side
 from farvault.storage.storage import Storage
 
+DESCRIPTION = "SPACE RECLAMATION"
 MINUTE_SECONDS = 60
 
 
@@ -36,18 +40,6 @@ class Options:
 
 class _TimeIsOver(Cancelled):
     """DURATION: the run ends between two records, and that is fine."""
-
-
-def description(pool: StoragePool) -> str:
-    """Of the process; two of one pool would have the same."""
-    return f"SPACE RECLAMATION OF {pool.name}"
-
-
-def refuse_second(processes: Processes, pool: StoragePool, number: int | None = None) -> None:
-    """`InUse` where this pool is being reclaimed; of two that start at the same moment the later number gives way."""
-    for other in processes.list():
-        if other.description == description(pool) and (number is None or other.number < number):
-            raise InUse("ANR4720E", pool=pool.name, number=other.number)
 
 
 def check_pool(r: Snapshot, pool: StoragePool, options: Options) -> StoragePool:
@@ -77,15 +69,12 @@ def volume_states(r: Snapshot, pool: StoragePool) -> list[VolumeState]:
     return [_state(volume, live.get(volume.id, 0)) for volume in nouns.select(r, Volume, pool_id=pool.id)]
 
 
-def reclaim_pool(
-    storage: Storage, process: Process, processes: Processes, pool_name: str, options: Options
-) -> None:
+def reclaim_pool(storage: Storage, process: Process, pool_name: str, options: Options) -> None:
     """One run. It fails where a volume could not be emptied; what was moved by then stays."""
     with storage.catalog.read() as r:
         pool = nouns.get(r, StoragePool, pool_name)
         destination = check_pool(r, pool, options)
         waiting = volumes_to_reclaim(r, pool, options)[::-1]
-    refuse_second(processes, pool, process.number)
     _Run(storage, process, pool, destination, options, waiting).run()
 
 
@@ -113,19 +102,19 @@ class _Run:
 
     def run(self) -> None:
         """Volume by volume, RECLAIMPROCESS of them side by side."""
-        workers = max(1, min(self._pool.reclaim_processes, len(self._waiting), self._most_workers()))
         try:
-            run_side_by_side([self._work] * workers, self._process.cancel_event)
+            run_side_by_side([self._work] * self._workers(), self._process.cancel_event)
         finally:
             self._process.note = ""
             self._tell()
 
-    def _most_workers(self) -> int:
-        """Each writes a volume and may read another one: more would only wait for mount points."""
+    def _workers(self) -> int:
+        """RECLAIMPROCESS, as far as there are mount points for it."""
         with self._storage.catalog.read() as r:
             limit = nouns.get(r, DeviceClass, self._destination.device_class).mount_limit
-        same_class = self._pool.device_class == self._destination.device_class
-        return (limit // 2 if same_class else limit) or (1 if limit else len(self._waiting))
+        wanted = min(self._pool.reclaim_processes, len(self._waiting))
+        reads_there = self._pool.device_class == self._destination.device_class
+        return useful_workers(wanted, limit, reads_there=reads_there)
 
     def _work(self) -> None:
         try:
@@ -209,14 +198,11 @@ class ReclaimWhenDue:
         return bool(volumes_to_reclaim(r, pool, Options()))
 
     def _start(self, pool: StoragePool) -> None:
-        try:
-            refuse_second(self._processes, pool)
-        except InUse:
-            return
-        storage, processes = self._storage, self._processes
-        processes.start(
-            description(pool), lambda process: reclaim_pool(storage, process, processes, pool.name, Options())
-        )
+        def work(process: Process) -> None:
+            reclaim_pool(self._storage, process, pool.name, Options())
+
+        with contextlib.suppress(InUse):  # whoever is at work there moves data out as well
+            self._processes.start(DESCRIPTION, work, pool=pool.name)
 
 
 class AfterDeletions:

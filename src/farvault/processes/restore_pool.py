@@ -24,7 +24,7 @@ from farvault.processes.volume_copies import (
     Place,
     copy_volumes,
     is_lost,
-    leaving,
+    moving,
     survey,
     volumes_with_work,
 )
@@ -116,7 +116,7 @@ def _restore(
     max_processes: int,
 ) -> Copied:
     destination, only = _destination(storage, pool, new_pool), _copy_pool_id(storage, copy_pool)
-    leave = leaving(storage, lambda row: row.pool_id == pool.id and is_lost(row))
+    leave = moving(storage, lambda row: row.pool_id == pool.id and is_lost(row))
 
     def allowed(row: PlacementRow) -> bool:
         return row.is_copy and only in (0, row.pool_id)
@@ -132,6 +132,8 @@ def _restore(
             on_store=leave,
             exclude=destroyed,
             allowed=allowed,
+            priority=Priority.RESTORE_POOL,
+            who=f"process {process.number} ({process.description})",
         )
 
     try:

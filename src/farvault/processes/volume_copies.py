@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 from farvault.base.errors import PeerUnreachable
 from farvault.base.units import show_size
-from farvault.catalog import nouns, placements
+from farvault.catalog import nouns, placements, superseded
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
-from farvault.policy.mount_points import Priority
+from farvault.policy.mount_points import Priority, useful_workers
 from farvault.processes.process import Process, run_side_by_side
 from farvault.storage.copying import Copied, Stored, copy_aggregates
 from farvault.storage.rebuilding import Rebuilt
@@ -126,8 +126,8 @@ def copy_volumes(
             total.referred += copied.referred
             total.lost += copied.lost
 
-    most = _most_writers(storage, pool, waiting, {one.device_class for one in reads})
-    workers = max(1, min(max_processes, len(waiting), most))
+    wanted = min(max_processes, len(waiting))
+    workers = _workers(storage, pool, wanted, waiting, {one.device_class for one in reads})
     run_side_by_side([work] * workers, process.cancel_event)
     if otherwise is not None and total.lost:
         done = otherwise([lost.aggregate_id for lost in total.lost])
@@ -141,16 +141,36 @@ def copy_volumes(
 
 
 def leaving(storage: Storage, goes: Callable[[PlacementRow], bool]) -> Stored:
-    """What makes a copy a move: in the transaction that gives an aggregate its new place, the places that `goes` names go.
+    """In the transaction that gives an aggregate another place, the places that `goes` names go.
 
     Once that is durable, space and empty volumes come back.
     """
 
     def leave(tx: Transaction, aggregate_ids: Sequence[int]) -> None:
         rows = placements.of_aggregates(tx, aggregate_ids).values()
-        storage.drop_placements(tx, [row for places in rows for row in places if goes(row)])
+        storage.leave_placements(tx, [row for places in rows for row in places if goes(row)])
 
     return leave
+
+
+def moving(storage: Storage, goes: Callable[[PlacementRow], bool]) -> Stored:
+    """What makes a copy a move: `leaving`, also for what the aggregate was rebuilt from: the new place stands for both.
+
+    Where neither lies in such a place any more, somebody else has moved it: it stays there, and gets no second place.
+    """
+
+    def move(tx: Transaction, aggregate_ids: Sequence[int]) -> set[int]:
+        older = superseded.predecessors(tx, aggregate_ids)
+        families = {one: (one, *older[one]) for one in aggregate_ids}
+        places = placements.of_aggregates(tx, {one for several in families.values() for one in several})
+        going = {
+            number: [row for one in several for row in places[one] if goes(row)]
+            for number, several in families.items()
+        }
+        storage.leave_placements(tx, list(dict.fromkeys(row for rows in going.values() for row in rows)))
+        return {number for number, rows in going.items() if not rows}
+
+    return move
 
 
 def is_lost(row: PlacementRow) -> bool:
@@ -158,16 +178,16 @@ def is_lost(row: PlacementRow) -> bool:
     return row.is_lost
 
 
-def _most_writers(
-    storage: Storage, pool: StoragePool, volume_ids: Iterable[int], read_classes: set[str]
+def _workers(
+    storage: Storage, pool: StoragePool, wanted: int, volume_ids: Iterable[int], read_classes: set[str]
 ) -> int:
-    """A worker more than the class has mount points would only wait until it gives up. Who also reads there needs two."""
+    """As many as wanted, as far as there are mount points. `read_classes` empty: those of the volumes."""
     with storage.catalog.read() as r:
         limit = nouns.get(r, DeviceClass, pool.device_class).mount_limit
-        wanted = set(volume_ids)
-        pools = {volume.pool_id for volume in nouns.select(r, Volume) if volume.id in wanted}
+        numbers = set(volume_ids)
+        pools = {volume.pool_id for volume in nouns.select(r, Volume) if volume.id in numbers}
         classes = read_classes or {nouns.by_id(r, StoragePool, number).device_class for number in pools}
-    return (limit // 2 if pool.device_class in classes else limit) if limit else _BEHIND_EVERYTHING
+    return useful_workers(wanted, limit, reads_there=pool.device_class in classes)
 
 
 def _rows_of_volume(storage: Storage, page: Page, volume_id: int, process: Process) -> Iterator[PlacementRow]:

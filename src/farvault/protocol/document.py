@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from farvault.base.units import KIB, MIB
-from farvault.protocol import messages, truth, virtual_volumes
+from farvault.protocol import beat, messages, truth, virtual_volumes
 from farvault.protocol.login_states import CLIENT_STEPS, SERVER_STEPS, State
 from farvault.protocol.verbs import VERBS, Verb
 
-_MODULES: Final = (messages, virtual_volumes, truth)
+_MODULES: Final = (messages, virtual_volumes, truth, beat)
 _TYPES: Final = {
     "Natural": "count",
     "Digest": "32 bytes",

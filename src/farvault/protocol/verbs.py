@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from farvault.base.units import KIB, MIB
+from farvault.protocol import beat
 from farvault.protocol import messages as m
 from farvault.protocol import truth as t
 from farvault.protocol import virtual_volumes as v
@@ -45,6 +46,11 @@ class Verb:
     @property
     def name(self) -> str:
         return self.body.__name__
+
+    @property
+    def is_beat(self) -> bool:
+        """It only says that the sender lives: no request, no answer, taken wherever a frame is waited for."""
+        return self.body in (beat.SourceBeat, beat.TargetBeat)
 
 
 VERBS: tuple[Verb, ...] = (
@@ -119,6 +125,9 @@ VERBS: tuple[Verb, ...] = (
     Verb(133, t.Proofs, End.CLIENT),
     Verb(134, t.QueryReceipts),
     Verb(135, t.Receipts, End.CLIENT, body_max_bytes=2 * MIB),
+    # heartbeats between servers
+    Verb(140, beat.SourceBeat, body_max_bytes=64),
+    Verb(141, beat.TargetBeat, End.CLIENT, body_max_bytes=64),
 )
 
 BY_NUMBER: dict[int, Verb] = {verb.number: verb for verb in VERBS}

@@ -29,10 +29,12 @@ from farvault.sessions.client_node import serve_node
 from farvault.sessions.last_access import LastAccess
 from farvault.sessions.node_session import NodeSession
 from farvault.sessions.ping import serve_ping
+from farvault.sessions.segment_writers import SegmentWriters
 from farvault.sessions.source import serve_source
 from farvault.sessions.source_trust import Registrar
 from farvault.storage.simultaneous import StoreSession
 from farvault.transport.connection import Connection
+from farvault.transport.heartbeat import STEADY, Pulse, keep_beating
 from farvault.transport.listen import let_in
 from farvault.transport.session_table import SessionEntry
 
@@ -68,10 +70,13 @@ class Dispatcher:
         last_access: LastAccess,
         server_name: Callable[[], str],
         most_of_a_source: int = 100,
+        pulse: Pulse = STEADY,
     ) -> None:
         """`most_of_a_source`: sessions one source may have open, so that some are left for everybody else."""
         self._instance = instance
         self._most_of_a_source = most_of_a_source
+        self._pulse = pulse
+        self._writers = SegmentWriters()
         self._accounts = accounts
         self._throttle = throttle
         self._last_access = last_access
@@ -194,7 +199,8 @@ class Dispatcher:
                     serve_node(session)
                 else:
                     self._refuse_too_many(entry)
-                    serve_source(session, code_key=login.code_key, epoch=login.hello.epoch)
+                    keep_beating(connection, self._pulse)
+                    serve_source(session, self._writers, code_key=login.code_key, epoch=login.hello.epoch)
 
     def _refuse_too_many(self, entry: SessionEntry) -> None:
         open_now = [

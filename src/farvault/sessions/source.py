@@ -43,6 +43,7 @@ from farvault.sessions import source_truth
 from farvault.sessions.node_policy import copy_group
 from farvault.sessions.node_session import NodeSession
 from farvault.sessions.record_stream import RecordStream
+from farvault.sessions.segment_writers import SegmentWriters
 from farvault.storage.vault import Segment, Vault
 from farvault.storage.vault_guard import VaultGuard
 from farvault.storage.vault_volumes import VaultVolumes
@@ -60,12 +61,12 @@ LONGEST_NAME: Final = 1024
 MOST_GRACE_DAYS: Final = 9999
 
 
-def serve_source(session: NodeSession, *, code_key: bytes, epoch: int = 0) -> None:
+def serve_source(session: NodeSession, writers: SegmentWriters, *, code_key: bytes, epoch: int = 0) -> None:
     """Until the source signs off. `PeerUnreachable` and `PeerMisbehaved` (broken protocol) end it.
 
-    `code_key`: the code it has proved; empty: it may only read. `epoch`: as it signed it.
+    `writers`: the server's, shared by all its sessions. `code_key`: the code it has proved; empty: it may only read. `epoch`: as it signed it.
     """
-    source = _Source(session, code_key, epoch)
+    source = _Source(session, writers, code_key, epoch)
     try:
         source.serve()
     finally:
@@ -73,8 +74,8 @@ def serve_source(session: NodeSession, *, code_key: bytes, epoch: int = 0) -> No
 
 
 class _Source:
-    def __init__(self, session: NodeSession, code_key: bytes, epoch: int) -> None:
-        self._session, self._connection = session, session.connection
+    def __init__(self, session: NodeSession, writers: SegmentWriters, code_key: bytes, epoch: int) -> None:
+        self._session, self._connection, self._writers = session, session.connection, writers
         self._code_key, self._epoch = code_key, epoch
         self._refused = 0
         self._guard = VaultGuard(session.log, session.node_id, session.node_name)
@@ -117,9 +118,7 @@ class _Source:
 
     def leave(self) -> None:
         """What an unfinished segment has received is kept for a while."""
-        segment, self._segment = self._segment, None
-        if segment is not None:
-            segment.give_up()
+        self._give_up()
         self._stream.stop()
         if self._buffer is not None:
             self._session.storage.buffers.give(self._buffer)
@@ -180,11 +179,13 @@ class _Source:
         if body.offset_bytes < 0:
             raise ProtocolError("a segment at a negative offset", self._session.node_name)
         self._give_up()
+        self._writers.take(self._session.node_id, body.volume, self, self._connection.shutdown)
         try:
             self._segment = Segment(
                 self._vault(), body.volume, body.offset_bytes, self._say_durable, self._say_failed
             )
         except FarvaultError as error:
+            self._writers.leave(self._session.node_id, body.volume, self)
             self._log_failure(body.volume, error)
             raise
         return SegmentAnswer(segment=self._segment.object_id)
@@ -227,6 +228,7 @@ class _Source:
             self._give_up()
             raise
         self._segment = None
+        self._writers.leave(self._session.node_id, segment.volume, self)
         self._session.say(
             "ANR4850I", volume=receipt.volume, node=self._session.node_name, records=receipt.records,
             size=receipt.stored_bytes, number=receipt.number,
@@ -248,6 +250,7 @@ class _Source:
         segment, self._segment = self._segment, None
         if segment is not None:
             segment.give_up()
+            self._writers.leave(self._session.node_id, segment.volume, self)
 
     def _say_durable(self, segment: Segment, records: int, stored_bytes: int) -> None:
         """In the worker's thread."""

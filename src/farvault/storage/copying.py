@@ -12,7 +12,6 @@ point of one class, they take turns.
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -20,7 +19,7 @@ from itertools import islice
 from farvault.base.disk import crash_point
 from farvault.base.errors import Cancelled, MediaFailed, NotAvailable
 from farvault.base.pipeline import run_ahead
-from farvault.base.units import MIB, show_size
+from farvault.base.units import MIB
 from farvault.catalog import placements, superseded
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Transaction
@@ -29,7 +28,8 @@ from farvault.model.volume import DESTROYED
 from farvault.policy.collocation import Key, Owner
 from farvault.policy.mount_points import Priority
 from farvault.seal.record import STORED_MAX_BYTES
-from farvault.storage.mount_points import PROCESS_WAIT_SECONDS, GiveWay, Worker
+from farvault.storage.giving_way import GivingWay
+from farvault.storage.mount_points import GiveWay, Worker
 from farvault.storage.reading import AggregateReader, Found, Lost
 from farvault.storage.simultaneous import CopyPools
 from farvault.storage.storage import Storage
@@ -135,8 +135,7 @@ class _Copy:
         self._copies, self._copied = copies, copied
         self._are_in: dict[int, set[int]] = {}
         self._placed: list[int] = []
-        self._takes_turns = False
-        self._waits_since: float | None = None
+        self._giving_way = GivingWay(storage, worker, raise_if_cancelled, TURN_RECORDS * STORED_MAX_BYTES)
 
     def window(self, window: list[PlacementRow]) -> None:
         """Write and store one window, what is kept together at a time.
@@ -164,7 +163,7 @@ class _Copy:
         failures = 0
         while True:
             try:
-                if self._takes_turns:
+                if self._giving_way.takes_turns:
                     self._take_turns(left)
                 else:
                     self._write(left)
@@ -188,37 +187,12 @@ class _Copy:
     # --- mount points are short ------------------------------------------------------------------------------------
 
     def _give_way(self, way: GiveWay) -> None:
-        """Everything is stored: hold nothing, then wait for all that is needed at once."""
-        mounts = self._storage.volumes.mounts
+        """Everything is stored."""
         self._writer.close()
         self._copies.close()
-        if way.for_volume:
-            self._wait_for_volume()
-            return
-        self._worker.rest()
-        needed = self._copies.classes + Counter([self._writer.pool.device_class])
-        if self._reader.device_class:
-            needed[self._reader.device_class] += 1
-        if mounts.is_over_limit(needed, self._worker):
-            self._takes_turns = True
-            size = show_size(TURN_RECORDS * STORED_MAX_BYTES)
-            self._storage.log.say("ANR4760I", device_class=self._writer.pool.device_class, size=size)
-            return
-        try:
-            self._worker.claim(needed)
-        except NotAvailable:
-            self._raise_if_cancelled()  # it was not waited any longer because of that
-            raise
-
-    def _wait_for_volume(self) -> None:
-        """There are mount points, but others write every volume that could be used: a moment, and not for ever."""
-        now = self._storage.clock.monotonic_seconds()
-        self._waits_since = now if self._waits_since is None else self._waits_since
-        if now - self._waits_since > PROCESS_WAIT_SECONDS:
-            name = self._writer.pool.device_class
-            raise NotAvailable("ANR0535W", device_class=name, seconds=int(PROCESS_WAIT_SECONDS))
-        self._storage.volumes.mounts.wait_for_change(self._worker)
-        self._raise_if_cancelled()
+        self._giving_way.wait(
+            way, self._writer.pool.device_class, self._reader.device_class, self._copies.classes
+        )
 
     def _take_turns(self, left: dict[int, PlacementRow]) -> None:
         """There is one mount point for reading and writing: a few records are read, then written and stored."""
@@ -244,11 +218,7 @@ class _Copy:
             for one in found:
                 self._raise_if_cancelled()
                 self._take(one, left)
-                if self._worker.is_wanted:
-                    self._storage.log.say(
-                        "ANR4763I", who=self._worker.who, device_class=self._writer.pool.device_class
-                    )
-                    raise GiveWay({})
+                self._giving_way.raise_if_wanted(self._writer.pool.device_class)
                 if self._storage.clock.monotonic_seconds() - began > WINDOW_SECONDS:
                     self._store(left)
                     began = self._storage.clock.monotonic_seconds()
@@ -333,13 +303,14 @@ class _Copy:
                     tx, lambda one, pool: one if one in alive and pool.id not in now_in[one] else None
                 )
             self._storage.drop_replaced(tx, {*kept, *superseded.replacements(tx, kept).values()})
+            self._storage.forget_unplaced(tx, kept)
         crash_point("copy.window.after_catalog")
         for one in self._placed:
             row = left.pop(one)
             self._copied.records += 1
             self._copied.stored_bytes += row.stored_bytes
         self._placed.clear()
-        self._waits_since = None
+        self._giving_way.stored()
 
     def _in_the_pool_by_now(self, tx: Transaction, aggregate_ids: Sequence[int]) -> set[int]:
         pool_id = self._writer.pool.id

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
 
+import msgspec
+
+from farvault.base.clock import Clock, SystemClock
+from farvault.base.errors import NotFound
 from farvault.catalog import nouns
 from farvault.catalog.catalog import Catalog
 from farvault.media.disk import DiskDevice
 from farvault.media.file import FileDevice
 from farvault.media.interface import Device
+from farvault.media.throttle import Throttle, ThrottledDevice
+from farvault.model.bandwidth import Rates, parse_rates
 from farvault.model.device_class import DISK, FILE, DeviceClass
 
 ConnectServer = Callable[[DeviceClass], Device]
@@ -22,7 +29,7 @@ def _as_it_is(device: Device) -> Device:
 
 
 class Devices:
-    """Hands out devices by class name. `wrap` puts a throttle or, in tests, faults around each one."""
+    """Hands out devices by class name. `wrap` puts, in tests, faults around each one."""
 
     def __init__(
         self,
@@ -30,11 +37,13 @@ class Devices:
         volumes_folder: str,
         connect_server: ConnectServer,
         wrap: Callable[[Device], Device] = _as_it_is,
+        clock: Clock | None = None,
     ) -> None:
         self._catalog = catalog
         self._volumes_folder = volumes_folder
         self._connect_server = connect_server
         self._wrap = wrap
+        self._clock = clock or SystemClock()
         self._made: dict[str, tuple[DeviceClass, Device]] = {}
         self._lock = threading.Lock()
 
@@ -48,9 +57,9 @@ class Devices:
         definition = self.device_class(class_name)
         with self._lock:
             made = self._made.get(class_name)
-            if made is not None and made[0] == definition:
+            if made is not None and _is_same(made[0], definition):
                 return made[1]
-            device = self._wrap(self._make(definition))
+            device = self._throttled(self._wrap(self._make(definition)), definition)
             self._made[class_name] = (definition, device)
         if made is not None:
             made[1].close()
@@ -78,6 +87,13 @@ class Devices:
         for device in gone:
             device.close()
 
+    def renew(self, class_name: str) -> None:
+        """Its server's definition has changed; what is under way goes on."""
+        with self._lock:
+            made = self._made.get(class_name)
+        if made is not None:
+            made[1].renew()
+
     def close(self) -> None:
         self.forget()
 
@@ -88,8 +104,24 @@ class Devices:
             return FileDevice(self._folders(definition))
         return self._connect_server(definition)
 
+    def _throttled(self, device: Device, definition: DeviceClass) -> Device:
+        """BANDWIDTH counts as it is when a record moves, also for volumes that are open."""
+        if definition.random_access:
+            return device
+        return ThrottledDevice(device, Throttle(lambda: self._rates(definition.name), self._clock))
+
+    def _rates(self, class_name: str) -> Rates:
+        with contextlib.suppress(NotFound):  # deleted, and somebody still finishes with it
+            return parse_rates(self.device_class(class_name).bandwidth)
+        return Rates(None, ())
+
     def _folders(self, definition: DeviceClass) -> list[str]:
         return folders_of(definition, self._volumes_folder)
+
+
+def _is_same(made: DeviceClass, now: DeviceClass) -> bool:
+    """May the device go on? Another BANDWIDTH is heard by itself."""
+    return msgspec.structs.replace(made, bandwidth=now.bandwidth) == now
 
 
 def folders_of(definition: DeviceClass, volumes_folder: str) -> list[str]:

@@ -6,7 +6,7 @@ pools whose media are elsewhere by volumes with data, because a volume there is 
 
 from __future__ import annotations
 
-from farvault.catalog import migrating, nouns
+from farvault.catalog import nouns, placements
 from farvault.catalog.transaction import Snapshot
 from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
@@ -28,7 +28,7 @@ def pool_use(storage: Storage, r: Snapshot, pool: StoragePool) -> Use:
         return Use(used, len(volumes) + still_to_make, by_volumes=True)
     size = nouns.get(r, DeviceClass, pool.device_class).max_capacity_bytes
     whole = sum(one.capacity_bytes for one in volumes) + still_to_make * size
-    return Use(migrating.live_bytes(r, pool.id), whole)
+    return Use(sum(placements.pool_live_bytes(r, pool.id).values()), whole)
 
 
 def cached_bytes(storage: Storage, r: Snapshot, pool: StoragePool) -> int:

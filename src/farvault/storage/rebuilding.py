@@ -7,14 +7,15 @@ came to, and stays everywhere else until its replacement is there too (docs/deci
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from blake3 import blake3
 
 from farvault.base.disk import crash_point
-from farvault.base.errors import Cancelled, MediaFailed, RecordDamaged
+from farvault.base.errors import Cancelled, MediaFailed, NotAvailable, RecordDamaged
 from farvault.base.units import MIB
 from farvault.catalog import extents, owners, placements, superseded
 from farvault.catalog.placements import AggregateRow
@@ -22,10 +23,13 @@ from farvault.catalog.superseded import Replacement
 from farvault.catalog.transaction import Transaction
 from farvault.model.storage_pool import StoragePool
 from farvault.policy.collocation import Owner
+from farvault.policy.mount_points import Priority
 from farvault.seal.compress import RAW, Compressor, decompress
 from farvault.seal.digest import Buffer
 from farvault.seal.pack import OpenPack, PackBuilder, parse
-from farvault.seal.record import Header, RecordKind, open_checked, seal
+from farvault.seal.record import STORED_MAX_BYTES, Header, RecordKind, open_checked, seal
+from farvault.storage.giving_way import GivingWay
+from farvault.storage.mount_points import GiveWay, Worker
 from farvault.storage.reading import AggregateReader, Found, Lost
 from farvault.storage.storage import Storage
 from farvault.storage.writing import PoolWriter
@@ -40,8 +44,9 @@ LEVEL = 3
 """Done once, in the background: a better ratio for a little time."""
 TRIES = 3
 
-Stored = Callable[[Transaction, Sequence[int]], object]
-"""Called inside the storing transaction with the old aggregates that were replaced."""
+Stored = Callable[[Transaction, Sequence[int]], "set[int] | None"]
+"""Called inside the storing transaction with the old aggregates that are about to be replaced. It may name some that shall
+stay as they are, because they have gone elsewhere meanwhile."""
 
 
 @dataclass(slots=True)
@@ -64,20 +69,27 @@ def rebuild_aggregates(
     on_store: Stored = lambda _tx, _ids: None,
     exclude: Iterable[int] = (),
     allowed: Callable[[placements.PlacementRow], bool] | None = None,
+    priority: Priority = Priority.RECLAMATION,
+    who: str = "records made anew",
 ) -> Rebuilt:
     """Put a new record of each aggregate into the pool. What was freed or rebuilt meanwhile is left out.
 
     Bytes come from the nearest intact record, the aggregate's own or one it was rebuilt from. What needs keys this server
-    lacks fails. `allowed`: which placements may be read. Raises what ended the work; what was stored before stays.
+    lacks fails. `allowed`: which placements may be read. `priority` and `who`: where it stands among those that wait for
+    mount points, and how QUERY MOUNT names it. Raises what ended the work; what was stored before stays.
     """
     done = Rebuilt()
     waiting = iter(aggregate_ids)
-    with contextlib.closing(storage.writer(pool, down=False, exclude=exclude)) as writer:
-        work = _Rebuilding(storage, writer, allowed, on_store, progress, raise_if_cancelled, done)
-        while batch := list(islice(waiting, WINDOW_RECORDS)):
-            for owner, together in _by_owner(storage, batch).items():
-                work.owner = owner
-                work.batch(together)
+    worker = storage.volumes.mounts.worker(priority, who, gives_way=True)
+    try:
+        with contextlib.closing(storage.writer(pool, down=False, exclude=exclude, worker=worker)) as writer:
+            work = _Rebuilding(storage, writer, worker, allowed, on_store, progress, raise_if_cancelled, done)
+            while batch := list(islice(waiting, WINDOW_RECORDS)):
+                for owner, together in _by_owner(storage, batch).items():
+                    work.owner = owner
+                    work.batch(together)
+    finally:
+        worker.rest()
     return done
 
 
@@ -104,13 +116,16 @@ class _Rebuilding:
         self,
         storage: Storage,
         writer: PoolWriter,
+        worker: Worker,
         allowed: Callable[[placements.PlacementRow], bool] | None,
         on_store: Stored,
         progress: Callable[[int, int], None],
         raise_if_cancelled: Callable[[], None],
         done: Rebuilt,
     ) -> None:
-        self._storage, self._writer, self._allowed = storage, writer, allowed
+        self._storage, self._writer, self._worker = storage, writer, worker
+        self._reader = AggregateReader(storage, allowed, nearest=True, worker=worker)
+        self._giving_way = GivingWay(storage, worker, raise_if_cancelled, APART_RECORDS * STORED_MAX_BYTES)
         self._on_store, self._progress = on_store, progress
         self._raise_if_cancelled, self._done = raise_if_cancelled, done
         self._compressor = Compressor(LEVEL)
@@ -120,17 +135,23 @@ class _Rebuilding:
     def batch(self, aggregate_ids: Sequence[int]) -> None:
         """Rebuild and store these; on a broken volume what is not stored yet once more, elsewhere."""
         left = dict.fromkeys(aggregate_ids)
-        for attempt in range(TRIES):
+        failures = 0
+        while True:
             try:
                 self._rebuild(left)
                 self._store(left)
                 return
-            except Cancelled:
+            except GiveWay as way:
+                self._store(left)
+                self._give_way(way)
+            except (Cancelled, NotAvailable):
                 self._store(left)  # what is written is worth keeping
+                self._raise_if_cancelled()  # then nothing was waited for any longer
                 raise
             except MediaFailed:
+                failures += 1
                 self._forget()
-                if attempt == TRIES - 1:
+                if failures == TRIES:
                     raise
             except BaseException:
                 self._forget()
@@ -138,6 +159,11 @@ class _Rebuilding:
 
     owner: Owner | None = None
     """Whose records come at present."""
+
+    def _give_way(self, way: GiveWay) -> None:
+        """Everything is stored."""
+        self._writer.close()
+        self._giving_way.wait(way, self._writer.pool.device_class, self._reader.device_class, Counter())
 
     def _forget(self) -> None:
         self._writer.abort()
@@ -153,29 +179,27 @@ class _Rebuilding:
             del left[one]  # freed or rebuilt meanwhile
         records = (
             self._apart(left, rows, older)
-            if self._has_one_mount_point()
+            if self._giving_way.takes_turns
             else self._records([rows[one] for one in left], older)
         )
-        for row, found in records:
-            self._raise_if_cancelled()
-            made = self._make(row, found) if found is not None else None
-            if made is None:
-                self._done.failed.append(row.id)
-                left.pop(row.id)
-                continue
-            self._made.append(made)
-            self._extents += len(made.new.extents)
-            self._bytes += made.new.stored_bytes
-            if self._extents >= WINDOW_EXTENTS or self._bytes >= WINDOW_BYTES:
-                self._store(left)
-
-    def _has_one_mount_point(self) -> bool:
-        device_class = self._storage.devices.device_class(self._writer.pool.device_class)
-        return device_class.mount_limit == 1
+        with contextlib.closing(records):
+            for row, found in records:
+                self._raise_if_cancelled()
+                made = self._make(row, found) if found is not None else None
+                if made is None:
+                    self._done.failed.append(row.id)
+                    left.pop(row.id)
+                    continue
+                self._made.append(made)
+                self._extents += len(made.new.extents)
+                self._bytes += made.new.stored_bytes
+                if self._extents >= WINDOW_EXTENTS or self._bytes >= WINDOW_BYTES:
+                    self._store(left)
+                self._giving_way.raise_if_wanted(self._writer.pool.device_class)
 
     def _apart(
         self, left: dict[int, None], rows: dict[int, AggregateRow], older: dict[int, list[int]]
-    ) -> Iterator[tuple[AggregateRow, Found | None]]:
+    ) -> Generator[tuple[AggregateRow, Found | None], None, None]:
         """`_records`, a few at a time: reading ends before writing begins and writing before the next are read."""
         waiting = list(left)
         for start in range(0, len(waiting), APART_RECORDS):
@@ -187,22 +211,22 @@ class _Rebuilding:
             yield from kept
             self._store(left)
             self._writer.close()
+            self._worker.rest()
 
     def _records(
         self, rows: Sequence[AggregateRow], older: dict[int, list[int]]
-    ) -> Iterator[tuple[AggregateRow, Found | None]]:
+    ) -> Generator[tuple[AggregateRow, Found | None], None, None]:
         """Each aggregate's own record, or one that it was rebuilt from, or None."""
         by_id = {row.id: row for row in rows}
         missed: list[int] = []
-        reader = AggregateReader(self._storage, self._allowed, nearest=True)
-        with contextlib.closing(reader.read(list(by_id))) as records:
+        with contextlib.closing(self._reader.read(list(by_id))) as records:
             for one in records:
                 if isinstance(one, Lost):
                     missed.append(one.aggregate_id)
                 else:
                     yield by_id[one.aggregate_id], one
         for number in missed:
-            with contextlib.closing(reader.read(older[number], in_order=True)) as records:
+            with contextlib.closing(self._reader.read(older[number], in_order=True)) as records:
                 found = next((one for one in records if isinstance(one, Found)), None)
                 yield by_id[number], found
 
@@ -293,13 +317,13 @@ class _Rebuilding:
         self._writer.sync()
         crash_point("rebuild.window.before_catalog")
         with self._storage.catalog.write() as tx:
-            numbers = [superseded.replace(tx, made.old.id, made.new) for made in self._made]
+            numbers = self._replace(tx)
             self._writer.store(tx, numbers)
             replaced = [
                 (made, number) for made, number in zip(self._made, numbers, strict=True) if number is not None
             ]
             self._storage.drop_replaced(tx, [number for _, number in replaced])
-            self._on_store(tx, [made.old.id for made, _ in replaced])
+            self._storage.forget_unplaced(tx, [made.old.id for made, _ in replaced])
         crash_point("rebuild.window.after_catalog")
         for made, _ in replaced:
             self._done.records += 1
@@ -310,3 +334,16 @@ class _Rebuilding:
             left.pop(made.old.id)
         self._made.clear()
         self._extents = self._bytes = 0
+        self._giving_way.stored()
+
+    def _replace(self, tx: Transaction) -> list[int | None]:
+        """Number of each new aggregate; None where the old one was freed, rebuilt or moved away meanwhile."""
+        numbers = [made.old.id for made in self._made]
+        alive = {row.id for row in placements.aggregates(tx, numbers)} - set(
+            superseded.replacements(tx, numbers)
+        )
+        alive -= self._on_store(tx, [one for one in numbers if one in alive]) or set()
+        return [
+            superseded.replace(tx, made.old.id, made.new) if made.old.id in alive else None
+            for made in self._made
+        ]

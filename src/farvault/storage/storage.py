@@ -149,15 +149,27 @@ class Storage:
     def freed(self, tx: Transaction, freed: Freed) -> None:
         """Call it in the transaction that freed something: once it is durable, spans and empty volumes come back."""
         tx.after_commit.append(lambda: self.tell_deleted(freed.live_bytes))
-        if freed.spans:
-            tx.after_commit.append(lambda: self.volumes.empty_if_free(self.spaces.give_back(freed.spans)))
+        self._give_back(tx, freed.spans)
 
     def drop_placements(self, tx: Transaction, rows: Sequence[PlacementRow]) -> None:
         """These aggregates do not lie there any more: space and empty volumes come back when it is durable."""
+        self.leave_placements(tx, rows)
+        self.forget_unplaced(tx, {row.aggregate_id for row in rows})
+
+    def leave_placements(self, tx: Transaction, rows: Sequence[PlacementRow]) -> None:
+        """The same for what gets another place in this transaction; `forget_unplaced` once it has it."""
         for row in rows:
             placements.remove(tx, row.aggregate_id, row.volume_id)
-        spans = [FreedSpan(row.volume_id, row.offset_bytes, row.stored_bytes) for row in rows]
-        spans += superseded.forget_unplaced(tx, {row.aggregate_id for row in rows})
+        self._give_back(tx, [FreedSpan(row.volume_id, row.offset_bytes, row.stored_bytes) for row in rows])
+
+    def forget_unplaced(self, tx: Transaction, aggregate_ids: Collection[int]) -> None:
+        """Of these, and what they were rebuilt from, older records that lie nowhere any more are gone."""
+        older = superseded.predecessors(tx, aggregate_ids)
+        self._give_back(
+            tx, superseded.forget_unplaced(tx, {*older, *(one for old in older.values() for one in old)})
+        )
+
+    def _give_back(self, tx: Transaction, spans: Sequence[FreedSpan]) -> None:
         if spans:
             tx.after_commit.append(lambda: self.volumes.empty_if_free(self.spaces.give_back(spans)))
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from farvault.base.clock import Clock
 from farvault.base.disk import crash_point
-from farvault.base.errors import FarvaultError, MediaFailed, MediaFull
+from farvault.base.errors import CatalogFull, FarvaultError, MediaFailed, MediaFull
 from farvault.catalog import nouns, placements
 from farvault.catalog.transaction import Transaction
 from farvault.model.storage_pool import StoragePool
@@ -198,7 +198,9 @@ class PoolWriter:
                 )
                 self._continuing = False
                 return self._output
-            except MediaFull:
+            except MediaFull as full:
+                if isinstance(full, CatalogFull):
+                    raise  # no successor is any better off
                 if self._next_pool is None:
                     raise MediaFull("ANR0522W", pool=self._pool.name) from None
                 self._pool = self._next_pool(self._pool, size_bytes)
@@ -220,6 +222,8 @@ class PoolWriter:
 
     def _leave(self, output: Output, full: MediaFull) -> None:
         """No more fits on this volume (it is FULL then), or the device under it has no room."""
+        if isinstance(full, CatalogFull):
+            raise full
         end_of_volume = full.message.id == END_OF_VOLUME
         self._exclude.add(output.volume.id)
         if not end_of_volume:

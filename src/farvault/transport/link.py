@@ -10,9 +10,12 @@ over in turn, since a plain lock may be taken by the same busy thread for ever.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import select
 import socket
 import ssl
+import sys
+import termios
 import threading
 import time
 from types import TracebackType
@@ -97,17 +100,34 @@ class Link:
         """Empty where the peer showed none, as clients do."""
         return self._tls.getpeercert(binary_form=True) or b""
 
-    def write(self, data: memoryview, seconds_without_progress: float, deadline: float | None) -> None:
-        """Send all of it. Time starts anew whenever the other side takes something; `deadline` does not move."""
+    def write(
+        self,
+        data: memoryview,
+        seconds_without_progress: float,
+        deadline: float | None,
+        *,
+        arrivals: bool = False,
+    ) -> None:
+        """Send all of it. Time starts anew whenever the other side takes something; `deadline` does not move.
+
+        `arrivals`: it also starts anew where something has arrived meanwhile, read or not: the other side lives.
+        """
         position, end = 0, data.nbytes
         patience = time.monotonic() + seconds_without_progress
+        unread = self._unread() if arrivals else 0
         while position < end:
             try:
                 with self._turn:  # a write that has to wait is taken up again with the same bytes
                     position += self._tls.write(data[position : position + _BURST_BYTES])
                 patience = time.monotonic() + seconds_without_progress
             except ssl.SSLWantWriteError:
-                self._wait(self._writable, patience if deadline is None else min(patience, deadline))
+                try:
+                    self._wait(self._writable, patience if deadline is None else min(patience, deadline))
+                except TimeoutError:
+                    before, unread = unread, self._unread() if arrivals else 0
+                    if before == unread or (deadline is not None and time.monotonic() >= deadline):
+                        raise
+                    patience = time.monotonic() + seconds_without_progress
             except OSError as error:
                 raise self._cut(error) from None
 
@@ -138,6 +158,16 @@ class Link:
             if self._tls.pending():
                 return True
         return bool(self._readable.poll(timeout_seconds * 1000))
+
+    def is_writable(self) -> bool:
+        """Would a short write be taken at once? For the thread that writes."""
+        return bool(self._writable.poll(0))
+
+    def _unread(self) -> int:
+        """Bytes that have arrived and nobody has read; it changes whenever something arrives or is read."""
+        count = bytearray(4)
+        fcntl.ioctl(self._tls.fileno(), termios.FIONREAD, count)
+        return int.from_bytes(count, sys.byteorder)
 
     def shutdown(self) -> None:
         """End the stream from any thread: whoever reads, writes or waits gets `LinkCut` at once."""

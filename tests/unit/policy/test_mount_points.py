@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from farvault.policy.mount_points import MountTable, Points, Priority, Request
+from farvault.policy.mount_points import MountTable, Points, Priority, Request, useful_workers
 
 COPY, MIGRATION, STORE, RESTORE = Priority.COPY, Priority.MIGRATION, Priority.STORE, Priority.RESTORE
 
@@ -187,3 +187,21 @@ class Workers(RuleBasedStateMachine):
 
 Workers.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestWorkers = Workers.TestCase
+
+
+@pytest.mark.parametrize(
+    ("wanted", "limit", "reads_there", "workers"),
+    [
+        (4, 0, True, 4),
+        (4, 3, False, 3),
+        (2, 3, False, 2),
+        (4, 5, True, 2),
+        (4, 2, True, 1),
+        (4, 1, True, 1),
+        (0, 3, False, 1),
+    ],
+)
+def test_no_more_workers_than_can_write_at_once(
+    wanted: int, limit: int, reads_there: bool, workers: int
+) -> None:
+    assert useful_workers(wanted, limit, reads_there=reads_there) == workers

@@ -13,7 +13,7 @@ from farvault.catalog import nouns
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import UNAVAILABLE
 from farvault.processes.backup_pool import backup_pool
-from farvault.processes.process import Process, Processes
+from farvault.processes.process import Process
 from farvault.processes.reclaim import Options, reclaim_pool
 
 FILES = some_files(24, 900_000)
@@ -21,9 +21,8 @@ FILES = some_files(24, 900_000)
 
 
 def reclaim(depot: Depot, pool: str = "TAPEPOOL", threshold: int = 40, **options: int) -> Process:
-    processes = Processes(depot.log, depot.clock)
     wanted = Options(threshold_percent=threshold, **options)  # type: ignore[arg-type]
-    return run(depot, lambda process: reclaim_pool(depot.storage, process, processes, pool, wanted))
+    return run(depot, lambda process: reclaim_pool(depot.storage, process, pool, wanted))
 
 
 def delete(depot: Depot, names: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ from farvault.model.node import Node
 from farvault.model.volume import FILLING, OFFLINE, UNAVAILABLE
 from farvault.processes.migrate import migratable, migrate_pool
 from farvault.processes.process import Process, Processes, State
-from farvault.processes.volume_copies import leaving
+from farvault.processes.volume_copies import moving
 from farvault.storage.copying import copy_aggregates
 
 ALICES = some_files(24, 900_000)
@@ -296,7 +296,7 @@ def test_what_somebody_else_has_moved_meanwhile_stays_where_it_is_now(depot: Dep
                 depot.storage,
                 [row],
                 depot.pool("SLOW"),
-                on_store=leaving(depot.storage, lambda old: old.pool_id == row.pool_id),
+                on_store=moving(depot.storage, lambda old: old.pool_id == row.pool_id),
             )
 
     observe_crash_points(move_one)

@@ -8,12 +8,15 @@ import pytest
 from tests.unit.processes.depot_work import back_up, damage, define_random_volume, killed_at, run, said
 from tests.unit.storage.depot import Depot, MakeDepot, some_files
 
+from farvault.base.disk import observe_crash_points
 from farvault.base.units import MIB
 from farvault.catalog import placements
 from farvault.model.volume import DESTROYED, OFFSITE, UNAVAILABLE
 from farvault.processes.move_data import move_data
 from farvault.processes.move_node_data import Selection, move_node_data
 from farvault.processes.process import Process, State
+from farvault.processes.volume_copies import moving
+from farvault.storage.copying import copy_aggregates
 
 FILES = some_files(16, 900_000)
 
@@ -234,3 +237,28 @@ def test_a_wrong_file_space_is_not_found(depot: Depot) -> None:
     selection = Selection(("ALICE",), ("/nowhere",))
     process = run(depot, lambda p: move_node_data(depot.storage, p, selection, "TAPEPOOL"))
     assert error_of(process) == "ANR0852E"
+
+
+# --- others at work ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["copy.window.before_catalog", "rebuild.window.before_catalog"])
+def test_what_somebody_else_has_moved_meanwhile_gets_no_second_place(depot: Depot, step: str) -> None:
+    define_random_volume(depot)
+    depot.storage.delete_objects([depot.inventory()["file0000"]])
+    volume = depot.volumes()[0]
+    row = depot.placed("TAPEPOOL")[0]
+
+    def move_one(label: str) -> None:
+        if label == step:
+            observe_crash_points(None)
+            on_store = moving(depot.storage, lambda old: old.volume_id == row.volume_id)
+            copy_aggregates(depot.storage, [row], depot.pool("BACKUPPOOL"), on_store=on_store)
+
+    observe_crash_points(move_one)
+    process = move(depot, volume.name, reconstruct=step.startswith("rebuild"))
+    assert process.state is State.SUCCESS, process.error
+    assert [one.digest for one in depot.placed("BACKUPPOOL")] == [row.digest]
+    assert row.aggregate_id not in [one.aggregate_id for one in depot.placed("TAPEPOOL")]
+    assert len(depot.placed("TAPEPOOL")) == 3, "what was moved away lies there once and not here, new or old"
+    assert depot.restore() == {name: data for name, data in FILES.items() if name != "file0000"}

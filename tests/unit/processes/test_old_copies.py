@@ -24,11 +24,12 @@ from farvault.base.disk import observe_crash_points
 from farvault.base.units import MIB
 from farvault.catalog import content, placements
 from farvault.catalog.occupancy import occupancy
-from farvault.model.volume import OFFSITE, UNAVAILABLE, Volume
+from farvault.model.volume import DESTROYED, OFFSITE, UNAVAILABLE, Volume
 from farvault.processes.audit_volume import audit_volume
 from farvault.processes.backup_pool import backup_pool
 from farvault.processes.delete_volume import delete_volume
 from farvault.processes.move_data import move_data
+from farvault.processes.move_node_data import Selection, move_node_data
 from farvault.processes.process import Process, State
 from farvault.processes.reclaim import (
     volume_states,
@@ -220,6 +221,17 @@ def test_copies_move_as_they_are_where_the_primary_is_gone(depot: Depot) -> None
         assert depot.restore() == KEPT
 
 
+def test_old_copies_of_a_node_move_as_they_are(rebuilt: Depot) -> None:
+    """Between reclamation and the next BACKUP STGPOOL they are the only copies, and belong to a move like any other."""
+    process = run(rebuilt, lambda p: move_node_data(rebuilt.storage, p, Selection(["ALICE"]), "COPYPOOL"))
+    assert (process.state, process.objects) == (State.SUCCESS, 6)
+    assert old_ones(rebuilt) == 6
+    with only_copies(rebuilt):
+        assert rebuilt.restore() == KEPT
+    bring_up(rebuilt)
+    assert old_ones(rebuilt) == 0
+
+
 # --- an older record in another primary pool ----------------------------------------------------------------------------
 
 
@@ -257,6 +269,18 @@ def test_an_old_record_is_not_moved_where_its_replacement_is_at_hand(cached: Dep
     assert run(cached, work).state is State.SUCCESS
     assert cached.placed("TAPEPOOL") == before and cached.placed("BACKUPPOOL") == []
     assert old_ones(cached) == 0 and cached.restore() == KEPT
+
+
+def test_an_old_record_goes_where_its_replacement_comes_from_a_copy_to_another_pool(cached: Depot) -> None:
+    bring_up(cached)
+    for volume in cached.volumes():
+        cached.change_volume(volume, access=DESTROYED)
+    (disk,) = cached.volumes("BACKUPPOOL")
+    process = run(cached, lambda p: move_data(cached.storage, p, disk.name, to_pool="OTHERPOOL"))
+    assert (process.state, process.objects) == (State.SUCCESS, 6)
+    assert cached.placed("BACKUPPOOL") == [] and old_ones(cached) == 0
+    assert digests(cached, "OTHERPOOL") == digests(cached, "COPYPOOL")
+    assert cached.restore() == KEPT
 
 
 def test_what_is_copied_while_it_is_made_anew_goes_again(depot: Depot) -> None:

@@ -23,7 +23,6 @@ from tests.unit.processes.reclaim_work import (
 from tests.unit.storage.depot import Depot, MakeDepot
 
 from farvault.base.disk import observe_crash_points
-from farvault.base.errors import InUse
 from farvault.base.units import MIB
 from farvault.catalog import placements
 from farvault.model.volume import PENDING, UNAVAILABLE
@@ -32,7 +31,6 @@ from farvault.processes.reclaim import (
     AfterDeletions,
     Options,
     ReclaimWhenDue,
-    description,
     reclaim_pool,
 )
 from farvault.seal.compress import decompress
@@ -225,13 +223,12 @@ def test_duration_ends_it_and_what_was_done_stays(depot: Depot) -> None:
 
 def test_cancelled_it_keeps_what_was_done(depot: Depot) -> None:
     delete(depot, parts_of_packs())
-    processes = Processes(depot.log, depot.clock)
 
     def work(process: Process) -> None:
         observe_crash_points(
             lambda label: process.cancel_event.set() if label == "rebuild.window.after_catalog" else None
         )
-        reclaim_pool(depot.storage, process, processes, "TAPEPOOL", Options(threshold_percent=40))
+        reclaim_pool(depot.storage, process, "TAPEPOOL", Options(threshold_percent=40))
 
     assert run(depot, work).state is State.CANCELLED
     observe_crash_points(None)
@@ -253,32 +250,21 @@ def test_what_cannot_be_reclaimed_is_refused(
 ) -> None:
     if changes:
         depot.change_pool(pool, **changes)
-    processes = Processes(depot.log, depot.clock)
-    process = run(
-        depot,
-        lambda p: reclaim_pool(depot.storage, p, processes, pool, Options(threshold_percent=threshold)),
-    )
+    process = run(depot, lambda p: reclaim_pool(depot.storage, p, pool, Options(threshold_percent=threshold)))
     assert process.state is State.FAILURE and process.error is not None
     assert process.error.id == error or error == "ANR2034E"
 
 
-def test_of_one_pool_one_reclamation_runs(depot: Depot) -> None:
-    processes = Processes(depot.log, depot.clock)
-    pool = depot.pool("TAPEPOOL")
-    error: list[InUse] = []
-
-    def second(_: Process) -> None:
-        try:
-            again = processes.start(
-                description(pool),
-                lambda p: reclaim_pool(depot.storage, p, processes, "TAPEPOOL", Options(50)),
-                wait=True,
-            )
-            assert again.error is not None and again.error.id == "ANR4720E"
-        except InUse as busy:
-            error.append(busy)
-
-    assert processes.start(description(pool), second, wait=True).state is State.SUCCESS
+@pytest.mark.parametrize("gone", [whole_packs(0, 3), parts_of_packs()], ids=["as they are", "anew"])
+def test_with_the_only_mount_point_of_a_class_reading_and_writing_take_turns(
+    depot: Depot, gone: list[str]
+) -> None:
+    delete(depot, gone)
+    depot.change_class("TAPECLASS", mount_limit=1)
+    process = reclaim(depot)
+    assert process.state is State.SUCCESS, process.error
+    assert depot.messages().count("ANR4760I") >= 1 and depot.restore() == without(gone)
+    assert depot.storage.volumes.mounts.kept == {}
 
 
 # --- by itself --------------------------------------------------------------------------------------------------------------
@@ -298,6 +284,19 @@ def test_it_starts_by_itself_where_a_pool_has_passed_its_percentage(depot: Depot
     (process,) = processes.list() or processes.history()
     assert process.wait(20) and process.state is State.SUCCESS
     assert depot.restore() == KEPT and process.objects == 6
+
+
+def test_it_does_not_start_beside_a_migration_of_the_pool(depot: Depot) -> None:
+    processes = Processes(depot.log, depot.clock)
+    delete(depot, parts_of_packs())
+    depot.change_pool("TAPEPOOL", reclaim_percent=60)
+
+    def migration(_: Process) -> None:
+        ReclaimWhenDue(depot.storage, processes)()
+        assert [one.description for one in processes.list()] == ["MIGRATION"]
+
+    assert processes.start("MIGRATION", migration, wait=True, pool="TAPEPOOL").state is State.SUCCESS
+    assert len(processes.history()) == 1
 
 
 def test_big_deletions_are_looked_at_at_once() -> None:
@@ -336,11 +335,10 @@ def test_killed_at_any_step_nothing_is_lost_and_the_next_run_ends_it(
     back_up(depot)
     doomed = [*whole_packs(0), *(name for name in parts_of_packs() if name not in whole_packs(0, 1))]
     delete(depot, doomed)
-    processes = Processes(depot.log, depot.clock)
     killed_at(
         depot,
         step,
-        lambda p: reclaim_pool(depot.storage, p, processes, pool, Options(threshold_percent=40)),
+        lambda p: reclaim_pool(depot.storage, p, pool, Options(threshold_percent=40)),
     )
     assert depot.restore() == without(doomed)
     with only_copies(depot):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from farvault.base.units import KIB
 from farvault.protocol.document import PARTS, message_fields, refreshed
 from farvault.protocol.frames import encode
 from farvault.protocol.login_states import CLIENT_STEPS, SERVER_STEPS
@@ -14,8 +15,9 @@ from farvault.protocol.scram import ITERATIONS, ITERATIONS_MAX
 from farvault.protocol.verbs import VERBS
 from farvault.sessions.node_session import TRANSACTION_SECONDS
 from farvault.sessions.source import SEGMENT_IDLE_SECONDS
-from farvault.transport.connection import FRAME_SECONDS
+from farvault.transport.connection import FRAME_SECONDS, TAIL_PIECE_BYTES
 from farvault.transport.dial import CONNECT_SECONDS, SIGN_ON_SECONDS
+from farvault.transport.heartbeat import Pulse
 from farvault.transport.listen import Limits
 
 PAGE = Path(__file__).parents[3] / "docs" / "protocol.md"
@@ -67,6 +69,9 @@ def test_the_numbers_in_the_text_are_those_of_the_code() -> None:
         f"sign-on, all of it | {SIGN_ON_SECONDS:g} s",
         f"sign-on, all of it | {limits.sign_on_seconds:g} s",
         f"begun to arrive | {FRAME_SECONDS:g} s",
+        f"60 s for every {TAIL_PIECE_BYTES // KIB} KiB",
+        f"heartbeats included | {Pulse().silence_seconds:g} s",
+        f"SourceBeat and TargetBeat every {Pulse().beat_seconds:g} s",
         f"between two requests | {(limits.idle_seconds or 0) / 60:g} min",
         f"inside a client's transaction, until its next frame | {TRANSACTION_SECONDS / 60:g} min",
         f"with a segment open, until its next frame | {SEGMENT_IDLE_SECONDS / 60:g} min",

@@ -8,7 +8,7 @@ import pytest
 
 from farvault.base.errors import BadInput, PeerMisbehaved
 from farvault.base.units import KIB, MIB
-from farvault.protocol import frames, truth
+from farvault.protocol import beat, frames, truth
 from farvault.protocol import messages as m
 from farvault.protocol import virtual_volumes as v
 from farvault.protocol.frames import (
@@ -177,7 +177,7 @@ def test_verbs_and_bodies_are_numbered_once() -> None:
     assert len({verb.number for verb in VERBS}) == len({verb.body for verb in VERBS}) == len(VERBS)
     bodies = {
         b
-        for part in (m, v, truth)
+        for part in (m, v, truth, beat)
         for b in vars(part).values()
         if isinstance(b, type) and issubclass(b, m.Body) and b is not m.Body
     }

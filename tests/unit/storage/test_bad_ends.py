@@ -11,8 +11,11 @@ import pytest
 from tests.unit.storage.depot import Depot, MakeDepot, packs, send_pack, some_bytes, some_files
 
 from farvault.base.disk import observe_crash_points
-from farvault.base.errors import BadInput, MediaFailed, MediaFull, PeerMisbehaved
+from farvault.base.errors import BadInput, CatalogFull, MediaFailed, MediaFull, PeerMisbehaved
 from farvault.base.units import MIB
+from farvault.catalog.catalog import Catalog, LogPlace
+from farvault.catalog.log import SMALLEST_CAPACITY_BYTES
+from farvault.catalog.settings import set_setting
 from farvault.media.interface import VolumeReader
 from farvault.model.volume import EMPTY
 from farvault.seal.digest import digest
@@ -268,3 +271,21 @@ def test_a_span_the_device_had_no_room_for_is_free_again(depot: Depot) -> None:
     depot.send(FILES, pool="BACKUPPOOL")
     assert depot.restore() == FILES
     assert free.free_bytes == before - sum(row.stored_bytes for row in depot.placed("BACKUPPOOL"))
+
+
+def test_a_full_recovery_log_is_called_by_its_name_and_no_pool_is_blamed(depot: Depot) -> None:
+    """A new scratch volume needs a row; a successor of the pool would need one as well."""
+    depot.change_pool("TAPEPOOL", next_pool="TARGETPOOL")
+    depot.catalog.close()
+    place = LogPlace(str(depot.folder / "log"), SMALLEST_CAPACITY_BYTES)
+    depot.catalog = Catalog.open(depot.catalog.path, depot.keyring.row_key(), depot.clock, log=place)
+    depot.catalog.set_log_mode("ROLLFORWARD")
+    depot.storage = depot._open_storage()
+    with pytest.raises(CatalogFull):
+        for number in range(1000):
+            with depot.catalog.write() as tx:
+                set_setting(tx, "FILLER", str(number % 10) * 100_000)
+    with pytest.raises(CatalogFull, match="ANR0130E"):
+        depot.send(FILES)
+    assert depot.volumes() == [] and depot.inventory() == {}
+    assert "ANR0522W" not in depot.messages() and depot.storage.volumes.mounts.kept == {}

@@ -20,6 +20,7 @@ from farvault.policy.mount_points import Priority
 from farvault.storage.copying import Copied, copy_aggregates
 from farvault.storage.intake import Intake
 from farvault.storage.mount_points import PROCESS_WAIT_SECONDS, GiveWay, MountPoints, Worker
+from farvault.storage.rebuilding import Rebuilt, rebuild_aggregates
 from farvault.storage.simultaneous import StoreSession
 
 SECONDS = 60
@@ -187,6 +188,80 @@ def test_a_copy_lets_a_restore_go_first_and_goes_on_afterwards(patient: Depot) -
     assert errors == [] and ended == ["restore", "copy"] and done.records == 40
     assert placed_then[0] < 40, "what it had done by then was stored"
     assert "ANR4763I" in patient.messages()
+
+
+def half_dead(depot: Depot, records: int) -> list[int]:
+    """Aggregates of TAPEPOOL, each with one of its two files deleted; kept are the others."""
+    for number in range(records):
+        depot.send(some_files(2, start=2 * number))
+    ids = depot.inventory()
+    depot.storage.delete_objects([ids[name] for name in some_files(2 * records) if int(name[-1]) % 2])
+    return [row.aggregate_id for row in depot.placed("TAPEPOOL")]
+
+
+def test_making_records_anew_lets_a_restore_go_first_and_goes_on_afterwards(patient: Depot) -> None:
+    numbers = half_dead(patient, 12)
+    patient.change_class("TAPECLASS", mount_limit=2)
+    ended: list[str] = []
+    errors: list[BaseException] = []
+    threads: list[threading.Thread] = []
+    waiting = threading.Event()
+    mounts = patient.storage.volumes.mounts
+
+    def restore() -> None:
+        assert len(patient.restore()) == 12
+        ended.append("restore")
+
+    def look() -> None:
+        if not threads and len(patient.storage.volumes.open_now) == 2:
+            threads.append(in_thread(restore, errors))
+            until_somebody_waits(mounts, "")
+            waiting.set()
+
+    done = rebuild_aggregates(
+        patient.storage, numbers, patient.pool("TAPEPOOL"), raise_if_cancelled=look, who="anew"
+    )
+    ended.append("anew")
+    threads[0].join(SECONDS)
+    assert errors == [] and waiting.is_set() and ended == ["restore", "anew"]
+    assert done.records == 12 and "ANR4763I" in patient.messages()
+    assert mounts.kept == {} and mounts.waiting == []
+
+
+def test_two_that_make_records_anew_do_not_wait_for_each_other(
+    patient: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has its reading point, and the class has no third one for writing."""
+    numbers = half_dead(patient, 8)
+    patient.change_class("TAPECLASS", mount_limit=2)
+    both_read = threading.Barrier(2)
+    real = patient.storage.volumes.open_reader
+    seen: set[int] = set()
+
+    @contextlib.contextmanager
+    def open_reader(*rest: object) -> Iterator[VolumeReader]:
+        with real(*rest) as reader:  # type: ignore[arg-type]
+            if threading.get_ident() not in seen:
+                seen.add(threading.get_ident())
+                both_read.wait(SECONDS)
+            yield reader
+
+    monkeypatch.setattr(patient.storage.volumes, "open_reader", open_reader)
+    done: list[Rebuilt] = []
+    errors: list[BaseException] = []
+    threads = [
+        in_thread(
+            lambda part=part: done.append(
+                rebuild_aggregates(patient.storage, part, patient.pool("TAPEPOOL"))
+            ),
+            errors,
+        )
+        for part in (numbers[::2], numbers[1::2])
+    ]
+    for thread in threads:
+        thread.join(SECONDS)
+    assert errors == [] and [one.records for one in done] == [4, 4]
+    assert len(patient.restore()) == 8 and patient.storage.volumes.mounts.kept == {}
 
 
 def test_a_copy_that_waits_can_be_cancelled(patient: Depot) -> None:

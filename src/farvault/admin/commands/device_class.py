@@ -58,7 +58,8 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
         new = replace(found, **changed(DeviceClass, call, found.device_type))
         _check(tx, new)
         nouns.update(tx, new)
-    instance.storage.devices.forget(found.name)
+    if call.given != {"name", "bandwidth"}:  # that one is heard by whatever is under way
+        instance.storage.devices.forget(found.name)
     yield message("ANR2205I", device_class=found.name)
 
 
@@ -94,6 +95,7 @@ def _columns(detailed: bool) -> list[Column]:
         "server_name",
         "retry_period_minutes",
         "retry_interval_seconds",
+        "bandwidth",
         "shared",
     )
     return [*head, *(of_attribute(DeviceClass, field) for field in fields)]

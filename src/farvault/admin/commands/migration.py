@@ -32,7 +32,7 @@ def _migrate(instance: Instance, call: Call) -> Iterator[Answer]:
 
     def work(process: Process) -> None:
         if call["reclaim"] and not pool.is_random and pool.reclaim_percent < NEVER:
-            reclaim_pool(instance.storage, process, instance.processes, pool.name, Options())
+            reclaim_pool(instance.storage, process, pool.name, Options())
         migrate_pool(instance.storage, process, pool.name, low_percent=low, duration_minutes=call["duration"])
 
     yield from run_process(instance, call, DESCRIPTION, work, pool=pool.name)

@@ -13,6 +13,7 @@ from farvault.admin.kinds import PathPattern
 from farvault.admin.output import Answer, Column, Report
 from farvault.base.errors import NotFound
 from farvault.base.messages import Message, message
+from farvault.base.units import show_time
 from farvault.catalog import nouns
 from farvault.model.device_class import DeviceClass
 
@@ -86,18 +87,31 @@ def _waiting(instance: Instance) -> Iterator[_Other]:
 
 def _rows(instance: Instance, pattern: str) -> list[dict[str, str]]:
     with instance.catalog.read() as r:
-        types = {found.name: found.device_type for found in nouns.select(r, DeviceClass)}
+        classes = nouns.select(r, DeviceClass)
+    types = {found.name: found.device_type for found in classes}
+    retries = _retries(instance, classes)
     return [
         {
             "volume": volume.name,
             "device_class": volume.device_class,
             "device_type": types.get(volume.device_class, ""),
             "mode": "R/W" if volume.is_written else "R/O",
-            "status": "IN USE",
+            "status": retries.get((volume.device_class, volume.name), "IN USE"),
         }
         for volume in instance.storage.volumes.open_now
         if matches(pattern, volume.name)
     ]
+
+
+def _retries(instance: Instance, classes: list[DeviceClass]) -> dict[tuple[str, str], str]:
+    """(class, volume) -> that its target cannot be reached at the moment, and when it is tried again."""
+    return {
+        (one.name, retry.volume): f"RETRYING since {show_time(retry.since_time)}, "
+        f"next at {show_time(retry.next_time)}: {retry.reason}"
+        for one in classes
+        if one.server_name
+        for retry in instance.links.of(one.server_name).status().retries
+    }
 
 
 COMMANDS = (

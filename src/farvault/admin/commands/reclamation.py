@@ -13,7 +13,7 @@ from farvault.catalog import nouns
 from farvault.model.attribute import Integer, Name
 from farvault.model.storage_pool import StoragePool
 from farvault.processes.process import Process
-from farvault.processes.reclaim import Options, check_pool, description, reclaim_pool, refuse_second
+from farvault.processes.reclaim import DESCRIPTION, Options, check_pool, reclaim_pool
 
 
 def _reclaim(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -26,12 +26,11 @@ def _reclaim(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
         pool = nouns.get(r, StoragePool, call["pool"])
         check_pool(r, pool, options)
-    refuse_second(instance.processes, pool)
 
     def work(process: Process) -> None:
-        reclaim_pool(instance.storage, process, instance.processes, pool.name, options)
+        reclaim_pool(instance.storage, process, pool.name, options)
 
-    yield from run_process(instance, call, description(pool), work)
+    yield from run_process(instance, call, DESCRIPTION, work, pool=pool.name)
 
 
 def _pools(instance: Instance, call: Call) -> list[str]:

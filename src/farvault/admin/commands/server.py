@@ -15,6 +15,7 @@ from farvault.admin.command import FORMAT, Call, Command, Parameter, keyword, po
 from farvault.admin.definition import define_parameters, defined, replace, update_parameters
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Password, Pattern
+from farvault.admin.link_columns import LINK_COLUMNS, link_row
 from farvault.admin.lookup import select
 from farvault.admin.output import (
     Answer,
@@ -142,7 +143,7 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
         nouns.update(tx, server)
         classes = _classes_of(tx, server.name)
     for name in classes:
-        instance.storage.devices.forget(name)
+        instance.storage.devices.renew(name)
     yield message("ANR1662I", server=server.name)
     yield from _update_warnings(call, server, classes)
 
@@ -166,6 +167,11 @@ def _query(instance: Instance, call: Call) -> Iterator[Answer]:
             {**_row(one, own_name, pending_deletions.of_server(r, one.name)), **server_row(r, one)}
             for one in found
         ]
+        classes = {one.name: _classes_of(r, one.name) for one in found if one.is_target}
+    idle = instance.storage.devices.idle_sessions()
+    for row in rows:
+        if (name := str(row["name"])) in classes:
+            row |= link_row(instance.links.of(name).status(), sum(idle.get(one, 0) for one in classes[name]))
     now = instance.clock.now_seconds()
     columns = _detailed_columns(now) if call.detailed else _standard_columns(now)
     yield Report(columns=columns, rows=rows, detailed=call.detailed)
@@ -228,6 +234,7 @@ def _detailed_columns(now: int) -> list[Column]:
         of_attribute(Server, "url"),
         of_attribute(Server, "fingerprint"),
         *SERVER_COLUMNS,
+        *LINK_COLUMNS,
     ]
 
 

@@ -33,7 +33,7 @@ from farvault.model.device_class import DeviceClass
 from farvault.model.policy import ACTIVE, CopyGroup
 from farvault.model.storage_pool import COPY, RANDOM, SEQUENTIAL, StoragePool
 from farvault.model.volume import Volume
-from farvault.processes.migrate import DESCRIPTION
+from farvault.processes import migrate, reclaim
 from farvault.storage.pool_use import pool_use
 
 _NAME = positional("name", Name(30), "name of the pool")
@@ -136,12 +136,13 @@ def _row(instance: Instance, r: Snapshot, pool: StoragePool) -> Row:
         more["cached_bytes"] = figures.cached_bytes
     if not pool.is_random:
         more["scratch_used"] = figures.scratch_used
+        more["reclaims_now"] = instance.processes.of_pool(pool.name, reclaim.DESCRIPTION)[0] is not None
     return row_of(pool, pool.variant, **more)
 
 
 def _migration(instance: Instance, r: Snapshot, pool: StoragePool) -> dict[str, Any]:
     """Where migration stands; amounts of the run under way, or of the last one since the start of the server."""
-    running, ended = instance.processes.of_pool(pool.name, DESCRIPTION)
+    running, ended = instance.processes.of_pool(pool.name, migrate.DESCRIPTION)
     shown = running or ended
     return {
         "migratable_percent": round(pool_use(instance.storage, r, pool).percent, 1),
@@ -199,6 +200,7 @@ def _columns(detailed: bool) -> list[Column]:
         yes_column("migrates_now", "Migration in Progress?"),
         Column(key="migrated_bytes", label="Amount Migrated", show=show_size, number=True),
         count_column("migration_seconds", "Elapsed Migration Time (seconds)"),
+        yes_column("reclaims_now", "Reclamation in Progress?"),
         *(_of(f) for f in ("copy_pools", "copy_continue", "crc_data", "auto_copy")),
     ]
 

@@ -10,11 +10,6 @@ ROWS: dict[str, Row] = {
         "Space reclamation started for volume {volume}, storage pool {pool} (process number {number})."
     ),
     "ANR1041I": Row("Space reclamation ended for volume {volume}, storage pool {pool}. " + _MOVED),
-    "ANR4720E": Row(
-        "Storage pool {pool} is being reclaimed by process {number} already.",
-        "Of a pool one reclamation runs at a time.",
-        "Wait for its end, or CANCEL PROCESS.",
-    ),
     "ANR4721E": Row(
         "Storage pool {pool} is a random-access pool: there is nothing to reclaim.",
         "Space on its volumes is free as soon as what lay there is deleted.",

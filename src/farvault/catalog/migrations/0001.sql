@@ -132,6 +132,7 @@ CREATE TABLE device_classes (
     prefix TEXT NOT NULL,                        -- SERVER: first part of archive file names at the target
     retry_period_minutes INTEGER NOT NULL,       -- SERVER: how long an unreachable target is tried; 0 = not at all
     retry_interval_seconds INTEGER NOT NULL,     -- SERVER: pause between two tries
+    bandwidth TEXT NOT NULL,                     -- FILE, SERVER: bytes a second, `10M,08:00-18:00=1M`; '' = no limit
     shared INTEGER NOT NULL,                     -- accepted only
     row_digest BLOB NOT NULL                     -- over all columns above
 );

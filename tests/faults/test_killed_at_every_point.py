@@ -1,0 +1,283 @@
+"""No crash point of virtual volumes is forgotten: each is killed by SIGKILL in this folder, and a new one fails here first.
+
+What the other files of this folder do not kill is killed here, on both sides.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.faults.test_killed_while_deleting import _volumes_at, is_sound, killed
+from tests.faults.test_killed_while_receiving import NAME, SIZE, ReviveClock, Tokyo, check_catalog
+from tests.grid.grid_server import GridServer
+from tests.grid.test_pending_deletions import COPY, marked, volumes
+from tests.grid.vaults import (
+    Source,
+    file_bytes,
+    make_source,
+    make_target,
+    restored,
+    sealed_record,
+    store_files,
+)
+
+from farvault.media.interface import Span
+from farvault.transport.ports import unused_port
+
+pytestmark = pytest.mark.slow
+
+HERE = Path(__file__).parent
+SOURCE = HERE.parents[1] / "src" / "farvault"
+AT_SOURCE = (
+    "media/server*.py",
+    "media/mounts.py",
+    "media/window.py",
+    "storage/copying.py",
+    "storage/deletions.py",
+    "storage/volume_life.py",
+    "storage/history_volumes.py",
+    "processes/backup_pool.py",
+    "processes/delete_volume.py",
+    "processes/reconcile_volumes.py",
+    "processes/challenge_server.py",
+    "processes/validate_volume.py",
+)
+AT_TARGET = (
+    "sessions/source*.py",
+    "storage/vault*.py",
+    "storage/writing.py",
+    "media/file.py",
+)
+COPYING, RECEIVING, DELETING, RECONCILING, RECLAIMING, DATABASE, IN_THIS_FILE = (
+    "test_killed_while_copying.py",
+    "test_killed_while_receiving.py",
+    "test_killed_while_deleting.py",
+    "test_killed_while_reconciling.py",
+    "test_killed_while_reclaiming.py",
+    "test_killed_while_protecting_the_database.py",
+    Path(__file__).name,
+)
+KILLED_IN = {
+    "challenge.missed.before_catalog": RECONCILING,
+    "copy.window.after_catalog": COPYING,
+    "copy.window.before_catalog": COPYING,
+    "deletion.queue.after_commit": DELETING,
+    "deletion.queue.before_commit": DELETING,
+    "deletion.told.before_row": DELETING,
+    "discard.page.before_catalog": IN_THIS_FILE,
+    "discard.volume.before_media": IN_THIS_FILE,
+    "history.commit.after_catalog": DATABASE,
+    "history.commit.before_catalog": DATABASE,
+    "history.delete.before_row": IN_THIS_FILE,
+    "history.volume.after_end": DATABASE,
+    "history.volume.before_create": DATABASE,
+    "history.volume.before_end": DATABASE,
+    "reconcile.done.after": RECONCILING,
+    "reconcile.done.before": RECONCILING,
+    "reconcile.mark.after": RECONCILING,
+    "reconcile.mark.before": RECONCILING,
+    "reconcile.volume.after_target": RECONCILING,
+    "reconcile.volume.before_catalog": RECONCILING,
+    "reconcile.volume.before_target": RECONCILING,
+    "vault.collect.before_delete": DELETING,
+    "vault.records.after_commit": RECEIVING,
+    "vault.records.after_sync": RECEIVING,
+    "vault.records.before_sync": RECEIVING,
+    "vault.revert.before_batch": DELETING,
+    "vault.segment.after_close": RECEIVING,
+    "vault.segment.before_close": RECEIVING,
+    "virtual_volume.commit.after_receipt": COPYING,
+    "virtual_volume.commit.before_close": COPYING,
+    "volume.append.after_sync": IN_THIS_FILE,
+    "volume.append.before_sync": IN_THIS_FILE,
+    "volume.define.before_create": IN_THIS_FILE,
+    "volume.delete.before_row": RECLAIMING,
+    "volume.delete.before_unlink": IN_THIS_FILE,
+    "volume.empty.before_delete": RECLAIMING,
+    "volume.scratch.before_create": COPYING,
+    "writer.sync.after": RECEIVING,
+    "writer.sync.before": RECEIVING,
+}
+
+
+def crash_points(*patterns: str) -> set[str]:
+    """The labels in these files of the source."""
+    found: set[str] = set()
+    for pattern in patterns:
+        paths = sorted(SOURCE.glob(pattern))
+        assert paths, f"{pattern} names no file any more"
+        for path in paths:
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "crash_point":
+                    (label,) = node.args
+                    assert isinstance(label, ast.Constant)
+                    found.add(label.value)
+    return found
+
+
+def test_every_crash_point_of_virtual_volumes_has_a_kill() -> None:
+    assert crash_points(*AT_SOURCE, *AT_TARGET) == set(KILLED_IN), (
+        "a new point: kill there, and say in KILLED_IN where"
+    )
+
+
+@pytest.mark.parametrize("label", sorted(KILLED_IN))
+def test_the_file_that_is_said_to_kill_there_does(label: str) -> None:
+    strings = {
+        node.value
+        for node in ast.walk(ast.parse((HERE / KILLED_IN[label]).read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    if KILLED_IN[label] == IN_THIS_FILE:
+        strings -= set(KILLED_IN)  # the table itself does not count: below a number follows
+    assert any(one == label or one.startswith(f"{label}#") for one in strings)
+
+
+# --- the source --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tokyo(tmp_path: Path) -> Iterator[GridServer]:
+    server = GridServer("TOKYO", str(tmp_path / "tokyo"), data_port=unused_port()).start()
+    make_target(server, "DELHI")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def delhi(tmp_path: Path, tokyo: GridServer) -> Iterator[GridServer]:
+    server = GridServer("DELHI", str(tmp_path / "delhi")).start()
+    make_source(server, tokyo)
+    yield server
+    server.stop()
+
+
+def contents(seeds: range, ids: list[int]) -> dict[int, bytes]:
+    return {number: file_bytes(seed, 1 << 20) for number, seed in zip(ids, seeds, strict=True)}
+
+
+@pytest.mark.parametrize("crash_at", ["discard.page.before_catalog#1", "discard.volume.before_media#1"])
+def test_a_source_killed_while_it_discards_a_virtual_volume_does_it_the_next_time(
+    delhi: GridServer, tokyo: GridServer, crash_at: str
+) -> None:
+    ids = store_files(delhi, *range(10))
+    delhi.admin(COPY)
+    name = volumes(delhi)[0]
+    delete = f"delete volume {name} discarddata=yes wait=yes"
+    killed(delhi, crash_at, delete)
+    assert is_sound(delhi)
+    if name in volumes(delhi):
+        delhi.admin(delete)
+    delhi.server.housekeeping.do_everything()
+    assert name not in volumes(delhi) and marked(tokyo) == {name}
+    delhi.admin(COPY)
+    delhi.admin("update volume * access=unavailable wherestgpool=tapepool")
+    assert restored(delhi, ids) == contents(range(10), ids)
+    assert is_sound(delhi) and is_sound(tokyo)
+
+
+def test_a_source_killed_while_it_defines_a_virtual_volume_can_define_it_again(
+    delhi: GridServer, tokyo: GridServer
+) -> None:
+    define = "define volume targetcopypool delhi.mine"
+    killed(delhi, "volume.define.before_create#1", define)
+    assert is_sound(delhi)
+    delhi.admin("delete volume delhi.mine", allow=(0, 11))
+    delhi.admin(define)
+    ids = store_files(delhi, *range(10))
+    delhi.admin(COPY)
+    delhi.admin("update volume * access=unavailable wherestgpool=tapepool")
+    assert restored(delhi, ids) == contents(range(10), ids)
+    assert is_sound(delhi) and is_sound(tokyo)
+
+
+def test_a_source_killed_while_it_deletes_an_old_database_backup_does_it_the_next_time(
+    delhi: GridServer, tokyo: GridServer
+) -> None:
+    backup = "backup db devclass=targetclass type=full wait=yes"
+    delhi.admin(backup)
+    snapshot = "backup db devclass=targetclass type=dbsnapshot wait=yes"
+    delhi.admin(snapshot)
+    delhi.admin(snapshot)
+    delete = "delete volhistory todate=today type=dbsnapshot"
+    killed(delhi, "history.delete.before_row#1", delete)
+    assert is_sound(delhi)
+    assert len(marked(tokyo)) == 1, "TOKYO knows, DELHI's row is still there"
+    delhi.admin(delete)
+    assert len(marked(tokyo)) == 1
+    delhi.admin(backup)
+
+
+@pytest.mark.parametrize(
+    "crash_at", ["catalog.commit.before#4", "catalog.commit.after#4", "catalog.commit.after#9"]
+)
+def test_a_source_killed_at_any_transaction_of_a_copy_completes_the_next_time(
+    delhi: GridServer, tokyo: GridServer, crash_at: str
+) -> None:
+    ids = store_files(delhi, *range(20))
+    killed(delhi, crash_at, COPY)
+    assert is_sound(delhi)
+    delhi.admin(COPY)
+    delhi.admin("update volume * access=unavailable wherestgpool=tapepool")
+    assert restored(delhi, ids) == contents(range(20), ids)
+
+
+# --- the target --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tokyo_process(tmp_path: Path) -> Iterator[Tokyo]:
+    made = GridServer("TOKYO", str(tmp_path / "process")).start()
+    make_target(made, "DELHI")
+    made.stop()
+    running = Tokyo(made)
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize(
+    "crash_at",
+    [
+        "volume.append.before_sync#1",
+        "volume.append.after_sync#3",
+        "catalog.commit.before#6",
+        "catalog.commit.after#8",
+    ],
+)
+def test_a_target_killed_below_the_vault_loses_nothing_it_acknowledged(
+    tokyo_process: Tokyo, crash_at: str
+) -> None:
+    clock = ReviveClock(tokyo_process)
+    source = Source(tokyo_process.start(crash_at), clock=clock)
+    clock.source = source
+    device = source.device(max_capacity_bytes=1 << 30)
+    writer = device.open_writer(NAME, 0, 1 << 30)
+    spans: list[Span] = []
+    for first, last in ((0, 30), (30, 40)):
+        for seed in range(first, last):
+            record, address = sealed_record(seed, SIZE)
+            spans.append(Span(writer.append(record, address), record.nbytes))
+        writer.commit()
+    writer.close()
+    assert tokyo_process.deaths == 1
+    reader = device.open_reader(NAME)
+    for seed, record_read in enumerate(reader.read_many(spans)):
+        assert record_read is not None and bytes(record_read) == bytes(sealed_record(seed, SIZE)[0])
+    reader.close()
+    device.close()
+    tokyo_process.stop()
+    check_catalog(tokyo_process.made, records=40)
+
+
+def test_a_target_killed_before_it_removes_an_emptied_file_removes_it_at_its_next_start(
+    tokyo: GridServer, tmp_path: Path
+) -> None:
+    _volumes_at(tokyo, "V1", "V2")
+    assert list((tmp_path / "tokyo" / "vault").iterdir())
+    killed(tokyo, "volume.delete.before_unlink#1", "expire inventory wait=yes")
+    tokyo.server.housekeeping.do_everything()
+    assert list((tmp_path / "tokyo" / "vault").iterdir()) == []
+    assert is_sound(tokyo)
