@@ -20,7 +20,7 @@ from bench.expiration import NOW, BenchClock, Filled, _no_server
 from farvault.apps.first_definitions import make_first_definitions
 from farvault.apps.instance_folder import InstanceFolder, Settings
 from farvault.apps.make_instance import catalog_path, make_instance
-from farvault.apps.protection_files import write_protection_files
+from farvault.apps.protection_files import ProtectionFiles
 from farvault.apps.restore_database import Request, restore_database
 from farvault.apps.server import identity_of
 from farvault.base.log import Log
@@ -71,7 +71,7 @@ class Bench:
         self.backups = DatabaseBackups(
             storage,
             lambda: b"",
-            lambda: write_protection_files(self.folder, self.catalog, self.clock),
+            ProtectionFiles(self.folder, settings, self.catalog, self.clock).write,
         )
 
     def backup(self, kind: str, *, compress: bool) -> tuple[float, int]:
