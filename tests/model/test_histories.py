@@ -59,3 +59,16 @@ def test_a_copy_made_by_name_is_one_also_where_the_target_has_lost_a_volume(m: C
     m.a_volume_is_lost(which=0)
     m.a_volume_is_lost(which=1)
     m.restore_pool(pool="DISKPOOL")
+
+
+def test_what_is_needed_no_more_is_no_loss_when_the_target_cannot_prove_it(m: Checked) -> None:
+    """A question kept about a record that ANN's deleted file space had needed put away a volume that was whole."""
+    m.begin(first=[(2, 5), (5, 2), (1, 3), (0, 2)], second=[(3, 4), (5, 11), (1, 0)])
+    m.back_up(node="ANN", files=[(3, 7), (5, 3), (2, 6), (0, 4), (1, 2)])
+    m.back_up_pool(pool="DISKPOOL")
+    m.archive(node="BOB", files=[(0, 4), (4, 3), (1, 8), (2, 9), (3, 3)])
+    m.delete_file_space(node="ANN")
+    m.migrate(pool="DISKPOOL", low=0)
+    m.a_record_is_damaged_at_the_target(which=19, byte=5)
+    m.set_access(which=52, access="UNAVAILABLE")
+    m.housekeeping()

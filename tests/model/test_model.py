@@ -28,7 +28,7 @@ COMMON = settings(
 )
 SEED, WALKS, STEPS = (
     int(os.environ.get(f"MODEL_{name}", value))
-    for name, value in (("SEED", "1"), ("WALKS", "6"), ("STEPS", "90"))
+    for name, value in (("SEED", "1"), ("WALKS", "10"), ("STEPS", "90"))
 )
 
 

@@ -151,8 +151,15 @@ def keep_questions(tx: Transaction, volume_id: int, kept: Sequence[Kept]) -> Non
 
 
 def take_question(tx: Transaction, volume_id: int, at_bytes: int) -> Kept | None:
-    """The first one at or behind this offset, else the first of all; it is used up. None where none is left."""
-    sql = f"SELECT {_PROBE_COLUMNS} FROM probes WHERE volume_id = ? AND offset_bytes >= ? ORDER BY offset_bytes LIMIT 1"
+    """The first one at or behind this offset, else the first of all; it is used up. None where none is left.
+
+    Only about records that are needed and not known to be damaged: what else is missing is no loss, or no news.
+    """
+    sql = (
+        f"SELECT {_PROBE_COLUMNS} FROM probes WHERE volume_id = ? AND offset_bytes >= ? AND EXISTS"
+        " (SELECT 1 FROM placements p WHERE p.volume_id = probes.volume_id AND p.offset_bytes = probes.offset_bytes"
+        " AND p.damaged = 0) ORDER BY offset_bytes LIMIT 1"
+    )
     row = tx.one(sql, (volume_id, at_bytes)) or tx.one(sql, (volume_id, 0))
     if row is None:
         return None

@@ -201,15 +201,13 @@ class _Run:
         return is_it
 
     def _missed(self, chosen: _Chosen, offset: int) -> None:
-        """The volume becomes UNAVAILABLE, unless it was emptied, moved or written over since it was chosen."""
+        """The volume becomes UNAVAILABLE, unless the record that was asked about is needed no more, or lies elsewhere now."""
         row = chosen.row
         crash_point("challenge.missed.before_catalog")
         with self._storage.catalog.write() as tx:
             volume = nouns.find(tx, Volume, row.volume_name)
-            here = placements.of_aggregates(tx, [row.aggregate_id])[row.aggregate_id]
-            if volume is None or all(
-                (one.volume_id, one.offset_bytes) != (row.volume_id, row.offset_bytes) for one in here
-            ):
+            here = placements.nearest(tx, row.volume_id, offset)
+            if volume is None or here is None or here.offset_bytes != offset:
                 self.totals.asked -= 1
                 return
             if volume.access in (READWRITE, READONLY):
