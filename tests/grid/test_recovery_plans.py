@@ -256,6 +256,33 @@ def test_they_can_be_written_where_somebody_wants_them(pair: Pair, tmp_path: Pat
     assert "ANR4510E" in delhi.admin("backup devconfig filenames=/proc/nothing/here", allow=(15,)).text
 
 
+def test_further_files_are_set_by_command(pair: Pair, tmp_path: Path) -> None:
+    delhi = pair.delhi
+    disk, mine = tmp_path / "disk", tmp_path / "mine"
+    disk.mkdir()
+    mine.write_text("not yours")
+    history, devices = disk / "volhist", disk / "devconfig"
+    assert "ANR6701I" in delhi.admin(f"setopt volumehistory {history},{disk}/second").text
+    assert "ANR6701I" in delhi.admin(f"setopt devconfig {devices}").text
+    assert history.read_text() == (disk / "second").read_text()
+    assert "DEFINE SERVER TOKYO" in devices.read_text()
+    for path in ("relative", f"{tmp_path}/nowhere/f", str(disk), str(mine), str(devices)):
+        assert "ANR6702E" in delhi.admin(f"setopt volumehistory {path}", allow=(3,)).text
+    assert mine.read_text() == "not yours"
+    delhi.admin("define devclass newclass devtype=file directory=/nowhere")
+    wait_until(lambda: "NEWCLASS" in devices.read_text())
+    status = delhi.admin("query status").text
+    assert all(str(path) in status for path in (history, devices, tmp_path / "other" / "volhist.out"))
+    delhi.stop()
+    delhi.start()
+    assert str(history) in delhi.admin("backup volhistory").text
+    delhi.admin("setopt devconfig none")
+    delhi.admin("delete devclass newclass")
+    wait_until(lambda: "NEWCLASS" not in (Path(delhi.folder) / "devconfig.out").read_text())
+    assert "NEWCLASS" in devices.read_text()
+    assert str(devices) not in delhi.admin("query status").text
+
+
 def wait_until(is_so: object) -> None:
     """Files are replaced by another thread; there is no event a test could wait for."""
     assert callable(is_so)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from farvault.admin import registry
 from farvault.admin.command import Call
@@ -38,6 +38,10 @@ class DeviceConfiguration:
     classes: dict[str, DeviceClass] = field(default_factory=dict)
 
 
+HEADING: Final = "/* Device configuration of server"
+"""What such a file begins with."""
+
+
 def device_configuration_text(r: Snapshot) -> str:
     """The whole file, from the catalog."""
     name = get_setting(r, "SERVERNAME") or ""
@@ -46,7 +50,7 @@ def device_configuration_text(r: Snapshot) -> str:
 
 def configuration_text(name: str, servers: Iterable[Server], classes: Iterable[DeviceClass]) -> str:
     """The whole file, from these definitions."""
-    lines = [f"/* Device configuration of server {name}. Read by `farvault server restore-db`. */"]
+    lines = [f"{HEADING} {name}. Read by `farvault server restore-db`. */"]
     lines.append(f"SET SERVERNAME {name}")
     for server in servers:
         sealed = f" {_SEALED}={server.sealed_node_password.hex()}" if server.is_target else ""

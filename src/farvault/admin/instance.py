@@ -64,6 +64,12 @@ class ProtectionFiles(Protocol):
 
     def write_devices(self, paths: Sequence[str] = ()) -> list[str]: ...
 
+    def history_paths(self) -> list[str]:
+        """Those that are kept: in the instance folder, of farvault.toml, of SETOPT."""
+        ...
+
+    def device_paths(self) -> list[str]: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable
+from typing import Final
 
 from farvault.base.errors import BadInput
 from farvault.model.volume_history import HistoryVolume
@@ -36,9 +37,13 @@ _TEXTS = {
 _BYTES = {"End Digest": "digest", "Receipt": "receipt", "Contents Digest": "contents"}
 
 
+HEADING: Final = "* Volume history of server"
+"""What such a file begins with."""
+
+
 def volume_history_text(rows: Iterable[HistoryVolume], server: str, instance: str, now: int) -> str:
     """The whole file."""
-    lines = [f"* Volume history of server {server}, instance {instance}, written {_when(now)}.", _SEPARATOR]
+    lines = [f"{HEADING} {server}, instance {instance}, written {_when(now)}.", _SEPARATOR]
     for row in rows:
         lines += [f" Operation Date/Time: {_when(row.time)}", f" Time: {row.time}"]
         for label, field in _TEXTS.items():

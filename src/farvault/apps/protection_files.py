@@ -1,7 +1,8 @@
 """Keeps the volume history and device configuration files current: small files, each replaced as a whole.
 
-Two lie in the instance folder; `volumehistory` and `devconfig` in farvault.toml name more, for other disks. Written
-at every change of what they show, and before a database backup is told to be complete.
+Two lie in the instance folder; `volumehistory` and `devconfig` in farvault.toml name more, for other disks, and so do
+SETOPT VOLUMEHISTORY and SETOPT DEVCONFIG. Written at every change of what they show, and before a database backup is told
+to be complete.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from farvault.base.disk import make_folder, write_file
 from farvault.base.errors import MediaFailed
 from farvault.catalog import volume_history
 from farvault.catalog.catalog import Catalog
+from farvault.catalog.protection_file_settings import DEVCONFIG, VOLUMEHISTORY, protection_file_paths
 from farvault.catalog.settings import get_setting
 from farvault.model.device_class import DeviceClass
 from farvault.model.server import Server
@@ -53,20 +55,32 @@ class ProtectionFiles:
             self._shown = shown
 
     def write_history(self, paths: Sequence[str] = ()) -> list[str]:
-        rows, server, instance, _ = self._look()
+        rows, server, instance, *_ = self._look()
         text = volume_history_text(rows, server, instance, self._clock.now_seconds())
-        return self._write(text, [self._inside(path) for path in paths] or self._history)
+        return self._write(text, [self._inside(path) for path in paths] or self.history_paths())
 
     def write_devices(self, paths: Sequence[str] = ()) -> list[str]:
-        return self._write(self._look()[3], [self._inside(path) for path in paths] or self._devices)
+        return self._write(self._look()[3], [self._inside(path) for path in paths] or self.device_paths())
 
-    def _look(self) -> tuple[list[HistoryVolume], str, str, str]:
+    def history_paths(self) -> list[str]:
+        return self._kept(self._history, VOLUMEHISTORY)
+
+    def device_paths(self) -> list[str]:
+        return self._kept(self._devices, DEVCONFIG)
+
+    def _kept(self, fixed: list[str], option: str) -> list[str]:
+        """Each once: a file may be named in farvault.toml and by SETOPT."""
+        with self._catalog.read() as r:
+            return list(dict.fromkeys([*fixed, *protection_file_paths(r, option)]))
+
+    def _look(self) -> tuple[list[HistoryVolume], str, str, str, list[tuple[str, ...]]]:
         with self._catalog.read() as r:
             return (
                 volume_history.rows(r, QUERY_TYPES["ALL"]),
                 get_setting(r, "SERVERNAME") or "",
                 get_setting(r, "INSTANCE_ID") or "",
                 device_configuration_text(r),
+                [protection_file_paths(r, option) for option in (VOLUMEHISTORY, DEVCONFIG)],
             )
 
     def _write(self, text: str, paths: list[str]) -> list[str]:

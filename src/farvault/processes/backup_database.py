@@ -16,7 +16,7 @@ from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
-from farvault.base.disk import crash_point
+from farvault.base.disk import aligned_buffer, crash_point
 from farvault.base.errors import BadInput, InUse, NotAvailable
 from farvault.base.pipeline import run_ahead
 from farvault.base.units import show_size
@@ -31,8 +31,8 @@ from farvault.policy.database_backup import FULL, INCREMENTAL, SNAPSHOT, Series,
 from farvault.processes.process import Process
 from farvault.seal.compress import Compressor
 from farvault.seal.digest import digest
-from farvault.seal.record import RecordKind
-from farvault.storage.history_volumes import HistoryWriter, Operation
+from farvault.seal.record import STORED_MAX_BYTES, RecordKind
+from farvault.storage.history_volumes import HistoryWriter, Operation, Sealed
 from farvault.storage.storage import Storage
 
 DESCRIPTION: Final = "DATABASE BACKUP"
@@ -40,6 +40,7 @@ TYPES: Final = {FULL: BACKUPFULL, INCREMENTAL: BACKUPINCR, SNAPSHOT: DBSNAPSHOT}
 LEVEL: Final = -1
 """Of zstd: pages shrink to a third at the speed of a disk."""
 _AHEAD: Final = 3
+_SEALED_AHEAD: Final = 3
 _PROGRESS_STEPS: Final = 10
 
 
@@ -224,65 +225,91 @@ class DatabaseBackups:
         return newest, state
 
 
+class _Step(NamedTuple):
+    """`done`: pages looked at. `record`: the next one to write, of `pages` pages, where it became full."""
+
+    done: int
+    record: Sealed | None = None
+    pages: int = 0
+
+
 class _Copy:
-    """Pages from an image to a writer. A thread reads and digests ahead."""
+    """Pages from an image to a writer. A thread reads and digests ahead, a second one seals, the caller's own writes."""
 
     def __init__(
         self, process: Process, image: Image, writer: HistoryWriter, state: PageState | None
     ) -> None:
         self._process, self._image, self._writer, self._state = process, image, writer, state
         self.pages = 0
+        self._digests: list[bytes] = []
         self._numbers: list[int] = []
         self._batch = bytearray()
+        self._ring = [aligned_buffer(STORED_MAX_BYTES) for _ in range(_SEALED_AHEAD)]
 
     def run(self) -> bytes:
         """Returns the digests of all pages."""
-        digests: list[bytes] = []
         total, said = self._image.page_count, 0
-        with contextlib.closing(run_ahead(self._read(), _AHEAD, "read database")) as ahead:
-            for first, pages, found in ahead:
+        with contextlib.closing(run_ahead(self._seal(), _SEALED_AHEAD, "seal database")) as ahead:
+            for step in ahead:
                 self._process.raise_if_cancelled()
-                digests.append(found)
-                self._take(first, pages, found)
-                done = first + len(found) // PAGE_DIGEST_BYTES - 1
+                if step.record is not None:
+                    self._put(step.record, step.pages)
+                done = step.done
                 self._process.note = f"{done:,} of {total:,} pages"
                 if done * _PROGRESS_STEPS // total > said and done < total:
                     said = done * _PROGRESS_STEPS // total
                     self._process.say("ANR4554I", done=f"{done:,}", total=f"{total:,}")
-        self._flush()
-        return b"".join(digests)
+        return b"".join(self._digests)
 
     def _read(self) -> Generator[tuple[int, memoryview, bytes], None, None]:
         for first, pages in self._image.chunks():
             yield first, pages, page_digests(pages, self._image.page_bytes)
 
-    def _take(self, first: int, pages: memoryview, found: bytes) -> None:
+    def _seal(self) -> Generator[_Step, None, None]:
+        done = 0
+        with contextlib.closing(run_ahead(self._read(), _AHEAD, "read database")) as ahead:
+            for first, pages, found in ahead:
+                self._digests.append(found)
+                done = first + len(found) // PAGE_DIGEST_BYTES - 1
+                yield self._take(first, pages, found, done)
+        if self._numbers:
+            yield self._flush(done)
+
+    def _take(self, first: int, pages: memoryview, found: bytes, done: int) -> _Step:
+        """At most one record: never more pages wait than make one, and no chunk has more."""
         size = self._image.page_bytes
         if self._state is None:
-            count = len(pages) // size
-            self._put(range(first, first + count), pages)
-            return
+            return self._sealed(range(first, first + len(pages) // size), pages, done)
+        step = _Step(done)
         known = self._state.digests[(first - 1) * PAGE_DIGEST_BYTES :][: len(found)]
         if known == found:
-            return
+            return step
         for place in range(len(pages) // size):
             at = place * PAGE_DIGEST_BYTES
             if known[at : at + PAGE_DIGEST_BYTES] != found[at : at + PAGE_DIGEST_BYTES]:
                 self._numbers.append(first + place)
                 self._batch += pages[place * size : (place + 1) * size]
                 if len(self._numbers) == CHUNK_PAGES:
-                    self._flush()
+                    step = self._flush(done)
+        return step
 
-    def _flush(self) -> None:
-        if self._numbers:
-            self._put(self._numbers, memoryview(self._batch))
-            self._numbers, self._batch = [], bytearray()
+    def _flush(self, done: int) -> _Step:
+        step = self._sealed(self._numbers, memoryview(self._batch), done)
+        self._numbers, self._batch = [], bytearray()
+        return step
 
-    def _put(self, numbers: Sequence[int], pages: memoryview) -> None:
+    def _sealed(self, numbers: Sequence[int], pages: memoryview, done: int) -> _Step:
+        """In the ring, whose buffers are taken in turn: the one before is still being written."""
+        into = self._ring[0]
+        self._ring.append(self._ring.pop(0))
+        count = struct.pack(f"<{len(numbers) + 1}I", len(numbers), *numbers)
+        return _Step(done, self._writer.seal(into, count, pages), len(numbers))
+
+    def _put(self, record: Sealed, pages: int) -> None:
         crash_point("database.backup.before_record")
-        self._writer.put(struct.pack(f"<{len(numbers) + 1}I", len(numbers), *numbers), pages)
-        self.pages += len(numbers)
-        self._process.advance(objects=len(numbers), bytes=len(pages))
+        self._writer.put_sealed(record)
+        self.pages += pages
+        self._process.advance(objects=pages, bytes=pages * self._image.page_bytes)
 
 
 def unpack_pages(record: memoryview, page_bytes: int) -> Iterator[tuple[int, memoryview]]:

@@ -76,6 +76,13 @@ class Operation(NamedTuple):
     command: str = ""
 
 
+class Sealed(NamedTuple):
+    """A record as it goes to the media."""
+
+    record: memoryview
+    digest: bytes
+
+
 def contents_of(label: bytes, records: Sequence[bytes], end: bytes) -> bytes:
     """What a target's inventory says of such a volume: label and records are one segment, the end is another."""
     return digest_parts([contents_digest([label, *records]), contents_digest([end])])
@@ -133,24 +140,34 @@ class HistoryWriter:
 
     def put(self, *parts: Buffer) -> None:
         """Compress (where that was asked for), seal and append one record: the parts joined, at most 4 MiB and a bit."""
+        self.put_sealed(self.seal(self._buffer, *parts))
+
+    def seal(self, into: memoryview, *parts: Buffer) -> Sealed:
+        """The first half of `put`, into the caller's `aligned_buffer(STORED_MAX_BYTES)`; any thread may do it ahead."""
         size = sum(map(len, parts))
         if self._compressor is None:
-            self.put_packed(RAW, parts, size)
-            return
+            return self._seal_packed(into, RAW, parts, size)
         codec, packed = self._compressor.compress(b"".join(parts))
-        self.put_packed(codec, [packed], size)
+        return self._seal_packed(into, codec, [packed], size)
+
+    def put_sealed(self, sealed: Sealed) -> None:
+        """The second half: the buffer is free again when this returns."""
+        self._append(sealed.record, sealed.digest)
 
     def put_packed(self, codec: int, parts: Sequence[Buffer], plain_bytes: int) -> None:
-        """The same for what was compressed elsewhere."""
+        """The same as `put` for what was compressed elsewhere."""
+        self.put_sealed(self._seal_packed(self._buffer, codec, parts, plain_bytes))
+
+    def _seal_packed(self, into: memoryview, codec: int, parts: Sequence[Buffer], plain_bytes: int) -> Sealed:
         header = seal(
-            self._buffer,
+            into,
             parts,
             kind=self._operation.content,
             codec=codec,
             plain_bytes=plain_bytes,
             keyring=self._storage.keyring,
         )
-        self._append(self._buffer[: header.stored_bytes], header.digest)
+        return Sealed(into[: header.stored_bytes], header.digest)
 
     @property
     def stored_bytes(self) -> int:

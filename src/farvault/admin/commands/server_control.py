@@ -61,6 +61,8 @@ def _status(instance: Instance, call: Call) -> Iterator[Answer]:
         "sessions": len(instance.session_table.list()),
         "processes": len(instance.processes.list()),
         "log_mode": instance.catalog.log_mode,
+        "history_files": ", ".join(instance.protection_files.history_paths()),
+        "device_files": ", ".join(instance.protection_files.device_paths()),
         "epoch": int(settings.get("EPOCH", "1")),
     }
     yield Report(columns=_COLUMNS, rows=[row], detailed=True)
@@ -93,6 +95,8 @@ _COLUMNS = (
     Column(key="sessions", label="Sessions"),
     Column(key="processes", label="Processes"),
     Column(key="log_mode", label="Log Mode", show=str.capitalize),
+    Column(key="history_files", label="Volume History Files"),
+    Column(key="device_files", label="Device Configuration Files"),
     Column(key="epoch", label="Catalog Epoch"),
 )
 

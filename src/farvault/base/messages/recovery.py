@@ -6,6 +6,14 @@ ROWS: dict[str, Row] = {
     # settings
     "ANR6700I": Row("{name} is now: {value}."),
     # protection files
+    "ANR6701I": Row(
+        "{option} is now: {files}. The files of farvault.toml and of the instance folder are kept as before."
+    ),
+    "ANR6702E": Row(
+        "File {path} cannot be kept current: {reason}.",
+        "Nothing is changed.",
+        "Name files from / on, in folders that exist and that the server may write in: best on another disk.",
+    ),
     "ANR2462I": Row("The volume history is written to {path}."),
     "ANR2393I": Row("The device configuration is written to {path}."),
     # plans
