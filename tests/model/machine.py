@@ -233,6 +233,9 @@ class Hierarchy(RuleBasedStateMachine):
     @rule(pool=st.sampled_from(PRIMARY_POOLS))
     def back_up_pool(self, pool: str) -> None:
         counted_on = {number for number, homes in self.world.survey().items() if homes.is_unnoticed}
+        for volume in self.world.volumes(COPY_POOL):
+            if volume.access == "UNAVAILABLE":  # a copy there counts: the volume may come back
+                counted_on |= self._objects_on(volume.name)
         code = self._command(f"backup stgpool {pool} {COPY_POOL} wait=yes")
         self._must_work(code)
         if code == 0 and self.world.link.is_up:

@@ -259,7 +259,9 @@ def test_what_cannot_be_reclaimed_is_refused(
 def test_with_the_only_mount_point_of_a_class_reading_and_writing_take_turns(
     depot: Depot, gone: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("farvault.storage.copying.AHEAD", 1)  # else all may be read before anything is written
+    monkeypatch.setattr(
+        "farvault.storage.copying.AHEAD", 1
+    )  # else all may be read before anything is written
     delete(depot, gone)
     depot.change_class("TAPECLASS", mount_limit=1)
     process = reclaim(depot)
