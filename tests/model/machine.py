@@ -30,7 +30,7 @@ from tests.model.world import (
 
 from farvault.admin.figures import pool_figures, volume_figures
 from farvault.base.errors import FarvaultError
-from farvault.catalog import audit, nouns, placements
+from farvault.catalog import audit, nouns, owners
 from farvault.catalog.occupancy import occupancy
 from farvault.model.storage_pool import StoragePool
 from farvault.model.stored_object import ObjectKind, ObjectState
@@ -480,7 +480,7 @@ class Hierarchy(RuleBasedStateMachine):
                 assert shown.live_bytes == sum(volume_figures(r, one).live_bytes for one in volumes), (
                     pool.name
                 )
-                stored = sum(placements.volume_stored_bytes(r, one.id) for one in volumes)
+                stored = sum(owners.volume_bytes(r, one.id).stored_bytes for one in volumes)
                 assert shown.stored_bytes == stored, pool.name
                 rows = [row.physical_bytes for row in used if row.pool == pool.name]
                 records = len(self.world.placed(pool.name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from farvault.catalog import cached, nouns, placements
+from farvault.catalog import cached, nouns, owners
 from farvault.catalog.transaction import Snapshot
 from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
@@ -51,9 +51,11 @@ def pool_figures(r: Snapshot, pool: StoragePool) -> PoolFigures:
     if scratch:
         device_class = nouns.get(r, DeviceClass, pool.device_class)
         capacity += max(pool.max_scratch - scratch, 0) * device_class.max_capacity_bytes
-    live = sum(_live_bytes(r, volume) for volume in volumes)
+    on_volumes = owners.pool_bytes(r, pool.id)
+    stored = sum(one.stored_bytes for one in on_volumes.values())
+    live = stored if pool.is_random else sum(one.live_bytes for one in on_volumes.values())
     left = sum(_cached_bytes(r, volume) for volume in volumes)
-    return PoolFigures(capacity, live, left, placements.pool_stored_bytes(r, pool.id), scratch)
+    return PoolFigures(capacity, live, left, stored, scratch)
 
 
 def volume_figures(r: Snapshot, volume: Volume) -> VolumeFigures:
@@ -65,9 +67,8 @@ def volume_figures(r: Snapshot, volume: Volume) -> VolumeFigures:
 
 def _live_bytes(r: Snapshot, volume: Volume) -> int:
     """On a random volume a record's space is free again when nothing of it is needed, so all of it counts till then."""
-    if _is_random(volume):
-        return placements.volume_stored_bytes(r, volume.id)
-    return placements.volume_live_bytes(r, volume.id)
+    found = owners.volume_bytes(r, volume.id)
+    return found.stored_bytes if _is_random(volume) else found.live_bytes
 
 
 def _cached_bytes(r: Snapshot, volume: Volume) -> int:

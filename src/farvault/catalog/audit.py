@@ -173,11 +173,12 @@ NO_INDEX = "extent that the index does not find"
 NO_OBJECT = "event of an object that is not there"
 _SUMS = {
     WRONG_OWNER: (
-        "SELECT volume_id, node_id, file_space_id, SUM(n), SUM(size) FROM (SELECT volume_id, node_id, file_space_id,"
-        " aggregates AS n, stored_bytes AS size FROM volume_owners UNION ALL SELECT p.volume_id, a.node_id,"
-        " a.file_space_id, -COUNT(*), -SUM(a.stored_bytes) FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
-        " GROUP BY p.volume_id, a.node_id, a.file_space_id) both_sides GROUP BY volume_id, node_id, file_space_id"
-        " HAVING SUM(n) <> 0 OR SUM(size) <> 0"
+        "SELECT volume_id, node_id, file_space_id, SUM(n), SUM(size), SUM(live) FROM (SELECT volume_id, node_id,"
+        " file_space_id, aggregates AS n, stored_bytes AS size, live_bytes AS live FROM volume_owners UNION ALL SELECT"
+        " p.volume_id, a.node_id, a.file_space_id, -COUNT(*), -SUM(a.stored_bytes),"
+        " -SUM(a.stored_bytes * a.live_bytes / a.extent_bytes) FROM placements p JOIN aggregates a ON"
+        " a.id = p.aggregate_id GROUP BY p.volume_id, a.node_id, a.file_space_id) both_sides"
+        " GROUP BY volume_id, node_id, file_space_id HAVING SUM(n) <> 0 OR SUM(size) <> 0 OR SUM(live) <> 0"
     ),
     WRONG_ACCOUNT: (
         "SELECT a.id, a.live_bytes FROM aggregates a WHERE a.live_bytes <> (SELECT COALESCE(SUM(e.length_bytes), 0)"
@@ -212,7 +213,7 @@ _SUMS = {
         "SELECT x.object_id FROM object_extents x LEFT JOIN objects o ON o.id = x.object_id WHERE o.id IS NULL"
     ),
     "number of extents in the index and of extents": (
-        "SELECT i.n, e.n FROM (SELECT COUNT(*) AS n FROM extent_index) i, (SELECT COUNT(*) AS n FROM extents) e"
+        f"SELECT i.n, e.n FROM (SELECT ({extent_index.COUNT}) AS n) i, (SELECT COUNT(*) AS n FROM extents) e"
         " WHERE i.n <> e.n"
     ),
     NO_OBJECT: (

@@ -29,6 +29,7 @@ def _settle_accounts(tx: Transaction, rows: Sequence[Row]) -> Freed:
             (found.first_extent_id, found.first_extent_id + found.extents),
         )
         right = found._replace(live_bytes=living[0] if living else 0)
+        owners.shrunk(tx, [placements.shrunk(found, right)])
         digest = tx.digester.of("aggregates", right)
         tx.run(
             "UPDATE aggregates SET live_bytes = ?, row_digest = ? WHERE id = ?",

@@ -19,6 +19,7 @@ from farvault.model.stored_object import ObjectKind, ObjectState, ObjectType
 WORK_LIMIT = 2048
 """Objects and extents handled in one call: well under 100 ms."""
 _BATCH = 100
+_FEWEST = 16
 
 
 class Freed(NamedTuple):
@@ -33,6 +34,11 @@ class Freed(NamedTuple):
     left: list[int]
 
 
+def next_size(size: int, done: Freed, most: int = WORK_LIMIT) -> int:
+    """How many objects to look at in the next transaction, when this one looked at `size`: about as many as it will do."""
+    return max(2 * done.objects, _FEWEST) if done.left else min(2 * size, most)
+
+
 def delete_objects(tx: Transaction, ids: Iterable[int], limit: int = WORK_LIMIT) -> Freed:
     """Delete objects for good, at most `limit` of them and of their extents; numbers without an object are skipped.
 
@@ -40,14 +46,13 @@ def delete_objects(tx: Transaction, ids: Iterable[int], limit: int = WORK_LIMIT)
     after a crash `unfinished_deletions` names it.
     """
     wanted = list(dict.fromkeys(ids))
-    rows = object_rows.fetch(tx, wanted[:limit])
     left = wanted[limit:]
     used: set[int] = set()
     done: list[ObjectColumns] = []
     room = limit
-    for row, extents in _with_extents(tx, rows, limit + 1):
+    for row, extents in _with_extents(tx, wanted[:limit], limit):
         if len(extents) > room:
-            left = [other.id for other in rows[len(done) :]] + left
+            left = wanted[wanted.index(row.id) :]
             if not done:
                 used.update(_shorten(tx, row, room))
             break
@@ -86,7 +91,7 @@ def free_extents(tx: Transaction, extent_ids: Iterable[int]) -> Freed:
     for _, aggregate_id, length, _ in dead:
         lowered[aggregate_id] += length
     gone, domains = _lower(tx, lowered)
-    tx.run_many("DELETE FROM extents WHERE id = ?", [(row[0],) for row in dead])
+    tx.run_many("DELETE FROM extents WHERE id >= ? AND id <= ?", _runs([row[0] for row in dead]))
     extent_index.remove(tx, [(domains[at], digest, extent_id) for extent_id, at, _, digest in dead])
     spans = remove_aggregates(tx, gone)
     return Freed(0, len(dead), len(gone), sum(lowered.values()), spans, [])
@@ -97,17 +102,39 @@ def unfinished_deletions(r: Snapshot) -> list[int]:
     return [row[0] for row in r.all("SELECT object_id FROM deletions ORDER BY object_id")]
 
 
-def _with_extents(
-    tx: Transaction, rows: list[ObjectColumns], most: int
-) -> Iterator[tuple[ObjectColumns, list[int]]]:
-    """Each row with its extents, `most` of them where it has more."""
+def _with_extents(tx: Transaction, ids: list[int], room: int) -> Iterator[tuple[ObjectColumns, list[int]]]:
+    """Each object there is with its extents, one more than `room` where it has more than that.
+
+    What is fetched and then does not fit is fetched again in the next transaction: so not more at once than should fit,
+    going by those before.
+    """
     sql = "SELECT object_id, extent_id FROM object_extents WHERE object_id = ? LIMIT ?"
-    for start in range(0, len(rows), _BATCH):
-        batch = rows[start : start + _BATCH]
-        found: dict[int, list[int]] = {row.id: [] for row in batch}
-        for object_id, extent_id in tx.each(sql, [(row.id, most) for row in batch]):
+    at = extents = 0
+    size = 1
+    while at < len(ids):
+        rows = object_rows.fetch(tx, ids[at : at + size])
+        at += size
+        found: dict[int, list[int]] = {row.id: [] for row in rows}
+        for object_id, extent_id in tx.each(sql, [(row.id, room + 1) for row in rows]):
             found[object_id].append(extent_id)
-        yield from ((row, found[row.id]) for row in batch)
+        yield from ((row, found[row.id]) for row in rows)
+        extents += sum(map(len, found.values()))
+        fitting = (room - extents) * at // max(extents, 1) + 1
+        size = max(1, min(fitting, _BATCH))
+
+
+def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Ascending numbers as (first, last) of those that follow one another: an object's extents mostly do."""
+    runs: list[tuple[int, int]] = []
+    if numbers:
+        first = last = numbers[0]
+        for number in numbers:
+            if number > last + 1:
+                runs.append((first, last))
+                first = number
+            last = number
+        runs.append((first, last))
+    return runs
 
 
 def _shorten(tx: Transaction, row: ObjectColumns, count: int) -> list[int]:
@@ -124,9 +151,9 @@ def _shorten(tx: Transaction, row: ObjectColumns, count: int) -> list[int]:
 def _without_user(tx: Transaction, extent_ids: Sequence[int]) -> list[tuple[int, int, int, bytes]]:
     """(id, aggregate, length, digest) of those that no object uses."""
     rows = tx.each(
-        "SELECT id, aggregate_id, length_bytes, digest FROM extents"
-        " WHERE id = ? AND NOT EXISTS (SELECT 1 FROM object_extents x WHERE x.extent_id = extents.id)",
-        [(extent_id,) for extent_id in extent_ids],
+        "SELECT id, aggregate_id, length_bytes, digest FROM extents WHERE id >= ? AND id <= ?"
+        " AND NOT EXISTS (SELECT 1 FROM object_extents x WHERE x.extent_id = extents.id)",
+        _runs(extent_ids),
     )
     return [(extent_id, aggregate_id, length, digest) for extent_id, aggregate_id, length, digest in rows]
 
@@ -138,17 +165,23 @@ def _lower(tx: Transaction, lowered: dict[int, int]) -> tuple[list[int], dict[in
     """
     gone: list[int] = []
     domains: dict[int, int] = {}
-    changed = []
+    changed, shrunk = [], []
     for new_id, old_ids in superseded.predecessors(tx, list(lowered)).items():
         lowered.update((old_id, lowered[new_id]) for old_id in old_ids)
     for row in placements.aggregates(tx, list(lowered)):
-        row = row._replace(live_bytes=row.live_bytes - lowered[row.id])
+        before, row = row, row._replace(live_bytes=row.live_bytes - lowered[row.id])
         domains[row.id] = row.domain_pool_id
         if row.live_bytes == 0:
             gone.append(row.id)
         else:
-            changed.append((row.live_bytes, tx.digester.of("aggregates", row), row.id))
-    tx.run_many("UPDATE aggregates SET live_bytes = ?, row_digest = ? WHERE id = ?", changed)
+            changed.append(row)
+            shrunk.append(placements.shrunk(before, row))
+    digests = tx.digester.of_many("aggregates", changed)
+    tx.run_many(
+        "UPDATE aggregates SET live_bytes = ?, row_digest = ? WHERE id = ?",
+        [(row.live_bytes, digest, row.id) for row, digest in zip(changed, digests, strict=True)],
+    )
+    owners.shrunk(tx, shrunk)
     return gone, domains
 
 

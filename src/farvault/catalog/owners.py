@@ -1,7 +1,8 @@
-"""Whose data lies on which volume, and which nodes belong together: what collocation goes by.
+"""Whose data lies on which volume, how much of it is still needed, and which nodes belong together.
 
-The accounts in `volume_owners` change in the transaction that changes placements, so they are as exact and as safe from
-a crash as these. Reading them from the placements each time would cost a walk over every volume that could be written.
+The accounts in `volume_owners` change in the transaction that changes placements or what lives of an aggregate, so they
+are as exact and as safe from a crash as these. Reading them from the placements each time would cost a walk over every
+volume that could be written, or over a whole pool (docs/decisions/0061).
 """
 
 from __future__ import annotations
@@ -24,8 +25,30 @@ class OwnedRow(NamedTuple):
     stored_bytes: int
 
 
+class VolumeBytes(NamedTuple):
+    """`stored_bytes`: what placements cover of a volume. `live_bytes`: of that, what is still needed: each record by the
+    share of its extents that live.
+    """
+
+    stored_bytes: int
+    live_bytes: int
+
+
+NOTHING = VolumeBytes(0, 0)
+
+
+class Shrunk(NamedTuple):
+    """An aggregate of which less is needed now. `less_bytes`: of its stored bytes; below 0 where it is more."""
+
+    aggregate_id: int
+    node_id: int
+    file_space_id: int
+    less_bytes: int
+
+
 _Account = tuple[int, int, int]
 """(volume, node, file space)."""
+_SUMS = "COUNT(*), SUM(a.stored_bytes), SUM(a.stored_bytes * a.live_bytes / a.extent_bytes)"
 
 
 def placed(tx: Transaction, rows: Sequence[tuple[int, int]]) -> None:
@@ -38,16 +61,49 @@ def removed(tx: Transaction, rows: Sequence[tuple[int, int]]) -> None:
     _change(tx, rows, -1)
 
 
+def shrunk(tx: Transaction, rows: Sequence[Shrunk]) -> None:
+    """These lie where they lay; wherever that is, less of them is needed."""
+    changed = {row.aggregate_id: row for row in rows if row.less_bytes}
+    changes: dict[_Account, int] = defaultdict(int)
+    for number, volume_id in tx.each(
+        "SELECT aggregate_id, volume_id FROM placements WHERE aggregate_id = ?", [(one,) for one in changed]
+    ):
+        row = changed[number]
+        changes[volume_id, row.node_id, row.file_space_id] += row.less_bytes
+    tx.run_many(
+        "UPDATE volume_owners SET live_bytes = live_bytes - ?"
+        " WHERE volume_id = ? AND node_id = ? AND file_space_id = ?",
+        [(change, *key) for key, change in sorted(changes.items())],
+    )
+
+
 def settle(tx: Transaction, volume_id: int, node_id: int, file_space_id: int) -> None:
     """Work one account out anew from what lies there."""
     key = (volume_id, node_id, file_space_id)
     tx.run("DELETE FROM volume_owners WHERE volume_id = ? AND node_id = ? AND file_space_id = ?", key)
     tx.run(
-        "INSERT INTO volume_owners SELECT p.volume_id, a.node_id, a.file_space_id, COUNT(*), SUM(a.stored_bytes)"
+        f"INSERT INTO volume_owners SELECT p.volume_id, a.node_id, a.file_space_id, {_SUMS}"
         " FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
         " WHERE p.volume_id = ? AND a.node_id = ? AND a.file_space_id = ? GROUP BY p.volume_id, a.node_id, a.file_space_id",
         key,
     )
+
+
+def volume_bytes(r: Snapshot, volume_id: int) -> VolumeBytes:
+    """What lies on a volume."""
+    sql = "SELECT SUM(stored_bytes), SUM(live_bytes) FROM volume_owners WHERE volume_id = ?"
+    row = r.one(sql, (volume_id,))
+    return VolumeBytes(int(row[0]), int(row[1])) if row and row[0] is not None else NOTHING
+
+
+def pool_bytes(r: Snapshot, pool_id: int) -> dict[int, VolumeBytes]:
+    """The same of every volume of a pool that holds anything."""
+    rows = r.rows(
+        "SELECT o.volume_id, SUM(o.stored_bytes), SUM(o.live_bytes) FROM volumes v CROSS JOIN volume_owners o"
+        " WHERE v.pool_id = ? AND o.volume_id = v.id GROUP BY o.volume_id",
+        (pool_id,),
+    )
+    return {volume_id: VolumeBytes(int(stored), int(live)) for volume_id, stored, live in rows}
 
 
 def group_of(r: Snapshot, node_id: int) -> int | None:
@@ -113,18 +169,20 @@ def _filling(r: Snapshot, pool_id: int, test: str, values: tuple[int, ...]) -> s
 
 def _change(tx: Transaction, rows: Sequence[tuple[int, int]], sign: int) -> None:
     found = {
-        number: (node_id, file_space_id, stored_bytes)
-        for number, node_id, file_space_id, stored_bytes in tx.each(
-            "SELECT id, node_id, file_space_id, stored_bytes FROM aggregates WHERE id = ?",
+        row[0]: row[1:]
+        for row in tx.each(
+            "SELECT id, node_id, file_space_id, stored_bytes, stored_bytes * live_bytes / extent_bytes"
+            " FROM aggregates WHERE id = ?",
             [(one,) for one in dict.fromkeys(row[0] for row in rows)],
         )
     }
-    changes: dict[_Account, list[int]] = defaultdict(lambda: [0, 0])
+    changes: dict[_Account, list[int]] = defaultdict(lambda: [0, 0, 0])
     for aggregate_id, volume_id in rows:
-        node_id, file_space_id, stored_bytes = found[aggregate_id]
+        node_id, file_space_id, stored_bytes, live_bytes = found[aggregate_id]
         account = changes[volume_id, node_id, file_space_id]
         account[0] += sign
         account[1] += sign * stored_bytes
+        account[2] += sign * live_bytes
     _add(tx, ((*key, *change) for key, change in sorted(changes.items())))
     if sign < 0:
         sql = "DELETE FROM volume_owners WHERE volume_id = ? AND node_id = ? AND file_space_id = ? AND aggregates = 0"
@@ -133,8 +191,9 @@ def _change(tx: Transaction, rows: Sequence[tuple[int, int]], sign: int) -> None
 
 def _add(tx: Transaction, rows: Iterable[tuple[int, ...]]) -> None:
     tx.run_many(
-        "INSERT INTO volume_owners VALUES (?, ?, ?, ?, ?) ON CONFLICT (volume_id, node_id, file_space_id)"
+        "INSERT INTO volume_owners VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (volume_id, node_id, file_space_id)"
         " DO UPDATE SET aggregates = volume_owners.aggregates + excluded.aggregates,"
-        " stored_bytes = volume_owners.stored_bytes + excluded.stored_bytes",
+        " stored_bytes = volume_owners.stored_bytes + excluded.stored_bytes,"
+        " live_bytes = volume_owners.live_bytes + excluded.live_bytes",
         list(rows),
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from farvault.base.errors import NotFound
 from farvault.catalog import owners
+from farvault.catalog.owners import Shrunk
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.volume import OFFLINE
 from farvault.policy.collocation import Owner
@@ -78,6 +79,11 @@ class AggregateRow(NamedTuple):
     extent_bytes: int
     live_bytes: int
     created_time: int
+
+    @property
+    def needed_bytes(self) -> int:
+        """What of its stored bytes is still needed: the share of its extents that live."""
+        return self.stored_bytes * self.live_bytes // self.extent_bytes
 
 
 class UsedSpan(NamedTuple):
@@ -240,27 +246,6 @@ def used_spans(r: Snapshot, volume_id: int) -> list[UsedSpan]:
     return [UsedSpan._make(row) for row in r.rows(sql, (volume_id,))]
 
 
-def volume_live_bytes(r: Snapshot, volume_id: int) -> int:
-    """How much of the volume's stored bytes is still needed: each record by the share of its extents that live."""
-    row = r.one(
-        "SELECT COALESCE(SUM(a.stored_bytes * a.live_bytes / a.extent_bytes), 0)"
-        " FROM placements p JOIN aggregates a ON a.id = p.aggregate_id WHERE p.volume_id = ?",
-        (volume_id,),
-    )
-    return int(row[0]) if row else 0
-
-
-def pool_live_bytes(r: Snapshot, pool_id: int) -> dict[int, int]:
-    """`volume_live_bytes` of every volume of a pool that holds anything."""
-    rows = r.rows(
-        "SELECT p.volume_id, SUM(a.stored_bytes * a.live_bytes / a.extent_bytes) FROM volumes v"
-        " CROSS JOIN placements p CROSS JOIN aggregates a WHERE v.pool_id = ? AND p.volume_id = v.id"
-        " AND a.id = p.aggregate_id GROUP BY p.volume_id",
-        (pool_id,),
-    )
-    return {volume_id: int(live) for volume_id, live in rows}
-
-
 def of_nodes(
     r: Snapshot,
     pool_id: int,
@@ -300,16 +285,6 @@ def of_nodes(
     return found
 
 
-def volume_stored_bytes(r: Snapshot, volume_id: int) -> int:
-    """What placements cover of a volume."""
-    row = r.one(
-        "SELECT COALESCE(SUM(a.stored_bytes), 0) FROM placements p JOIN aggregates a ON a.id = p.aggregate_id"
-        " WHERE p.volume_id = ?",
-        (volume_id,),
-    )
-    return int(row[0]) if row else 0
-
-
 def has_placements(r: Snapshot, volume_id: int) -> bool:
     """Is anything on it?"""
     return r.one("SELECT 1 FROM placements WHERE volume_id = ? LIMIT 1", (volume_id,)) is not None
@@ -328,16 +303,6 @@ def end_of(r: Snapshot, volume_id: int) -> int:
 def damaged_records(r: Snapshot, volume_id: int) -> int:
     """How many records on it are marked damaged."""
     row = r.one("SELECT COUNT(*) FROM placements WHERE volume_id = ? AND damaged = 1", (volume_id,))
-    return int(row[0]) if row else 0
-
-
-def pool_stored_bytes(r: Snapshot, pool_id: int) -> int:
-    """The lengths of all records in a pool, whatever of them is still needed."""
-    row = r.one(
-        "SELECT COALESCE(SUM(a.stored_bytes), 0) FROM volumes v CROSS JOIN placements p CROSS JOIN aggregates a"
-        " WHERE v.pool_id = ? AND p.volume_id = v.id AND a.id = p.aggregate_id",
-        (pool_id,),
-    )
     return int(row[0]) if row else 0
 
 
@@ -363,6 +328,12 @@ def aggregates(r: Snapshot, aggregate_ids: Sequence[int]) -> list[AggregateRow]:
     columns = ", ".join(AggregateRow._fields)
     sql = f"SELECT {columns} FROM aggregates WHERE id = ?"
     return [AggregateRow._make(row) for row in r.each(sql, [(one,) for one in aggregate_ids])]
+
+
+def shrunk(before: AggregateRow, after: AggregateRow) -> Shrunk:
+    """What a change of what lives of an aggregate means to the accounts of its volumes."""
+    less_bytes = before.needed_bytes - after.needed_bytes
+    return Shrunk(before.id, before.node_id, before.file_space_id, less_bytes)
 
 
 def aggregate_extents(r: Snapshot, aggregate_id: int) -> list[tuple[int, int, int, bytes]]:

@@ -40,7 +40,7 @@ PIECE_OBJECTS = 8192
 TRANSACTION_SECONDS = 0.03
 """What a transaction should take; the limit others may feel is 0.1."""
 FEWEST, MOST = 128, 8192
-"""Objects in a transaction."""
+"""Objects, and extents of theirs, in a transaction."""
 PAUSE_SECONDS = 0.001
 """Between two transactions: who waited for the writer has it then."""
 
@@ -254,10 +254,10 @@ class _Run:
     ) -> bool:
         """In short transactions, in the order of the rows; False where the judge may not be believed any more."""
         clock = self._storage.clock
-        size, at = FEWEST, 0
+        size, objects, at = FEWEST, FEWEST, 0
         while at < len(due):
             self._process.raise_if_cancelled()
-            batch = due[at : at + size]
+            batch = due[at : at + min(size, objects)]
             crash_point("inventory.expire.before_delete")
             began = clock.monotonic_seconds()
             with self._storage.catalog.write() as tx:
@@ -268,7 +268,9 @@ class _Run:
                 directories.remove_if_empty(tx, space.id, {row[0] for row, _ in batch})
                 self._storage.freed(tx, freed)
             crash_point("inventory.expire.after_delete")
-            size = _next_size(size, clock.monotonic_seconds() - began)
+            did = size if freed.left else len(batch)
+            size = _next_size(did, clock.monotonic_seconds() - began)
+            objects = freeing.next_size(len(batch), freed, MOST)
             at += self._count(batch, ids, freed, totals)
             time.sleep(PAUSE_SECONDS)
         return True

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from farvault.base.errors import BadInput, Cancelled, InUse, NotAvailable
 from farvault.base.units import show_size
-from farvault.catalog import nouns, placements
+from farvault.catalog import nouns, owners
 from farvault.catalog.transaction import Snapshot
 from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
@@ -65,8 +65,11 @@ def volumes_to_reclaim(r: Snapshot, pool: StoragePool, options: Options) -> list
 
 
 def volume_states(r: Snapshot, pool: StoragePool) -> list[VolumeState]:
-    live = placements.pool_live_bytes(r, pool.id)
-    return [_state(volume, live.get(volume.id, 0)) for volume in nouns.select(r, Volume, pool_id=pool.id)]
+    held = owners.pool_bytes(r, pool.id)
+    return [
+        _state(volume, held.get(volume.id, owners.NOTHING).live_bytes)
+        for volume in nouns.select(r, Volume, pool_id=pool.id)
+    ]
 
 
 def reclaim_pool(storage: Storage, process: Process, pool_name: str, options: Options) -> None:
@@ -134,7 +137,7 @@ class _Run:
                 volume_id = self._waiting.pop()
             with self._storage.catalog.read() as r:
                 found = nouns.select(r, Volume, id=volume_id)
-                live = placements.volume_live_bytes(r, volume_id)
+                live = owners.volume_bytes(r, volume_id).live_bytes
             if found and eligible(_state(found[0], live), self._threshold):
                 return found[0]
 

@@ -6,7 +6,7 @@ pools whose media are elsewhere by volumes with data, because a volume there is 
 
 from __future__ import annotations
 
-from farvault.catalog import nouns, placements
+from farvault.catalog import nouns, owners
 from farvault.catalog.transaction import Snapshot
 from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
@@ -16,7 +16,7 @@ from farvault.storage.storage import Storage
 
 
 def pool_use(storage: Storage, r: Snapshot, pool: StoragePool) -> Use:
-    """Of a random pool what is placed or on its way; cached copies do not count. Cheap except for pools on our disk."""
+    """Of a random pool what is placed or on its way; cached copies do not count. It reads a row a volume, and one for each owner of data on it."""
     volumes = nouns.select(r, Volume, pool_id=pool.id)
     if pool.is_random:
         spaces = [free for one in volumes if (free := storage.spaces.find(one)) is not None]
@@ -28,7 +28,7 @@ def pool_use(storage: Storage, r: Snapshot, pool: StoragePool) -> Use:
         return Use(used, len(volumes) + still_to_make, by_volumes=True)
     size = nouns.get(r, DeviceClass, pool.device_class).max_capacity_bytes
     whole = sum(one.capacity_bytes for one in volumes) + still_to_make * size
-    return Use(sum(placements.pool_live_bytes(r, pool.id).values()), whole)
+    return Use(sum(one.live_bytes for one in owners.pool_bytes(r, pool.id).values()), whole)
 
 
 def cached_bytes(storage: Storage, r: Snapshot, pool: StoragePool) -> int:

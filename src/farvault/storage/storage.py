@@ -190,36 +190,37 @@ class Storage:
         self, ids: Iterable[int], raise_if_cancelled: Callable[[], None] = lambda: None
     ) -> tuple[int, int]:
         """Delete for good, in short transactions; returns (objects, plain bytes no longer needed)."""
-        left = list(ids)
-        objects = live_bytes = 0
-        while left:
+        wanted = list(ids)
+        objects = live_bytes = at = 0
+        while at < len(wanted):
             raise_if_cancelled()
+            batch = wanted[at : at + freeing.WORK_LIMIT]
             with self.catalog.write() as tx:
-                done = freeing.delete_objects(tx, left)
+                done = freeing.delete_objects(tx, batch)
                 self.freed(tx, done)
-            objects, live_bytes, left = objects + done.objects, live_bytes + done.live_bytes, done.left
+            objects, live_bytes = objects + done.objects, live_bytes + done.live_bytes
+            at += batch.index(done.left[0]) if done.left else len(batch)
         return objects, live_bytes
 
     def delete_unheld(
         self, ids: Iterable[int], raise_if_cancelled: Callable[[], None] = lambda: None
     ) -> tuple[int, int, dict[int, tuple[str, ...]]]:
         """As `delete_objects`, but what a hold keeps stays; also returns that, with the names of the holds."""
-        left = list(ids)
-        objects = live_bytes = 0
+        wanted = list(ids)
+        objects = live_bytes = at = 0
+        size = freeing.WORK_LIMIT
         kept: dict[int, tuple[str, ...]] = {}
-        while left:
+        while at < len(wanted):
             raise_if_cancelled()
-            batch, behind = left[: freeing.WORK_LIMIT], left[freeing.WORK_LIMIT :]
+            batch = wanted[at : at + size]
             with self.catalog.write() as tx:
                 held = holds.held(tx, batch)
                 done = freeing.delete_objects(tx, [one for one in batch if one not in held])
                 self.freed(tx, done)
             kept.update(held)
-            objects, live_bytes, left = (
-                objects + done.objects,
-                live_bytes + done.live_bytes,
-                done.left + behind,
-            )
+            objects, live_bytes = objects + done.objects, live_bytes + done.live_bytes
+            at += batch.index(done.left[0]) if done.left else len(batch)
+            size = freeing.next_size(size, done)
         return objects, live_bytes, kept
 
     def _empty_what_a_crash_left(self) -> None:

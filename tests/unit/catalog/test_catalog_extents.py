@@ -6,10 +6,12 @@ import os
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.unit.catalog.catalog_world import BLOCK, World, digest, new_file
 
 from farvault.base.errors import NotFound
-from farvault.catalog import audit, extent_index, extents, nouns, objects, placements
+from farvault.catalog import audit, extent_index, extents, nouns, objects, owners, placements
 from farvault.catalog.placements import PlacementRow
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
@@ -130,6 +132,52 @@ def test_entries_move_through_all_levels_and_are_found_everywhere(
         assert list(audit.check_sums(r)) == []
 
 
+def levels(world: World) -> dict[int, int]:
+    """How many entries and removals each level holds."""
+    with world.catalog.read() as r:
+        return dict(r.all("SELECT level, COUNT(*) FROM extent_index GROUP BY level"))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 1000)), min_size=10, max_size=60))
+def test_after_any_history_the_index_finds_what_is_there_and_nothing_else(
+    world: World, monkeypatch: pytest.MonkeyPatch, history: list[tuple[bool, int]]
+) -> None:
+    monkeypatch.setattr(extent_index, "LEVEL_ENTRIES", {2: 6, 1: 15})
+    monkeypatch.setattr(extent_index, "MOVED_AT_LEAST", 2)
+    there: dict[bytes, int] = {}
+    gone: list[bytes] = []
+    for stores, number in history:
+        with world.catalog.write() as tx:
+            if stores or not there:
+                contents = [os.urandom(8) for _ in range(number % 4 + 1)]
+                _, fresh = world.aggregate(tx, *contents)
+                ids = world.store(
+                    tx, *(new_file(b"", one, extent) for one, extent in zip(contents, fresh, strict=True))
+                )
+                there.update(zip(contents, ids, strict=True))
+            else:
+                picked = [list(there)[(number + step) % len(there)] for step in range(3)]
+                objects.delete_objects(tx, [there.pop(one) for one in dict.fromkeys(picked)])
+                gone += dict.fromkeys(picked)
+        assert ask(world, *there, *gone) == [1] * len(there) + [0] * len(gone)
+        with world.catalog.read() as r:
+            assert list(audit.check_sums(r)) == []
+    with world.catalog.write() as tx:
+        objects.delete_objects(tx, there.values())
+    with world.catalog.read() as r:
+        assert list(audit.check_sums(r)) == []
+    assert sum(levels(world).values()) <= 2 * (6 + 15 + 8), "what is gone does not pile up"
+
+
+def test_where_all_entries_are_new_what_is_removed_leaves_nothing(world: World) -> None:
+    with world.catalog.write() as tx:
+        _, fresh = world.aggregate(tx, b"one", b"two", b"three")
+        ids = world.store(tx, *(new_file(b"", b"%d" % extent, extent) for extent in fresh))
+        objects.delete_objects(tx, ids[:2])
+    assert levels(world) == {2: 1}
+
+
 # --- placements ----------------------------------------------------------------------------------------------------
 
 
@@ -188,11 +236,11 @@ def test_live_bytes_of_a_volume_follow_the_extents(world: World) -> None:
     with world.catalog.write() as tx:
         _, (one, two) = world.aggregate(tx, b"x" * 300, b"y" * 100)
         ids = world.store(tx, new_file(b"", b"1", one), new_file(b"", b"2", two))
-        assert placements.volume_live_bytes(tx, world.volume) == BLOCK
+        assert owners.volume_bytes(tx, world.volume).live_bytes == BLOCK
         objects.delete_objects(tx, ids[:1])
-        assert placements.volume_live_bytes(tx, world.volume) == BLOCK // 4
+        assert owners.volume_bytes(tx, world.volume).live_bytes == BLOCK // 4
         objects.delete_objects(tx, ids[1:])
-        assert placements.volume_live_bytes(tx, world.volume) == 0
+        assert owners.volume_bytes(tx, world.volume).live_bytes == 0
 
 
 def test_a_copy_pool_lacks_what_has_no_good_copy_in_it(world: World) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.unit.catalog.catalog_world import KEY, World, new_file
 
 from farvault.base.clock import ManualClock
-from farvault.catalog import nouns, objects, placements
+from farvault.catalog import nouns, objects, owners, placements
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.occupancy import occupancy
 from farvault.catalog.transaction import Snapshot
@@ -25,7 +25,7 @@ actions = st.lists(
 
 
 def used(r: Snapshot, pool: int) -> int:
-    return sum(placements.pool_live_bytes(r, pool).values())
+    return sum(one.live_bytes for one in owners.pool_bytes(r, pool).values())
 
 
 class Actor:

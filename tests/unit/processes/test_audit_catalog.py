@@ -103,6 +103,19 @@ def wrong_index(depot: Depot) -> None:
         tx.run("INSERT INTO extent_index VALUES (0, 1, 5, 77777)")
 
 
+def removal_of_what_is_there(depot: Depot) -> None:
+    with depot.catalog.write() as tx:
+        tx.run(
+            "INSERT INTO extent_index SELECT level, domain_pool_id, digest_prefix, -extent_id FROM extent_index"
+            " WHERE extent_id = 1"
+        )
+
+
+def removal_of_nothing(depot: Depot) -> None:
+    with depot.catalog.write() as tx:
+        tx.run("INSERT INTO extent_index VALUES (1, 1, 5, -77777)")
+
+
 def event_of_nothing(depot: Depot) -> None:
     with depot.catalog.write() as tx:
         digest = tx.digester.of("retention_events", (4711, 5))
@@ -114,8 +127,24 @@ def wrong_owner(depot: Depot) -> None:
         tx.run("UPDATE volume_owners SET stored_bytes = stored_bytes + 4096, aggregates = 9")
 
 
+def wrong_need(depot: Depot) -> None:
+    with depot.catalog.write() as tx:
+        tx.run("UPDATE volume_owners SET live_bytes = live_bytes - 1")
+
+
 @pytest.mark.parametrize(
-    "spoil", [wrong_owner, unused_extent, wrong_account, lost_index, wrong_index, event_of_nothing]
+    "spoil",
+    [
+        wrong_owner,
+        wrong_need,
+        unused_extent,
+        wrong_account,
+        lost_index,
+        wrong_index,
+        removal_of_what_is_there,
+        removal_of_nothing,
+        event_of_nothing,
+    ],
 )
 def test_what_follows_from_good_rows_is_put_right(depot: Depot, harm: Harm, spoil: object) -> None:
     assert callable(spoil)

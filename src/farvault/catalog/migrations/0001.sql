@@ -349,19 +349,21 @@ CREATE TABLE extents (
 );
 
 -- From a digest to the extents that may have it. Digests come in random order, so new entries go into a small level
--- and move on in ranges (catalog/extent_index.py). One entry for each extent.
+-- and move on in ranges (catalog/extent_index.py). One entry for each extent; and a pair for each of some extents that are
+-- gone, an entry and a removal, which takes it along when it comes to level 0.
 CREATE TABLE extent_index (
     level INTEGER NOT NULL,                      -- 2 newest, 1, 0 oldest and largest
     domain_pool_id INTEGER NOT NULL,             -- primary pool the aggregate was first sent to
     digest_prefix INTEGER NOT NULL,              -- first 8 bytes of the digest as a signed big-endian number
-    extent_id INTEGER NOT NULL,                  -- the extent; its full digest decides
+    extent_id INTEGER NOT NULL,                  -- the extent; its full digest decides. A removal has minus its number; the
+                                                 -- entry it removes is in the same level or a lower one
     PRIMARY KEY (level, domain_pool_id, digest_prefix, extent_id)
 ) WITHOUT ROWID;
 
 -- How full the levels of extent_index are, and up to where the present round has moved entries on.
 CREATE TABLE extent_levels (
     level INTEGER PRIMARY KEY,                   -- 2, 1
-    entries INTEGER NOT NULL,                    -- how many it holds, at most (deleted ones may still be counted)
+    entries INTEGER NOT NULL,                    -- how many it holds, removals too, at most (deleted ones may still be counted)
     domain_pool_id INTEGER NOT NULL,             -- domain of the last entry that moved; -1 = at the start
     digest_prefix INTEGER NOT NULL,              -- its prefix
     extent_id INTEGER NOT NULL                   -- its extent

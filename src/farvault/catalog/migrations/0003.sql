@@ -18,20 +18,24 @@ CREATE TABLE collocation_members (
 -- The members of a group.
 CREATE INDEX collocation_members_by_group ON collocation_members (group_id);
 
--- Whose data lies on a volume: what collocation goes by. It follows from placements and their aggregates and changes in
--- the transactions that change these; there is a row only where something lies.
+-- Whose data lies on a volume, and how much of it is still needed: what collocation, migration and reclamation go by. It
+-- follows from placements and their aggregates and changes in the transactions that change these; there is a row only
+-- where something lies.
 CREATE TABLE volume_owners (
     volume_id INTEGER NOT NULL,                  -- the volume
     node_id INTEGER NOT NULL,                    -- node of the aggregates
     file_space_id INTEGER NOT NULL,              -- file space of the aggregates
     aggregates INTEGER NOT NULL,                 -- how many placements of theirs the volume has, never 0
     stored_bytes INTEGER NOT NULL,               -- sum of their stored_bytes
+    live_bytes INTEGER NOT NULL,                 -- sum of stored_bytes * live_bytes / extent_bytes of their aggregates, each
+                                                 -- rounded down: what of stored_bytes is still needed
     PRIMARY KEY (volume_id, node_id, file_space_id)
 ) WITHOUT ROWID;
 -- The volumes of a node.
 CREATE INDEX volume_owners_by_node ON volume_owners (node_id);
-INSERT INTO volume_owners SELECT p.volume_id, a.node_id, a.file_space_id, COUNT(*), SUM(a.stored_bytes)
-    FROM placements p JOIN aggregates a ON a.id = p.aggregate_id GROUP BY p.volume_id, a.node_id, a.file_space_id;
+INSERT INTO volume_owners SELECT p.volume_id, a.node_id, a.file_space_id, COUNT(*), SUM(a.stored_bytes),
+    SUM(a.stored_bytes * a.live_bytes / a.extent_bytes) FROM placements p JOIN aggregates a ON a.id = p.aggregate_id
+    GROUP BY p.volume_id, a.node_id, a.file_space_id;
 
 -- Aggregates that were rebuilt without their dead extents, while older records of them still lie somewhere. No extent
 -- points to a superseded aggregate. It has the same range of extent numbers as its replacement, and the same live_bytes.
