@@ -6,8 +6,7 @@ are kept in three levels of one table, each a dozen times larger than the one be
 then to level 0. A look-up asks all three. Measured at 3 million files this stores them twice as fast.
 
 Removing goes the same way (docs/decisions/0061): a removal is an entry with minus the extent's number. It moves on like
-any other, and on the way to level 0 it and the entry it removes go. Till then a look-up finds the number of an extent that
-does not exist, which says nothing.
+any other, and on the way to level 0 it and the entry it removes go. Till then a look-up finds both.
 """
 
 from __future__ import annotations
@@ -70,11 +69,12 @@ def candidates(r: Snapshot, domain_pool_id: int, digests: Iterable[bytes]) -> li
     digests; the newest of a digest last."""
     wanted = set(digests)
     prefixes = sorted({_PREFIX(digest)[0] for digest in wanted})
-    ids = r.each(_LOOK_UP, [(domain_pool_id, prefix) for prefix in prefixes])
+    numbers = {row[0] for row in r.each(_LOOK_UP, [(domain_pool_id, prefix) for prefix in prefixes])}
+    ids = sorted((one,) for one in numbers if one > 0 and -one not in numbers)
     rows = r.each(
         "SELECT e.digest, e.id, e.length_bytes, e.aggregate_id, a.node_id FROM extents e"
         " JOIN aggregates a ON a.id = e.aggregate_id WHERE e.id = ?",
-        sorted(ids),
+        ids,
     )
     return [row for row in rows if row[0] in wanted]
 

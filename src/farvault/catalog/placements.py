@@ -177,8 +177,15 @@ def mark_damaged(tx: Transaction, aggregate_id: int, volume_id: int, damaged: bo
 
 def remove(tx: Transaction, aggregate_id: int, volume_id: int) -> None:
     """It does not lie there any more. The aggregate stays, also without any placement: its objects know it is lost."""
-    if tx.run("DELETE FROM placements WHERE aggregate_id = ? AND volume_id = ?", (aggregate_id, volume_id)):
-        owners.removed(tx, [(aggregate_id, volume_id)])
+    remove_many(tx, [(aggregate_id, volume_id)])
+
+
+def remove_many(tx: Transaction, pairs: Iterable[tuple[int, int]]) -> None:
+    """The same for many (aggregate id, volume id)."""
+    where = "aggregate_id = ? AND volume_id = ?"
+    found = tx.each(f"SELECT aggregate_id, volume_id FROM placements WHERE {where}", dict.fromkeys(pairs))
+    tx.run_many(f"DELETE FROM placements WHERE {where}", found)
+    owners.removed(tx, [(row[0], row[1]) for row in found])
 
 
 def missing_in_copy(
@@ -348,5 +355,4 @@ def aggregate_extents(r: Snapshot, aggregate_id: int) -> list[tuple[int, int, in
 
 
 def _placement(row: tuple[object, ...]) -> PlacementRow:
-    placed = PlacementRow._make(row)
-    return placed._replace(damaged=bool(placed.damaged), is_cached=False)
+    return PlacementRow(*row[:5], bool(row[5]), *row[6:14])  # type: ignore[arg-type,call-arg]

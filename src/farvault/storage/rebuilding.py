@@ -26,7 +26,7 @@ from farvault.policy.collocation import Owner
 from farvault.policy.mount_points import Priority
 from farvault.seal.compress import RAW, Compressor, decompress
 from farvault.seal.digest import Buffer
-from farvault.seal.pack import OpenPack, PackBuilder, parse
+from farvault.seal.pack import OpenPack, PackBuilder, PackObject, parse
 from farvault.seal.record import STORED_MAX_BYTES, Header, RecordKind, open_checked, seal
 from farvault.storage.giving_way import GivingWay
 from farvault.storage.mount_points import GiveWay, Worker
@@ -271,27 +271,34 @@ class _Rebuilding:
                         "ANR9803E", reason=f"extent {digest.hex()[:16]} does not match its digest"
                     )
                 builder.add_extent(digest, data)
-        elsewhere = self._stored_elsewhere(pack, living, domain_pool_id)
-        for each in directory.objects:
-            named = pack.extents_of(each)
-            if all(digest in living or digest in elsewhere for digest, _ in named):
-                builder.add_object(
-                    each.directory,
-                    each.name,
-                    each.type,
-                    each.size_bytes,
-                    each.attributes,
-                    each.description,
-                    [builder.add_reference(digest, length) for digest, length in named],
-                    each.before,
-                    each.more,
-                )
+        for each, named in self._whole_objects(pack, living, domain_pool_id):
+            builder.add_object(
+                each.directory,
+                each.name,
+                each.type,
+                each.size_bytes,
+                each.attributes,
+                each.description,
+                [builder.add_reference(digest, length) for digest, length in named],
+                each.before,
+                each.more,
+            )
         return builder
 
-    def _stored_elsewhere(self, pack: OpenPack, living: set[bytes], domain_pool_id: int) -> set[bytes]:
-        named = {digest for digest, _ in (*pack.directory.extents, *pack.directory.references)}
+    def _whole_objects(
+        self, pack: OpenPack, living: set[bytes], domain_pool_id: int
+    ) -> list[tuple[PackObject, list[tuple[bytes, int]]]]:
+        """Objects with their extents, all of which live here or are stored elsewhere.
+
+        What is gone is gone as a whole, mostly: so the first extent that does not live here is asked for before the others.
+        """
+        named = [(each, pack.extents_of(each)) for each in pack.directory.objects]
+        missing = [[digest for digest, _ in several if digest not in living] for _, several in named]
         with self._storage.catalog.read() as r:
-            return extents.stored(r, domain_pool_id, named - living)
+            elsewhere = extents.stored(r, domain_pool_id, {one[0] for one in missing if one})
+            further = {digest for one in missing if one and one[0] in elsewhere for digest in one[1:]}
+            elsewhere |= extents.stored(r, domain_pool_id, further)
+        return [found for found, several in zip(named, missing, strict=True) if elsewhere.issuperset(several)]
 
     def _write(self, old_codec: int, plain: Buffer) -> Header:
         codec, packed = (RAW, plain) if old_codec == RAW else self._compressor.compress(plain)

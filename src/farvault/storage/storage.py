@@ -158,8 +158,7 @@ class Storage:
 
     def leave_placements(self, tx: Transaction, rows: Sequence[PlacementRow]) -> None:
         """The same for what gets another place in this transaction; `forget_unplaced` once it has it."""
-        for row in rows:
-            placements.remove(tx, row.aggregate_id, row.volume_id)
+        placements.remove_many(tx, [(row.aggregate_id, row.volume_id) for row in rows])
         self._give_back(tx, [FreedSpan(row.volume_id, row.offset_bytes, row.stored_bytes) for row in rows])
 
     def forget_unplaced(self, tx: Transaction, aggregate_ids: Collection[int]) -> None:
