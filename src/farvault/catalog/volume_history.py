@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from farvault.catalog import nouns
+from farvault.catalog import nouns, pending_deletions
 from farvault.catalog.epoch import epoch
 from farvault.catalog.sequences import next_value, take_values
 from farvault.catalog.transaction import Snapshot, Transaction
@@ -87,7 +87,7 @@ def is_there(r: Snapshot, device_class: str, volume: str) -> bool:
 
 
 def is_taken(r: Snapshot, volume: str) -> bool:
-    """Does a pool volume or an entry with a volume of its own have this name?"""
-    if nouns.select(r, Volume, volume):
+    """Does a pool volume or an entry with a volume of its own have this name, or is one still to be deleted at a target?"""
+    if nouns.select(r, Volume, volume) or pending_deletions.is_waiting(r, volume):
         return True
     return any(row.has_own_volume for row in nouns.select(r, HistoryVolume, volume=volume))

@@ -31,6 +31,7 @@ from farvault.catalog.transaction import Transaction
 from farvault.media import receipt as receipts
 from farvault.media.interface import Device, Span, VolumeReader, VolumeWriter
 from farvault.media.receipt import contents_digest
+from farvault.model.pending_deletion import PendingDeletion
 from farvault.model.volume_history import (
     BACKUPFULL,
     BACKUPINCR,
@@ -342,17 +343,19 @@ class HistoryWriter:
         """It did not end: volumes and rows go. What cannot go now goes at the next start. Never raises."""
         rows, self._rows = self._rows, []
         remote = self._storage.devices.device(self._class_name).capabilities.remote
+        queued: list[PendingDeletion] = []
         for row in rows:
             try:
                 self._storage.catalog.check_writable()
                 if remote and row.id not in self._committed:
                     self._remove_row(row)
-                else:
-                    delete_volume(self._storage, row)
+                elif (left := forget_volume(self._storage, row)) is not None:
+                    queued.append(left)
             except FarvaultError as error:
                 self._storage.log.repeat(error.message)
             finally:
                 self._storage.history_in_use.discard(row.id)
+        self._storage.deletions.tell_all(queued)
 
     def _remove_row(self, row: HistoryVolume) -> None:
         with self._storage.catalog.write(uses_reserve=True) as tx:
@@ -370,12 +373,39 @@ class HistoryWriter:
 
 
 def delete_volume(storage: Storage, row: HistoryVolume) -> None:
-    """Media first (a target marks it), the row last. Rows of events have no media of their own."""
+    """The entry and its volume; a target that cannot be told now is told later."""
+    delete_volumes(storage, [row])
+
+
+def delete_volumes(storage: Storage, rows: Iterable[HistoryVolume]) -> int:
+    """Entries and their volumes, in this order; returns how many of them their targets have still to be told of."""
+    queued: list[PendingDeletion] = []
+    try:
+        for row in rows:
+            left = forget_volume(storage, row)
+            if left is not None:
+                queued.append(left)
+    finally:
+        waiting = storage.deletions.tell_all(queued)
+    return waiting
+
+
+def forget_volume(storage: Storage, row: HistoryVolume) -> PendingDeletion | None:
+    """Media first, the row last; of another server's media the row, and what is returned is to be told (`deletions.py`).
+
+    Rows of events have no media of their own.
+    """
     if row.has_own_volume:
-        storage.devices.device(row.device_class).delete(row.volume)
+        device = storage.devices.device(row.device_class)
+        if device.capabilities.remote:
+            return storage.deletions.delete(
+                row.device_class, row.volume, lambda tx: nouns.delete(tx, row), uses_reserve=True
+            )
+        device.delete(row.volume)
         crash_point("history.delete.before_row")
     with storage.catalog.write(uses_reserve=True) as tx:
         nouns.delete(tx, row)
+    return None
 
 
 def refuse_in_use(storage: Storage, row: HistoryVolume) -> None:
@@ -392,6 +422,7 @@ def delete_left_behind(storage: Storage, *, remote: bool) -> int:
     with storage.catalog.read() as r:
         left, present = volume_history.incomplete(r), epoch(r)
     gone = 0
+    queued: list[PendingDeletion] = []
     for row in left:
         if row.id in storage.history_in_use:
             continue
@@ -400,10 +431,12 @@ def delete_left_behind(storage: Storage, *, remote: bool) -> int:
                 with storage.catalog.write() as tx:
                     nouns.delete(tx, row)
             elif remote or not storage.devices.device(row.device_class).capabilities.remote:
-                delete_volume(storage, row)
+                if (to_tell := forget_volume(storage, row)) is not None:
+                    queued.append(to_tell)
                 gone += 1
         except FarvaultError as error:
             storage.log.repeat(error.message)
+    storage.deletions.tell_all(queued)
     return gone
 
 

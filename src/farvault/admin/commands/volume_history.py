@@ -16,7 +16,7 @@ from farvault.catalog import volume_history
 from farvault.model.attribute import Choice, Name, YesNo
 from farvault.model.volume_history import QUERY_TYPES, HistoryVolume
 from farvault.policy import volume_history as policy
-from farvault.storage.history_volumes import delete_volume
+from farvault.storage.history_volumes import delete_volumes
 
 _TODAY = When(offset=0)
 _MIDNIGHT = When(absolute=datetime.time(0, 0, 0))
@@ -75,13 +75,13 @@ def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
             operation=row.operation,
             reason=reason,
         )
-    count = 0
-    for row in sorted(
+    newest_first = sorted(
         chosen.deleted, key=lambda row: (row.series, row.operation, row.sequence), reverse=True
-    ):
-        delete_volume(instance.storage, row)
-        count += 1
-    yield message("ANR2467I", count=count)
+    )
+    waiting = delete_volumes(instance.storage, newest_first)
+    yield message("ANR2467I", count=len(newest_first))
+    if waiting:
+        yield message("ANR4890W", count=f"{waiting:,}")
 
 
 def _confirm(instance: Instance, call: Call) -> str:

@@ -140,3 +140,5 @@ CREATE TABLE pending_deletions (
 );
 -- What waits for one target.
 CREATE INDEX pending_deletions_by_server ON pending_deletions (server_name);
+-- Does a name still wait?
+CREATE INDEX pending_deletions_by_volume ON pending_deletions (volume);
