@@ -43,6 +43,7 @@ AT_SOURCE = (
     "processes/delete_volume.py",
     "processes/reconcile_volumes.py",
     "processes/challenge_server.py",
+    "processes/challenge_history.py",
     "processes/validate_volume.py",
 )
 AT_TARGET = (

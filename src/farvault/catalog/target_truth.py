@@ -75,6 +75,15 @@ def server_of_volume(r: Snapshot, volume_id: int) -> int | None:
     return None if row is None else int(row[0])
 
 
+def server_of_class(r: Snapshot, device_class: str) -> int | None:
+    """The target of a device class; None where it has none."""
+    row = r.one(
+        "SELECT s.id FROM device_classes d JOIN servers s ON s.name = d.server_name WHERE d.name = ?",
+        (device_class,),
+    )
+    return None if row is None else int(row[0])
+
+
 def truth(r: Snapshot, server: int) -> Truth:
     """As it stands; for a target nothing is known of, the row it would begin with."""
     row = r.one(f"SELECT {', '.join(Truth._fields)} FROM target_truth WHERE server_id = ?", (server,))

@@ -23,7 +23,7 @@ from farvault.base.errors import (
     MediaFull,
     RecordDamaged,
 )
-from farvault.catalog import nouns, volume_history
+from farvault.catalog import history_probes, nouns, target_truth, volume_history
 from farvault.catalog.epoch import epoch
 from farvault.catalog.sequences import next_value
 from farvault.catalog.settings import get_setting
@@ -42,10 +42,11 @@ from farvault.model.volume_history import (
     HistoryVolume,
 )
 from farvault.policy.mount_points import Priority
-from farvault.seal import label, volume_end
+from farvault.seal import label, probe, volume_end
 from farvault.seal.compress import RAW, Compressor, decompress
 from farvault.seal.digest import DIGEST_BYTES, Buffer, digest_parts
 from farvault.seal.keyring import Keyring
+from farvault.seal.probe import Kept, Sampler
 from farvault.seal.record import STORED_MAX_BYTES, RecordKind, check, open_checked, seal
 from farvault.seal.volume_end import VolumeEnd
 from farvault.storage.free_space import LABEL_BYTES
@@ -62,6 +63,8 @@ USES: Final = {
 }
 """Part of the names of scratch volumes."""
 IDENTITY_CONTEXT: Final = "server identity in a volume end"
+QUESTIONS_IN_A_VOLUME: Final = 16
+"""Questions kept about records of a volume at a target, and one about its end: about 200 bytes each."""
 NAME_TRIES: Final = 100
 """Scratch names that are taken already (after a restored catalog) are stepped over, this often."""
 
@@ -120,6 +123,11 @@ class HistoryWriter:
         self._label_digest = b""
         self._lengths: list[int] = []
         self._digests: list[bytes] = []
+        self._sampler = Sampler(0)
+        self._questions: dict[int, list[Kept]] = {}
+        """Of each volume, by its row: what its target will be asked later."""
+        self._signed: list[bytes] = []
+        """The target's receipts of all volumes, as they came."""
         self._committed: set[int] = set()
         """Rows whose volume another server may know: the others need not be deleted there."""
         with storage.catalog.read() as r:
@@ -187,12 +195,24 @@ class HistoryWriter:
             done = [msgspec.structs.replace(row, complete=True) for row in self._rows]
             for row in done:
                 nouns.update(tx, row)
+                history_probes.keep(tx, row.id, self._questions.get(row.id, ()))
+            self._note_receipts(tx)
             if on_store is not None:
                 on_store(tx)
         crash_point("history.commit.after_catalog")
         self._storage.history_in_use.difference_update(row.id for row in self._rows)
         self._rows = []
         return done
+
+    def _note_receipts(self, tx: Transaction) -> None:
+        """They count from now on: a target that was set back before them shows itself at the next sign-on."""
+        server = target_truth.server_of_class(tx, self._class_name)
+        if server is None:
+            return
+        for stored in self._signed:
+            receipt = receipts.from_bytes(stored)
+            target_truth.check_follows(tx, server, receipt)
+            target_truth.note_receipt(tx, server, receipt.number, stored)
 
     # --- volumes -----------------------------------------------------------------------------------------------
 
@@ -201,7 +221,7 @@ class HistoryWriter:
             self._end_volume(is_last=False)
         if self._open is None:
             self._next_volume()
-        self._writer.append(record, digest)
+        self._sampler.show(self._writer.append(record, digest), record)
         self._lengths.append(record.nbytes)
         self._digests.append(digest)
 
@@ -229,6 +249,7 @@ class HistoryWriter:
             self._label_digest = header.digest
             self._open = opened.pop_all()
         self._lengths, self._digests = [], []
+        self._sampler = Sampler(QUESTIONS_IN_A_VOLUME if device.capabilities.remote else 0)
 
     def _named(self, device: Device) -> HistoryVolume:
         row = self._new_row(self._names.pop(0), scratch=False)
@@ -316,8 +337,13 @@ class HistoryWriter:
         )  # the other one holds the next record
         header = volume_end.make(block, volume_end.sign(end, self._storage.identity))
         crash_point("history.volume.before_end")
-        self._writer.append(block[: header.stored_bytes], header.digest)
+        record = block[: header.stored_bytes]
+        offset = self._writer.append(record, header.digest)
         signed.append(self._writer.commit())
+        self._signed += (one for one in signed if one)
+        if self._signed:
+            question = probe.ask(offset, record.nbytes)
+            self._questions[row.id] = [*self._sampler.kept, Kept(question, probe.answer(question, record))]
         crash_point("history.volume.after_end")
         self._rows[-1] = msgspec.structs.replace(
             row,

@@ -26,9 +26,12 @@ _LAST_SECOND = When(absolute=datetime.time(23, 59, 59))
 def _columns(*, detailed: bool) -> tuple[object, ...]:
     fields = ("series", "operation", "sequence", "device_class", "volume", "location", "command")
     more = ("records", "stored_bytes", "epoch") if detailed else ()
+    times = [time_column("verified_time", "Last Validated")] if detailed else []
     return (
         time_column("time", "Date/Time"),
         *(of_attribute(HistoryVolume, field) for field in ("type", *fields, *more)),
+        *times,
+        time_column("missed_time", "Not Provable Since"),
     )
 
 
