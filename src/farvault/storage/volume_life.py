@@ -1,8 +1,8 @@
 """How volumes come into being, empty and go (TSM reference, storage 3.9). Who may use one meanwhile: `volumes.py`.
 
 Order at the edges: a row first, its media second, so that a crash never leaves a file that no row names; on the way
-out the media first, its row last. The next start finishes what was interrupted. A volume that another server keeps goes
-here at once and there when it can be told (`deletions.py`).
+out the media first, its row last. Meanwhile the row is an EMPTY scratch volume's, whatever it was before: those the next
+start removes. A volume that another server keeps goes here at once and there when it can be told (`deletions.py`).
 """
 
 from __future__ import annotations
@@ -182,7 +182,6 @@ class VolumeLife:
                 raise StillReferenced("ANR2406E", volume=volume.name)
         self._remove(volume, pool)
         self._remember(STGDELETE, volume, pool)
-        self._spaces.drop(volume.id)
 
     def discard_scratch(
         self, volume: Volume, pool: StoragePool, *, was_never_committed: bool = False
@@ -262,11 +261,19 @@ class VolumeLife:
     def _remove(self, volume: Volume, pool: StoragePool) -> None:
         """Media and row. Of another server's media the row goes first, with a note that the server is to be told."""
         if not self._is_remote(pool):
+            self._mark_as_going(volume)
             self._delete_media(volume, pool)
             self._remove_row(volume)
+            self._spaces.drop(volume.id)
             return
         queued = self._deletions.delete(pool.device_class, volume.name, lambda tx: nouns.delete(tx, volume))
         self._deletions.tell(queued)
+
+    def _mark_as_going(self, volume: Volume) -> None:
+        """From here on the next start ends what is begun, rather than miss the volume's media."""
+        if volume.status != EMPTY or not volume.scratch:
+            with self._catalog.write() as tx:
+                nouns.update(tx, msgspec.structs.replace(_emptied(volume), scratch=True))
 
     def _delete_media(self, volume: Volume, pool: StoragePool) -> None:
         self._catalog.check_writable()  # else the next start may find that its last change did happen

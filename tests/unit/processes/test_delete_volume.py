@@ -265,16 +265,29 @@ def test_killed_at_any_step_what_is_there_restores_and_it_can_be_completed(
 
 
 @pytest.mark.parametrize("label", STEPS)
-def test_killed_at_any_step_a_defined_volume_stays_defined_until_a_second_run(
+def test_killed_before_its_media_a_defined_volume_stays_and_from_there_on_the_next_start_ends_it(
     depot: Depot, label: str
 ) -> None:
     volume = depot.storage.life.define(depot.pool("TAPEPOOL"), "mine")
     depot.send(some_files(12))
     killed_at(depot, label, lambda p: delete_volume(depot.storage, p, volume.name, discard=True))
-    assert [one.name for one in depot.volumes()] == [volume.name]
+    is_ended = label.startswith("volume.delete.")
+    assert [one.name for one in depot.volumes()] == ([] if is_ended else [volume.name])
     assert depot.restore().keys() == depot.inventory().keys()
-    assert delete(depot, volume).state is State.SUCCESS
+    if not is_ended:
+        assert delete(depot, volume).state is State.SUCCESS
     assert depot.volumes() == [] and not Path(volume.name).exists()
+
+
+@pytest.mark.parametrize("label", ["volume.delete.before_unlink", "volume.delete.before_row"])
+def test_a_random_access_volume_that_was_on_its_way_out_is_not_missed_after_a_kill(
+    depot: Depot, label: str
+) -> None:
+    """Its file is gone already: it would be found UNAVAILABLE by the next who wants to write."""
+    volume = define_random_volume(depot)
+    killed_at(depot, label, lambda p: delete_volume(depot.storage, p, volume.name, discard=True))
+    assert depot.volumes("BACKUPPOOL") == [] and not Path(volume.name).exists()
+    assert depot.storage.spaces.find(volume) is None
 
 
 def test_where_the_device_refuses_the_data_is_gone_and_a_second_run_completes(several: Depot) -> None:
