@@ -23,6 +23,7 @@ class Truth(NamedTuple):
     challenges: int = 0
     missed: int = 0
     missed_time: int = 0
+    identity: bytes = b""
 
 
 class Reconciliation(NamedTuple):
@@ -94,6 +95,20 @@ def write(tx: Transaction, row: Truth) -> None:
     marks = ", ".join("?" * (len(row) + 1))
     digest_of_row = tx.digester.of("target_truth", tuple(row))
     tx.run(f"INSERT OR REPLACE INTO target_truth VALUES ({marks})", (*row, digest_of_row))
+
+
+def note_identity(tx: Transaction, server: int, identity: bytes) -> None:
+    """Who answered at the last sign-on."""
+    write(tx, truth(tx, server)._replace(identity=identity))
+
+
+def identity_of(r: Snapshot, server_name: str) -> bytes:
+    """The identity key of a target, by its definition; empty where it was never reached, or there is no definition."""
+    row = r.one(
+        "SELECT t.identity FROM target_truth t JOIN servers s ON s.id = t.server_id WHERE s.name = ?",
+        (server_name,),
+    )
+    return b"" if row is None else bytes(row[0])
 
 
 def note_receipt(tx: Transaction, server: int, number: int, receipt: bytes) -> None:

@@ -42,6 +42,7 @@ CREATE TABLE target_truth (
     challenges INTEGER NOT NULL,                 -- challenges answered or missed, ever
     missed INTEGER NOT NULL,                     -- those of them that were missed
     missed_time INTEGER NOT NULL,                -- when one was last missed; 0 = never
+    identity BLOB NOT NULL,                      -- its identity key at the last sign-on; empty = it was never reached
     row_digest BLOB NOT NULL                     -- over all columns above
 );
 
