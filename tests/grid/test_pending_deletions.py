@@ -13,6 +13,7 @@ from tests.grid.vaults import make_source, make_target, store_files
 
 from farvault.catalog import nouns, vault, volume_history
 from farvault.catalog import pending_deletions as rows
+from farvault.catalog.epoch import raise_epoch
 from farvault.model.node import Node
 from farvault.model.pending_deletion import PendingDeletion
 from farvault.model.storage_pool import StoragePool
@@ -198,8 +199,14 @@ def test_a_database_backup_deleted_while_its_target_is_away_waits_like_a_pool_vo
 def test_a_database_backup_deleted_while_its_target_is_there_is_marked_at_once(
     delhi: GridServer, tokyo: GridServer, old: str
 ) -> None:
+    delhi.admin("update server tokyo delgraceperiod=9")
+    tokyo.admin("update node delhi mingrace=11")
     assert "ANR4890W" not in delhi.admin(DELETE_OLD).text
     assert marked(tokyo) == {old} and waiting(delhi) == [] and old not in history(delhi)
+    with tokyo.server.catalog.read() as r:
+        found = vault.list_volumes(r, nouns.get(r, Node, "DELHI").id)
+    days = {(row.delete_time - row.marked_time) // 86_400 for row in found if row.marked_time}
+    assert days == {11}, "the longer grace of the two, as for pool volumes"
 
 
 def test_what_the_target_refuses_of_the_history_waits_for_its_administrators_word(
@@ -213,6 +220,19 @@ def test_what_the_target_refuses_of_the_history_waits_for_its_administrators_wor
     tokyo.admin("approve deletion delhi")
     delhi.server.housekeeping.do_everything()
     assert marked(tokyo) == {first, old} and waiting(delhi) == []
+
+
+def test_after_a_restored_database_nothing_of_the_history_is_deleted_before_both_have_been_compared(
+    delhi: GridServer, tokyo: GridServer, old: str
+) -> None:
+    with delhi.server.catalog.write() as tx:
+        raise_epoch(tx, delhi.server.clock.now_seconds())
+    delhi.server.devices.forget()
+    assert "ANR4890W" in delhi.admin(DELETE_OLD).text
+    assert "ANR4862E" in str(shown(delhi)["deletions_error"]) and marked(tokyo) == set()
+    delhi.admin("reconcile volumes fix=yes wait=yes")
+    delhi.server.housekeeping.do_everything()
+    assert waiting(delhi) == [] and marked(tokyo) == {old}
 
 
 def test_backups_that_expire_while_the_target_is_away_wait_and_the_expiration_succeeds(
