@@ -186,6 +186,7 @@ def test_a_missed_challenge_of_the_newest_series_asks_for_a_full_backup(
     said = delhi.admin(CHALLENGE.format(60), allow=(4,)).text
     assert f"ALERT: full database backup, series 1, operation 0, volume {full.volume}: server TOKYO" in said
     assert truth(delhi).missed == 1, "a volume that missed one is not asked again"
+    assert "Backups and plans not provable: 1" in delhi.admin("query server tokyo f=d").text
     shown = delhi.admin("query volhistory type=dbbackup", style="JSON").text
     assert (
         of_type(delhi, "BACKUPFULL").missed_time and '"missed_time":null' not in shown.split("BACKUPINCR")[0]

@@ -73,6 +73,16 @@ def provable_at(r: Snapshot, server_name: str) -> list[int]:
     return [int(number) for (number,) in r.all(sql, (server_name, *OWN_VOLUME))]
 
 
+def count_missed_at(r: Snapshot, server_name: str) -> int:
+    """How many volumes this target is known to have lost."""
+    row = r.one(
+        "SELECT COUNT(*) FROM volume_history h JOIN device_classes d ON d.name = h.device_class"
+        " WHERE d.server_name = ? AND h.missed_time > 0",
+        (server_name,),
+    )
+    return int(row[0]) if row else 0
+
+
 def note_missed(tx: Transaction, number: int, now: int) -> HistoryVolume | None:
     """Its target does not have it as it signed. The entry as it is then; None where it has gone meanwhile."""
     found = nouns.select(tx, HistoryVolume, id=number)
