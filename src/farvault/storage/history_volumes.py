@@ -23,7 +23,7 @@ from farvault.base.errors import (
     MediaFull,
     RecordDamaged,
 )
-from farvault.catalog import nouns, volume_history
+from farvault.catalog import nouns, offsite_media, volume_history
 from farvault.catalog.epoch import epoch
 from farvault.catalog.sequences import next_value
 from farvault.catalog.settings import get_setting
@@ -281,6 +281,7 @@ class HistoryWriter:
                 epoch=self.epoch,
             )
             row = msgspec.structs.replace(row, id=nouns.insert(tx, row))
+            offsite_media.forget(tx, name)
             self._storage.history_in_use.add(row.id)
         self._rows.append(row)
         return row
