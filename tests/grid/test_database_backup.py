@@ -88,7 +88,12 @@ def test_the_wrapped_keyring_travels_and_no_key_does(delhi: GridServer) -> None:
         ("backup db devclass=tapeclass type=incremental", 14, "ANR2361E"),
         ("backup db devclass=tapeclass numstreams=2", 14, "ANR2991E"),
         ("backup db devclass=tapeclass volumenames=file:/not/there", 3, "ANR0999E"),
-        ("backup db", 3, "ANR2022E"),
+        ("backup db", 3, "ANR4929E"),
+        ("define dbbackuptrigger", 3, "ANR4929E"),
+        ("set dbrecovery nowhere", 11, "ANR8201E"),
+        ("set dbrecovery disk", 3, "ANR4920E"),
+        ("set dbrecovery tapeclass numstreams=2", 14, "ANR2991E"),
+        ("set dbrecovery tapeclass protectkeys=no", 14, "ANR2991E"),
         ("query log", 14, "ANR4926E"),
         ("query dbbackuptrigger", 11, "ANR2034E"),
         ("delete dbbackuptrigger", 11, "ANR4921E"),
@@ -292,6 +297,37 @@ def test_age_alone_starts_a_backup_in_any_mode(delhi: GridServer) -> None:
     assert history(delhi) == [("BACKUPFULL", 1, 0, 1)]
 
 
+def test_one_class_holds_for_backups_that_name_none_and_for_the_trigger(delhi: GridServer) -> None:
+    assert "ANR2782I" in delhi.admin("set dbrecovery tapeclass compress=yes").text
+    assert "ANR4906E" in delhi.admin("delete devclass tapeclass", allow=(13,)).text
+    delhi.admin("backup db wait=yes")
+    delhi.admin("backup db compress=no volumenames=plain wait=yes")
+    small, large = sorted(
+        os.path.getsize(f"{delhi.folder}/tapes/{name}") for name in os.listdir(f"{delhi.folder}/tapes")
+    )
+    assert small * 2 < large == os.path.getsize(f"{delhi.folder}/tapes/plain")
+    shown = delhi.admin("query db format=detailed").text
+    assert "Full Device Class Name: TAPECLASS" in shown and "Compress Database Backups: Yes" in shown
+    delhi.admin(f"define devclass other devtype=file directory={delhi.folder}/other")
+    assert "ANR2784W" in delhi.admin("backup db devclass=other wait=yes").text
+    delhi.admin("define dbbackuptrigger maxage=24")
+    assert "TAPECLASS" in delhi.admin("query dbbackuptrigger").text
+    assert "ANR4907E" in delhi.admin('set dbrecovery ""', allow=(13,)).text
+    delhi.admin("delete volhistory todate=today type=dbbackup")
+    delhi.admin("set dbrecovery other")
+    with delhi.server.catalog.write() as tx:  # as if the last one were older than MAXAGE
+        for row in volume_history.rows(tx, ("BACKUPFULL",)):
+            nouns.update(tx, msgspec.structs.replace(row, time=row.time - 90_000))
+    delhi.server.database_backups.poke()
+    delhi.lines.wait_for("ANR4551I")
+    with delhi.server.catalog.read() as r:
+        assert volume_history.newest_operation(r, ("BACKUPINCR",))[0].device_class == "OTHER"
+    assert "ANR2026E" in delhi.admin("update dbbackuptrigger", allow=(3,)).text
+    delhi.admin("update dbbackuptrigger devclass=tapeclass")
+    delhi.admin('set dbrecovery ""')
+    assert "ANR4929E" in delhi.admin("backup db", allow=(3,)).text
+
+
 def test_the_chapters_incremental_goes_to_another_server(tmp_path: Path) -> None:
     tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
     delhi = GridServer("DELHI", str(tmp_path / "delhi")).start()
@@ -334,3 +370,17 @@ def test_a_target_that_lets_nothing_in_is_told_and_nothing_is_left_behind(tmp_pa
     finally:
         delhi.stop()
         tokyo.stop()
+
+
+def test_a_trigger_starts_a_full_backup_where_an_incremental_one_cannot_be(delhi: GridServer) -> None:
+    """The file with the page digests is lost: an incremental backup would be refused every minute, for ever."""
+    delhi.admin("set logmode rollforward")
+    delhi.admin("define dbbackuptrigger devclass=tapeclass logfullpct=30")
+    fill_log(delhi, 31)
+    delhi.lines.wait_for("ANR4550I")
+    for path in Path(f"{delhi.folder}/catalog").glob("catalog.db-pages.*"):
+        path.unlink()
+    assert "page digests" in delhi.admin("query db format=detailed").text
+    fill_log(delhi, 31)
+    delhi.lines.wait_for("ANR4550I", 2)
+    assert "ANR4560I" not in delhi.lines.ids

@@ -16,6 +16,7 @@ from farvault.base.errors import BadInput, StillReferenced
 from farvault.base.messages import message
 from farvault.base.units import show_megabytes
 from farvault.catalog import nouns
+from farvault.catalog.database_recovery import database_recovery
 from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Name
 from farvault.model.database_backup_trigger import DatabaseBackupTrigger
@@ -113,6 +114,8 @@ def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
         for trigger in nouns.select(tx, DatabaseBackupTrigger):
             if found.name in (trigger.device_class, trigger.incremental_device_class):
                 raise StillReferenced("ANR4927E", device_class=found.name)
+        if database_recovery(tx).device_class == found.name:
+            raise StillReferenced("ANR4906E", device_class=found.name)
         if any(one.has_own_volume for one in nouns.select(tx, HistoryVolume, device_class=found.name)):
             raise StillReferenced("ANR4928E", device_class=found.name)
         nouns.delete(tx, found)
