@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.faults.two_servers import prepare_source, prepare_target
+from tests.faults.two_servers import SOURCE_COMMANDS, prepare_source, prepare_target
 from tests.grid.grid_server import GridServer
 
 from farvault.apps.instance_folder import InstanceFolder, Settings
@@ -295,6 +295,27 @@ def test_age_alone_starts_a_backup_in_any_mode(delhi: GridServer) -> None:
     with delhi.server.catalog.read() as r:
         assert nouns.find(r, Node, "NOBODY") is None
     assert history(delhi) == [("BACKUPFULL", 1, 0, 1)]
+
+
+def test_a_full_log_is_freed_by_a_backup_to_a_server_never_seen_before(tmp_path: Path) -> None:
+    """The sign-on pins its certificate and registers the code: changes too, and so are the definitions that lead there."""
+    tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
+    delhi = GridServer("DELHI", str(tmp_path / "delhi"))
+    InstanceFolder(delhi.folder).write_settings(Settings(data_port=0, log_capacity_mib=16))
+    delhi.start()
+    try:
+        prepare_target(tokyo)
+        delhi.admin("set logmode rollforward")
+        with pytest.raises(Exception, match="ANR0130E"):
+            fill_log(delhi, 100)
+        for command in SOURCE_COMMANDS[:2]:
+            delhi.admin(command.format(port=tokyo.port))
+        delhi.admin("set dbrecovery targetclass")
+        delhi.admin("backup db wait=yes")
+        delhi.admin("register node ann secret-1")
+    finally:
+        delhi.stop()
+        tokyo.stop()
 
 
 def test_one_class_holds_for_backups_that_name_none_and_for_the_trigger(delhi: GridServer) -> None:

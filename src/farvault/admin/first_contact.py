@@ -37,7 +37,7 @@ def set_back_check(
 
     def _note(server: int, is_behind: bool, told: Told) -> None:
         now = clock.now_seconds()
-        with catalog.write() as tx:
+        with catalog.write(uses_reserve=True) as tx:
             before = target_truth.truth(tx, server)
             target_truth.write(
                 tx, before._replace(set_back_time=now if is_behind else 0, told_number=told.last)

@@ -25,7 +25,7 @@ from farvault.seal.keyring import Keyring
 from farvault.seal.record import check
 from farvault.seal.recovery_plan import PlanKeys
 from farvault.seal.volume_end import VolumeEnd
-from farvault.storage.history_volumes import Place, read_contents, read_end_record, read_records
+from farvault.storage.history_reading import Place, read_contents, read_end_record, read_records
 
 
 class Found(NamedTuple):

@@ -20,6 +20,7 @@ from farvault.admin.output import (
     time_column,
     yes_column,
 )
+from farvault.admin.volume_list import listed_volumes
 from farvault.base.errors import BadInput, NotAvailable, StillReferenced
 from farvault.base.messages import message
 from farvault.base.units import show_megabytes
@@ -32,9 +33,6 @@ from farvault.model.device_class import DeviceClass
 from farvault.model.volume_history import SERIES_TYPES
 from farvault.processes.backup_database import DESCRIPTION, Options
 
-_FILE = "FILE:"
-_MOST_NAMES = 10_000
-
 
 def _backup(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
@@ -45,7 +43,7 @@ def _backup(instance: Instance, call: Call) -> Iterator[Answer]:
     options = Options(
         kind=call["type"],
         class_name=class_name,
-        volume_names=_volume_names(call["volumenames"] or ()),
+        volume_names=listed_volumes(call["volumenames"] or ()),
         scratch=call["scratch"],
         compress=usual.compress if call["compress"] is None else call["compress"],
     )
@@ -62,24 +60,9 @@ def _discard(volumes: object) -> None:
     del volumes
 
 
-def _volume_names(typed: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, or those in a file: one a line."""
-    if len(typed) != 1 or not typed[0].upper().startswith(_FILE):
-        return typed
-    path = typed[0][len(_FILE) :]
-    try:
-        with open(path, encoding="utf-8") as file:
-            names = tuple(line.strip() for line in file.read(1 << 20).splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput("ANR0999E", value=path, what="list of volumes", reason=error) from None
-    if not names or len(names) > _MOST_NAMES:
-        raise BadInput("ANR0999E", value=path, what="list of volumes", reason="it names none, or too many")
-    return names
-
-
 def _set_recovery(instance: Instance, call: Call) -> Iterator[Answer]:
     wanted = DatabaseRecovery(call["device_class"], call["compress"])
-    with instance.catalog.write() as tx:
+    with instance.catalog.write(uses_reserve=True) as tx:
         if wanted.device_class:
             if nouns.get(tx, DeviceClass, wanted.device_class).random_access:
                 raise BadInput("ANR4920E", device_class=wanted.device_class)

@@ -23,7 +23,7 @@ from farvault.model.device_class import DeviceClass
 
 def _define(instance: Instance, call: Call) -> Iterator[Answer]:
     trigger = _stamped(instance, call, DatabaseBackupTrigger(**defined(DatabaseBackupTrigger, call)))
-    with instance.catalog.write() as tx:
+    with instance.catalog.write(uses_reserve=True) as tx:
         if nouns.select(tx, DatabaseBackupTrigger):
             raise AlreadyExists("ANR4922E")
         _check_classes(tx, trigger)
@@ -34,7 +34,7 @@ def _define(instance: Instance, call: Call) -> Iterator[Answer]:
 
 def _update(instance: Instance, call: Call) -> Iterator[Answer]:
     changes = changed(DatabaseBackupTrigger, call)
-    with instance.catalog.write() as tx:
+    with instance.catalog.write(uses_reserve=True) as tx:
         trigger = _stamped(instance, call, msgspec.structs.replace(_only(tx), **changes))
         _check_classes(tx, trigger)
         nouns.update(tx, trigger)
@@ -44,7 +44,7 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
 
 def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
     del call
-    with instance.catalog.write() as tx:
+    with instance.catalog.write(uses_reserve=True) as tx:
         nouns.delete(tx, _only(tx))
     yield message("ANR2286I")
 

@@ -32,7 +32,7 @@ _ACCEPTED = (keyword("FORMAT", Choice("DRIVE"), "recording format", only="DRIVE"
 
 def _define(instance: Instance, call: Call) -> Iterator[Answer]:
     made = DeviceClass(**defined(DeviceClass, call, call["device_type"]))
-    with instance.catalog.write() as tx:
+    with instance.catalog.write(uses_reserve=True) as tx:
         _check(tx, made)
         nouns.insert(tx, made)
     yield message("ANR2203I", device_class=made.name)
@@ -52,7 +52,7 @@ def _check(r: Snapshot, made: DeviceClass) -> None:
 
 
 def _update(instance: Instance, call: Call) -> Iterator[Answer]:
-    with instance.catalog.write() as tx:
+    with instance.catalog.write(uses_reserve=True) as tx:
         found = nouns.get(tx, DeviceClass, call["name"])
         if found.name == DISK:
             raise BadInput("ANR2251E")
@@ -103,7 +103,7 @@ def _columns(detailed: bool) -> list[Column]:
 
 
 def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
-    with instance.catalog.write() as tx:
+    with instance.catalog.write(uses_reserve=True) as tx:
         found = nouns.get(tx, DeviceClass, call["name"])
         if found.name == DISK:
             raise BadInput("ANR2251E")

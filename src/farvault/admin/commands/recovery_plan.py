@@ -26,7 +26,7 @@ from farvault.policy.recovery_names import is_plan
 from farvault.processes.prepare import DESCRIPTION, Request
 from farvault.processes.process import Process
 from farvault.seal import recovery_plan
-from farvault.storage.history_volumes import place_of, read_ends, read_records
+from farvault.storage.history_reading import place_of, read_ends, read_records
 
 
 def _prepare(instance: Instance, call: Call) -> Iterator[Answer]:
