@@ -104,7 +104,7 @@ class SelfProtection:
 
     def _backed_up(self) -> None:
         """Volume history and device configuration go where the backup went: a plan carries both to the partner."""
-        self.files.write()
+        self.files.write_all()
         with self._storage.catalog.read() as r:
             newest = max(volume_history.rows(r, (*SERIES_TYPES, DBSNAPSHOT)), key=_age)
             wanted = drm_setting(r, "DRMPLANWITHBACKUP") == "YES"
