@@ -237,6 +237,8 @@ def test_a_full_log_refuses_changes_and_a_backup_makes_room(delhi: GridServer) -
     with pytest.raises(Exception, match="ANR0130E"):
         fill_log(delhi, 100)
     assert "ANR0130E" in delhi.admin("register node ann secret-1", allow=(8,)).text
+    delhi.restart()
+    assert "ANR0130E" in delhi.admin("register node ann secret-1", allow=(8,)).text
     delhi.admin(FULL)
     delhi.admin("register node ann secret-1")
 
