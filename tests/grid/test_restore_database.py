@@ -18,6 +18,7 @@ from tests.grid.vaults import change_node, store_files
 
 from farvault.apps.instance_folder import InstanceFolder, Settings
 from farvault.apps.server_commands import server as server_command
+from farvault.apps.volume_commands import volume as volume_command
 from farvault.catalog import audit, nouns, vault, volume_history
 from farvault.catalog.epoch import epoch as catalog_epoch
 from farvault.catalog.settings import get_setting, set_setting
@@ -190,6 +191,9 @@ def test_from_named_volumes_without_any_history(delhi: GridServer) -> None:
     delhi.admin(INCREMENTAL)
     full, first, second = tapes(delhi)
     delhi.stop()
+    checked = CliRunner().invoke(volume_command, ["check", first]).output
+    assert "BACKUPINCR of server DELHI" in checked
+    assert "series 1, operation 1, volume 1, the last" in checked
     lose_catalog(delhi)
     os.unlink(f"{delhi.folder}/volhist.out")
     Path(f"{delhi.folder}/devconfig.out").write_text(
