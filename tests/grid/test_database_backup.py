@@ -261,6 +261,17 @@ def test_the_trigger_of_the_chapter_starts_a_backup_by_itself(delhi: GridServer)
     assert "Log Full Percentage: 30" in shown and "SERVER_CONSOLE" in shown
 
 
+def test_a_trigger_starts_a_backup_when_the_log_is_full_whatever_it_waits_for(delhi: GridServer) -> None:
+    """An eighth of the log is reserved: more than 88 % are never used by changes."""
+    delhi.admin("set logmode rollforward")
+    delhi.admin("define dbbackuptrigger devclass=tapeclass logfullpct=99 mininterval=9999")
+    with pytest.raises(Exception, match="ANR0130E"):
+        fill_log(delhi, 100)
+    delhi.lines.wait_for("ANR4550I")
+    delhi.lines.wait_for("ANR0986I")
+    delhi.admin("register node ann secret-1")
+
+
 def test_a_trigger_whose_target_is_away_is_tried_again_and_tells(tmp_path: Path) -> None:
     tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
     delhi = GridServer("DELHI", str(tmp_path / "delhi"))

@@ -354,6 +354,19 @@ def test_the_files_follow_every_change_by_themselves(pair: Pair, tmp_path: Path)
     wait_until(lambda: volume not in copy.read_text())
 
 
+def test_one_that_cannot_be_written_is_told_and_keeps_nothing_else_from_being_done(
+    pair: Pair, tmp_path: Path
+) -> None:
+    delhi = pair.delhi
+    (tmp_path / "other").mkdir(exist_ok=True)
+    (tmp_path / "other" / "volhist.out").unlink(missing_ok=True)
+    (tmp_path / "other" / "volhist.out").mkdir()
+    (Path(delhi.folder) / "second.out").unlink(missing_ok=True)
+    assert "ANR4510E" in delhi.admin(FULL, allow=(4,)).text
+    assert len(pair.entries("BACKUPFULL")) == len(pair.entries("RPFILE")) == 1, "the plan is at the partner"
+    assert "DEFINE SERVER TOKYO" in (Path(delhi.folder) / "second.out").read_text()
+
+
 def test_they_can_be_written_where_somebody_wants_them(pair: Pair, tmp_path: Path) -> None:
     delhi = pair.delhi
     assert "ANR2462I" in delhi.admin(f"backup volhistory filenames={tmp_path}/a/h1,{tmp_path}/h2").text

@@ -17,7 +17,7 @@ from farvault.admin.volume_history_file import volume_history_text
 from farvault.apps.instance_folder import InstanceFolder, Settings
 from farvault.base.clock import Clock
 from farvault.base.disk import make_folder, write_file
-from farvault.base.errors import MediaFailed
+from farvault.base.errors import FarvaultError, MediaFailed
 from farvault.catalog import volume_history
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.protection_file_settings import DEVCONFIG, VOLUMEHISTORY, protection_file_paths
@@ -45,9 +45,15 @@ class ProtectionFiles:
         self._shown: tuple[object, ...] = ()
 
     def write_all(self) -> None:
-        """Every file of both kinds, now."""
+        """Every file of both kinds, now; a problem with one does not keep the others from being written."""
+        problems: list[FarvaultError] = []
         for option in self._fixed:
-            self.write(option)
+            try:
+                self.write(option)
+            except FarvaultError as error:
+                problems.append(error)
+        if problems:
+            raise problems[0]
 
     def refresh(self) -> None:
         """All of them, where what they show has changed since the last time."""

@@ -52,6 +52,11 @@ class LogFigures(NamedTuple):
     last_sequence: int
 
     @property
+    def is_full(self) -> bool:
+        """Only what may use the reserve gets in."""
+        return self.used_bytes >= self.capacity_bytes - self.reserve_bytes
+
+    @property
     def used_percent(self) -> float:
         return 100.0 * self.used_bytes / self.capacity_bytes
 

@@ -33,7 +33,7 @@ class DatabaseBackupTrigger(Noun, frozen=True, kw_only=True):
             kind=Integer(1, 99),
             default=50,
             standard=True,
-            help="a backup starts when more of the recovery log is used",
+            help="a backup starts when more of the recovery log is used, and in any case when it is full",
         ),
     ] = 50
     incremental_device_class: Annotated[

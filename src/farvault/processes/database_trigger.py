@@ -102,4 +102,5 @@ class DatabaseTrigger:
             log_freed_percent=used or 0.0,
             last_backup_time=newest[0].time if newest else 0,
             series=series,
+            log_is_full=figures is not None and figures.is_full,
         )
