@@ -87,7 +87,7 @@ class Partner:
             return self._look(kept)
         except MediaFailed as error:  # its last segment is no single record, or the partner has lost it
             name = kept.name.partition(".")[2]
-            raise RecordDamaged("ANR4904E", volume=name, reason=error.message.text) from error
+            raise RecordDamaged("ANR4904E", volume=name, reason=error.message.text.rstrip(".")) from error
 
     def _look(self, kept: KeptVolume) -> Found:
         prefix, _, name = kept.name.partition(".")
@@ -124,7 +124,7 @@ class Partner:
                 if size > recovery_plan.PLAN_MOST_BYTES:
                     raise RecordDamaged("ANR4940E", plan=name, reason="it is larger than any plan")
         except MediaFailed as error:
-            raise RecordDamaged("ANR4940E", plan=name, reason=error.message.text) from error
+            raise RecordDamaged("ANR4940E", plan=name, reason=error.message.text.rstrip(".")) from error
         return b"".join(parts)
 
     def close(self) -> None:
