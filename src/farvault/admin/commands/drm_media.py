@@ -217,7 +217,7 @@ def _move_one(instance: Instance, one: Movable, after: str, location: str | None
                 tx, msgspec.structs.replace(volume, access=access, location=location or one.location)
             )
     if after == ONSITERETRIEVE and one.volume is not None:
-        storage.life.empty(one.volume.id)
+        storage.life.came_back(one.volume.id)
     elif after == ONSITERETRIEVE and one.entry is not None:
         delete_volume(storage, one.entry)
 
