@@ -31,6 +31,7 @@ def delhi(make_server: Callable[[str], GridServer], tokyo: GridServer) -> GridSe
         "define stgpool targetpool targetclass maxscratch=100",
         "update stgpool tapepool nextstgpool=targetpool highmig=100 lowmig=0",
         "define stgpool diskpool disk nextstgpool=tapepool highmig=60 lowmig=20",
+        'update stgpool backuppool nextstgpool=""',
         f"define volume diskpool {delhi.folder}/disk.dsm formatsize=30 wait=yes",
     ):
         delhi.admin(command)
@@ -157,7 +158,7 @@ def test_what_is_shown_of_migration_adds_up(delhi: GridServer) -> None:
 REFUSED = [
     ("migrate stgpool nowhere", "ANR2382E"),
     ("migrate stgpool targetcopypool", "ANR2255E"),
-    ("migrate stgpool targetpool", "ANR4700E"),
+    ("migrate stgpool backuppool", "ANR4700E"),
     ("migrate stgpool diskpool lowmig=100", "ANR2020E"),
     ("migrate stgpool diskpool lowmig=-1", "ANR2020E"),
     ("migrate stgpool diskpool duration=0", "ANR2020E"),

@@ -56,6 +56,8 @@ def _define(instance: Instance, call: Call) -> Iterator[Answer]:
         nouns.insert(tx, pool)
         tx.after_commit.append(lambda: instance.storage.watch.changed(pool))
     yield message("ANR2200I", pool=pool.name, device_class=pool.device_class)
+    if not pool.is_random and not pool.max_scratch:
+        yield message("ANR4786W", pool=pool.name)
 
 
 def _variant(device_class: DeviceClass, call: Call) -> str:
@@ -73,6 +75,8 @@ def _check(r: Snapshot, pool: StoragePool) -> None:
     if pool.next_pool:
         _check_next(r, pool)
     if pool.reclaim_pool:
+        if pool.reclaim_pool == pool.name:
+            raise BadInput("ANR4785E", pool=pool.name)
         target = nouns.get(r, StoragePool, pool.reclaim_pool)
         if target.variant != SEQUENTIAL:
             raise BadInput("ANR2255E", pool=target.name, needed="a sequential primary storage pool")
@@ -109,7 +113,10 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
         _check(tx, pool)
         nouns.update(tx, pool)
         tx.after_commit.append(lambda: instance.storage.watch.changed(pool))
+        has_volumes = nouns.count(tx, Volume, pool_id=pool.id) > 0
     yield message("ANR2202I", pool=pool.name)
+    if "max_scratch" in call.given and not pool.max_scratch and not has_volumes:
+        yield message("ANR4786W", pool=pool.name)
 
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
