@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -100,6 +101,10 @@ def test_by_hand_to_the_other_server_with_a_cache_at_home(delhi: GridServer, tok
     shown = columns(delhi, "diskpool")
     assert float(shown["Pct Util"]) > 25 and float(shown["Pct Migr"]) == 0.0
     assert used_by(delhi, "DISKPOOL") == set(), "a cached copy is nobody's data"
+    listed = json.loads(
+        delhi.admin(f"query content {delhi.folder}/disk.dsm f=d damaged=no", style="JSON").text
+    )
+    assert len(listed) == len(ids) and all(row["is_cached"] and row["is_whole"] for row in listed)
     assert "ANR4972I" in delhi.admin("migrate stgpool diskpool lowmig=0").text
     tokyo.stop()
     assert is_whole(delhi, ids), "read from the cache while TOKYO is away"
