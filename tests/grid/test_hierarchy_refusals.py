@@ -148,6 +148,21 @@ def test_the_last_sequential_pool_of_a_hierarchy_is_reclaimed_instead_of_migrate
     assert len(restored(delhi, ids[1::2])) == len(seeds) // 2
 
 
+def test_who_changed_a_pool_and_a_volume_last_is_shown(delhi: GridServer) -> None:
+    def shown(command: str) -> tuple[str, bool]:
+        (row,) = json.loads(delhi.admin(command, style="JSON").text)
+        return row["updated_by"], bool(row["updated_time"])
+
+    (volume,) = volumes(delhi, "TAPEPOOL")
+    assert shown("query stgpool tapepool f=d") == ("SERVER_CONSOLE", True)
+    assert shown("query stgpool filepool f=d") == ("", False), "the server made it"
+    assert shown(f"query volume {volume.name} f=d") == ("", False)
+    delhi.admin(f"update volume {volume.name} access=readonly preview=yes")
+    assert shown(f"query volume {volume.name} f=d") == ("", False)
+    delhi.admin(f"update volume {volume.name} access=readonly")
+    assert shown(f"query volume {volume.name} f=d") == ("SERVER_CONSOLE", True)
+
+
 def test_the_scrub_shows_a_time_for_what_nobody_has_looked_at_yet(delhi: GridServer) -> None:
     (row,) = json.loads(delhi.admin("query scrub f=d", style="JSON").text)
     assert row["unchecked_bytes"] == row["size_bytes"] > 0

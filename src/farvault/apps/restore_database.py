@@ -212,11 +212,10 @@ class _Restore:
 
     def _full_name(self, class_name: str, typed: str) -> str:
         definition = self._configuration.classes.get(class_name)
-        if definition is None or definition.device_type != FILE or typed.startswith("/"):
+        if definition is None or definition.device_type != FILE:
             return typed
-        return os.path.join(
-            folders_of(definition, self._folder.inside(self._settings.volumes_folder))[0], typed
-        )
+        folder = folders_of(definition, self._folder.inside(self._settings.volumes_folder))[0]
+        return os.path.normpath(os.path.join(folder, typed))
 
     def _proved(self, groups: list[list[Place]], rows: list[list[HistoryVolume]]) -> list[_Operation]:
         """Signatures of all volumes, and that they form one unbroken series. Nothing of the pages is read yet."""

@@ -61,7 +61,7 @@ def on_volume(
         while batch := list(islice(objects, _BATCH_OBJECTS)):
             states = _states(r, volume_id, [each[0] for each in batch], table)
             for each in batch:
-                found = ContentRow(*each, *states[each[0]], is_cached=table == _CACHED)
+                found = ContentRow._make((*each, *states[each[0]], table == _CACHED))
                 if damaged in (None, found.damaged) and copied in (None, found.copied):
                     yield found
 
@@ -86,9 +86,7 @@ def _objects_on(r: Snapshot, volume_id: int, kind: int | None, table: str) -> It
         yield row
 
 
-def _states(
-    r: Snapshot, volume_id: int, object_ids: Iterable[int], table: str
-) -> dict[int, tuple[Any, ...]]:
+def _states(r: Snapshot, volume_id: int, object_ids: Iterable[int], table: str) -> dict[int, tuple[Any, ...]]:
     """The fields of each object from `damaged` on: a long one has many records here, and any of them may be the bad one."""
     damaged = "MAX(p.damaged)" if table == _PLACED else "0"
     sql = (

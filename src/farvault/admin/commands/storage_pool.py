@@ -21,8 +21,10 @@ from farvault.admin.output import (
     of_attribute,
     percent_column,
     row_of,
+    time_column,
     yes_column,
 )
+from farvault.admin.policy_tree import stamp
 from farvault.base.errors import BadInput, StillReferenced
 from farvault.base.messages import message
 from farvault.base.units import show_size
@@ -51,7 +53,7 @@ _ACCEPTED = (
 def _define(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.write() as tx:
         variant = _variant(nouns.get(tx, DeviceClass, call["device_class"]), call)
-        pool = StoragePool(**defined(StoragePool, call, variant), variant=variant)
+        pool = StoragePool(**defined(StoragePool, call, variant), variant=variant, **stamp(instance, call))
         _check(tx, pool)
         nouns.insert(tx, pool)
         tx.after_commit.append(lambda: instance.storage.watch.changed(pool))
@@ -109,7 +111,7 @@ def _check_next(r: Snapshot, pool: StoragePool) -> None:
 def _update(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.write() as tx:
         found = nouns.get(tx, StoragePool, call["name"])
-        pool = replace(found, **changed(StoragePool, call, found.variant))
+        pool = replace(found, **changed(StoragePool, call, found.variant), **stamp(instance, call))
         _check(tx, pool)
         nouns.update(tx, pool)
         tx.after_commit.append(lambda: instance.storage.watch.changed(pool))
@@ -208,6 +210,8 @@ def _columns(detailed: bool) -> list[Column]:
         Column(key="migrated_bytes", label="Amount Migrated", show=show_size, number=True),
         count_column("migration_seconds", "Elapsed Migration Time (seconds)"),
         yes_column("reclaims_now", "Reclamation in Progress?"),
+        time_column("updated_time", "Last Update Date/Time"),
+        Column(key="updated_by", label="Last Update by (administrator)"),
         *(_of(f) for f in ("copy_pools", "copy_continue", "crc_data", "auto_copy")),
     ]
 
