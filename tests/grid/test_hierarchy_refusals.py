@@ -6,6 +6,7 @@ import datetime
 import json
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from tests.grid.grid_server import PASSWORD, GridServer
 from tests.grid.vaults import restored, store_files
@@ -141,7 +142,9 @@ def test_the_last_sequential_pool_of_a_hierarchy_is_reclaimed_instead_of_migrate
     assert before
     delhi.admin("update stgpool otherpool reclaim=100")
     assert "ANR4728E" in delhi.admin("migrate stgpool otherpool wait=yes", allow=(3,)).text
-    delhi.admin("update stgpool otherpool reclaim=40")
+    with delhi.server.catalog.write() as tx:  # by UPDATE STGPOOL it would start by itself
+        changed = msgspec.structs.replace(nouns.get(tx, StoragePool, "OTHERPOOL"), reclaim_percent=40)
+        nouns.update(tx, changed)
     answer = delhi.admin("migrate stgpool otherpool duration=10 wait=yes")
     assert "ANR4787I" in answer.text and "ANR4726I" in answer.text
     assert not before & {volume.name for volume in volumes(delhi, "OTHERPOOL")}

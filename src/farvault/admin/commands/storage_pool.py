@@ -46,6 +46,7 @@ _ACCEPTED = (
     keyword(
         "RECLAMATIONType", Choice("THRESHold", "SNAPlock"), "when volumes are reclaimed", only="THRESHOLD"
     ),
+    keyword("IDENTIFYPRocess", Integer(0, 50), "processes that look for equal data; none is needed", only=0),
     keyword("SHRED", Integer(0, 10), "overwrites of deleted data", only=0),
 )
 
