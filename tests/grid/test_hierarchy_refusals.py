@@ -9,8 +9,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 from tests.grid.grid_server import PASSWORD, GridServer
+from tests.grid.node_client import NodeClient
 from tests.grid.vaults import restored, store_files
 
+from farvault.base.errors import FarvaultError
 from farvault.catalog import nouns
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
@@ -172,3 +174,18 @@ def test_the_scrub_shows_a_time_for_what_nobody_has_looked_at_yet(delhi: GridSer
     (volume,) = volumes(delhi, "TAPEPOOL")
     due = datetime.datetime.fromisoformat(row["due_time"]).timestamp()
     assert volume.last_written_time < due < volume.last_written_time + 7 * 86_400
+
+
+def test_why_nothing_can_be_stored_is_said_at_the_server_too(delhi: GridServer) -> None:
+    delhi.admin("update copygroup standard standard standard destination=otherpool")
+    delhi.admin("activate policyset standard standard")
+    with NodeClient(delhi.sign_on("ANN"), "ANN") as client:
+        client.register()
+        delhi.admin("update stgpool otherpool maxscratch=0")
+        with pytest.raises(FarvaultError, match="ANR0522W"):
+            client.store({b"file": bytes(10_000)})
+        assert "OTHERPOOL" in delhi.lines.wait_for("ANR0532W").message.text
+        delhi.admin("delete stgpool otherpool")
+        with pytest.raises(FarvaultError, match="ANR0520W"):
+            client.begin()
+        assert "ANR0520W" in delhi.lines.wait_for("ANR0532W", 2).message.text
