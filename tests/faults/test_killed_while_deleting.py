@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
+from tests.faults.killed_child import killed_at
 from tests.faults.two_servers import farvault_admin
 from tests.grid.grid_server import GridServer
 from tests.grid.server_process import ServerProcess
 from tests.grid.test_pending_deletions import COPY, marked, volumes, waiting
 from tests.grid.vaults import Source, make_source, make_target, sealed_record, store_files
 
-from farvault.catalog import audit, nouns
+from farvault.catalog import audit, nouns, volume_history
 from farvault.catalog import vault as rows
 from farvault.model.node import Node
+from farvault.model.volume_history import DBSNAPSHOT
 from farvault.protocol import messages as m
 from farvault.protocol import virtual_volumes as v
 from farvault.transport.ports import unused_port
@@ -76,6 +80,101 @@ def test_a_source_killed_while_it_deletes_has_the_volume_or_the_note(
         assert is_sound(delhi)
     finally:
         delhi.stop()
+
+
+SNAPSHOT = "backup db devclass=targetclass type=dbsnapshot wait=yes"
+DELETE_OLD = "delete volhistory todate=today type=dbsnapshot"
+
+
+@pytest.fixture
+def delhi(tmp_path: Path, tokyo: GridServer) -> Iterator[GridServer]:
+    server = GridServer("DELHI", str(tmp_path / "delhi")).start()
+    make_source(server, tokyo)
+    yield server
+    server.stop()
+
+
+def snapshots(delhi: GridServer, *, complete: bool | None = None) -> list[str]:
+    """Volumes of the volume history, in order."""
+    with delhi.server.catalog.read() as r:
+        return [row.volume for row in volume_history.rows(r, (DBSNAPSHOT,), complete=complete)]
+
+
+def dies(delhi: GridServer, label: str, command: str) -> None:
+    """In a process of its own, at the label; the server runs again afterwards."""
+    delhi.stop()
+
+    def work() -> None:
+        delhi.start()
+        delhi.admin(command)
+        os._exit(0)
+
+    assert killed_at(label, 1, work), f"it never came by {label}"
+    delhi.start()
+
+
+@pytest.mark.parametrize(
+    ("label", "here", "waits", "there"),
+    [
+        ("deletion.queue.before_commit", True, False, False),
+        ("deletion.queue.after_commit", False, True, False),
+        ("deletion.told.before_row", False, True, True),
+    ],
+)
+def test_a_source_killed_while_it_deletes_a_database_backup_has_the_entry_or_the_note(
+    delhi: GridServer, tokyo: GridServer, label: str, here: bool, waits: bool, there: bool
+) -> None:
+    delhi.admin(SNAPSHOT)
+    delhi.admin(SNAPSHOT)
+    old, new = snapshots(delhi)
+    dies(delhi, label, DELETE_OLD)
+    assert (old in snapshots(delhi), bool(waiting(delhi)), bool(marked(tokyo))) == (here, waits, there)
+    assert is_sound(delhi)
+    delhi.admin(DELETE_OLD)
+    delhi.server.housekeeping.do_everything()
+    assert snapshots(delhi) == [new] and waiting(delhi) == [] and marked(tokyo) == {old}
+    assert is_sound(delhi)
+
+
+@pytest.mark.parametrize(
+    "label", ["recovery.expire.before_delete", "deletion.queue.before_commit", "deletion.queue.after_commit"]
+)
+def test_a_source_killed_while_old_backups_expire_ends_it_the_next_time(
+    delhi: GridServer, tokyo: GridServer, label: str
+) -> None:
+    delhi.admin("set drmdbbackupexpiredays 0")
+    delhi.admin(SNAPSHOT)
+    with delhi.server.catalog.write() as tx:  # it is a day old
+        (row,) = volume_history.rows(tx, (DBSNAPSHOT,))
+        nouns.update(tx, msgspec.structs.replace(row, time=row.time - 86_400))
+    delhi.admin(SNAPSHOT)
+    old, new = snapshots(delhi)
+    dies(delhi, label, "expire inventory wait=yes")
+    assert is_sound(delhi)
+    delhi.admin("expire inventory wait=yes")
+    delhi.server.housekeeping.do_everything()
+    assert snapshots(delhi) == [new] and waiting(delhi) == [] and marked(tokyo) == {old}
+
+
+@pytest.mark.parametrize("label", ["deletion.queue.before_commit", "deletion.queue.after_commit"])
+def test_killed_while_what_a_broken_backup_left_is_deleted_it_goes_all_the_same(
+    delhi: GridServer, tokyo: GridServer, label: str
+) -> None:
+    """The first kill leaves a volume whose backup did not end; the second one comes while it is tidied away."""
+    dies(delhi, "history.commit.before_catalog", SNAPSHOT)
+    (left,) = snapshots(delhi, complete=False)
+    delhi.stop()
+
+    def tidy() -> None:
+        delhi.start()
+        delhi.server.housekeeping.do_everything()
+        os._exit(0)
+
+    assert killed_at(label, 1, tidy)
+    delhi.start()
+    delhi.server.housekeeping.do_everything()
+    assert snapshots(delhi) == [] and waiting(delhi) == [] and marked(tokyo) == {left}
+    assert is_sound(delhi)
 
 
 def _volumes_at(tokyo: GridServer, *names: str) -> Source:
