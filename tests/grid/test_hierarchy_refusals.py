@@ -98,7 +98,7 @@ def test_a_volume_named_twice_is_not_restored(delhi: GridServer, preview: str) -
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("", "ANR4781E"),
+        ("", "ANR2022E"),
         ("VOLUME stgpool=tapepool", "ANR4781E"),
         ("VOLUME fromdate=today", "ANR4782E"),
         ("VOLUME todate=today", "ANR4782E"),

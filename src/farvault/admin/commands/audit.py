@@ -44,7 +44,14 @@ def _audit(instance: Instance, call: Call) -> Iterator[Answer]:
 
 def _check(call: Call) -> None:
     """One volume, or a pool and perhaps days."""
-    if (call["volume"] is None) == (call["stgpool"] is None):
+    if call["volume"] is None and call["stgpool"] is None:
+        raise BadInput(
+            "ANR2022E",
+            command=call.command.name,
+            parameter="volume or STGPOOL",
+            syntax="volume | STGPool=pool",
+        )
+    if call["volume"] is not None and call["stgpool"] is not None:
         raise BadInput("ANR4781E", command=call.command.name)
     if call["volume"] is not None and call.given & {"fromdate", "todate"}:
         raise BadInput("ANR4782E", command=call.command.name)

@@ -6,9 +6,9 @@ ROWS: dict[str, Row] = {
     "ANR4780E": Row("Volume {volume} is named twice.", "", "Name it once."),
     # AUDIT VOLUME
     "ANR4781E": Row(
-        "{command}: name a volume or, with STGPOOL, a storage pool; one of them and not both.",
-        "",
-        "AUDIT VOLUME /pool/vol001, or AUDIT VOLUME STGPOOL=FILEPOOL.",
+        "{command}: a volume and STGPOOL are given.",
+        "STGPOOL means all volumes of a storage pool.",
+        "Give one of them.",
     ),
     "ANR4782E": Row(
         "{command}: FROMDATE and TODATE choose volumes of a storage pool, and a single volume is named.",
