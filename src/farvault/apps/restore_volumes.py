@@ -171,9 +171,9 @@ class RestoreVolumes:
 
     def _full_name(self, class_name: str, typed: str) -> str:
         definition = self._configuration.classes.get(class_name)
-        if definition is None or definition.device_type != FILE or typed.startswith("/"):
+        if definition is None or definition.device_type != FILE:
             return typed
-        return os.path.join(folders_of(definition, self._volumes_folder)[0], typed)
+        return os.path.normpath(os.path.join(folders_of(definition, self._volumes_folder)[0], typed))
 
     def _proved(self, groups: list[list[Place]], rows: list[list[HistoryVolume]]) -> list[Proved]:
         """Signatures of all volumes, and that they form one unbroken series."""
