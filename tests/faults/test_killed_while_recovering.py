@@ -105,7 +105,7 @@ def test_expiration_killed_between_media_and_entry_goes_on(own: Burned) -> None:
         delhi.start()
         delhi.admin("expire inventory wait=yes")
 
-    assert killed_at("history.delete.before_row", 1, work)
+    assert killed_at("deletion.told.before_row", 1, work)
     delhi.start()
     try:
         delhi.admin("expire inventory wait=yes")

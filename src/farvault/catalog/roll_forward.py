@@ -15,7 +15,8 @@ import apsw
 
 from farvault.base.disk import crash_point, remove_file, write_file
 from farvault.base.errors import MediaFailed
-from farvault.catalog.log import Position, RecoveryLog
+from farvault.catalog.log import RecoveryLog
+from farvault.catalog.log_chain import Position
 from farvault.catalog.wal import Salts, WalFile, pages_of
 
 
