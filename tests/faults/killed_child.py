@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from farvault.base.disk import observe_crash_points
+from tests.grid.nursery import die_at
 
 
 def killed_at(label: str, nth: int, work: Callable[[], object]) -> bool:
@@ -23,17 +23,9 @@ def killed_at(label: str, nth: int, work: Callable[[], object]) -> bool:
 
 
 def _die_in(label: str, nth: int, work: Callable[[], object]) -> None:
-    left = nth
-
-    def observe(at: str) -> None:
-        nonlocal left
-        left -= at == label
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
     code = 0
     try:
-        observe_crash_points(observe)
+        die_at(label, nth)
         work()
     except BaseException:
         traceback.print_exc()

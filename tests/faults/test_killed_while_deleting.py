@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from tests.faults.two_servers import farvault_admin
+from tests.faults.killed_server import is_sound, killed
+from tests.grid.both_sides import COPY, marked, volumes, waiting, write_marked_volumes
 from tests.grid.grid_server import GridServer
-from tests.grid.server_process import ServerProcess
-from tests.grid.test_pending_deletions import COPY, marked, volumes, waiting
-from tests.grid.vaults import Source, make_source, make_target, sealed_record, store_files
+from tests.grid.vaults import store_files
 
-from farvault.catalog import audit, nouns
+from farvault.catalog import nouns
 from farvault.catalog import vault as rows
 from farvault.model.node import Node
-from farvault.protocol import messages as m
-from farvault.protocol import virtual_volumes as v
-from farvault.transport.ports import unused_port
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def tokyo(tmp_path: Path) -> Iterator[GridServer]:
-    server = GridServer("TOKYO", str(tmp_path / "tokyo"), data_port=unused_port()).start()
-    make_target(server, "DELHI")
-    yield server
-    server.stop()
-
-
-def killed(server: GridServer, crash_at: str, command: str) -> None:
-    """Run the command in a process that dies at the label; the server runs again afterwards."""
-    server.stop()
-    running = ServerProcess(server.folder, FARVAULT_CRASH_AT=crash_at)
-    try:
-        assert running.port, running.lines
-        farvault_admin(server.folder, command)
-        assert running.process.wait(30) == -9, "it never came by there"
-    finally:
-        running.kill()
-    server.start()
-
-
-def is_sound(server: GridServer) -> bool:
-    with server.server.catalog.read() as r:
-        return list(audit.check_row_digests(r)) == [] and list(audit.check_sums(r)) == []
 
 
 @pytest.mark.parametrize(
@@ -57,42 +24,20 @@ def is_sound(server: GridServer) -> bool:
     ],
 )
 def test_a_source_killed_while_it_deletes_has_the_volume_or_the_note(
-    tmp_path: Path, tokyo: GridServer, crash_at: str, here: bool, waits: bool, there: bool
+    delhi: GridServer, tokyo: GridServer, crash_at: str, here: bool, waits: bool, there: bool
 ) -> None:
-    delhi = GridServer("DELHI", str(tmp_path / "delhi")).start()
-    try:
-        make_source(delhi, tokyo)
-        store_files(delhi, *range(10))
-        delhi.admin(COPY)
-        name = volumes(delhi)[0]
-        delete = f"delete volume {name} discarddata=yes wait=yes"
-        killed(delhi, crash_at, delete)
-        assert (name in volumes(delhi), bool(waiting(delhi)), bool(marked(tokyo))) == (here, waits, there)
-        assert is_sound(delhi)
-        if here:
-            delhi.admin(delete)
-        delhi.server.housekeeping.do_everything()
-        assert name not in volumes(delhi) and waiting(delhi) == [] and marked(tokyo) == {name}
-        assert is_sound(delhi)
-    finally:
-        delhi.stop()
-
-
-def _volumes_at(tokyo: GridServer, *names: str) -> Source:
-    """Volumes of DELHI, all marked without a grace."""
-    source = Source(tokyo.port)
-    device = source.device()
-    for number, name in enumerate(names):
-        writer = device.open_writer(name, 0, 1 << 20)
-        writer.append(*sealed_record(number))
-        writer.commit()
-        writer.close()
-    device.close()
-    session = source.target().open_session()
-    for name in names:
-        session.connection.call(v.MarkVolume(volume=f"ADSM.{name}", grace_days=0), m.Done)
-    session.close()
-    return source
+    store_files(delhi, *range(10))
+    delhi.admin(COPY)
+    name = volumes(delhi)[0]
+    delete = f"delete volume {name} discarddata=yes wait=yes"
+    killed(delhi, crash_at, delete)
+    assert (name in volumes(delhi), bool(waiting(delhi)), bool(marked(tokyo))) == (here, waits, there)
+    assert is_sound(delhi)
+    if here:
+        delhi.admin(delete)
+    delhi.server.housekeeping.do_everything()
+    assert name not in volumes(delhi) and waiting(delhi) == [] and marked(tokyo) == {name}
+    assert is_sound(delhi)
 
 
 def _names(tokyo: GridServer, *, marked: bool) -> list[str]:
@@ -102,7 +47,7 @@ def _names(tokyo: GridServer, *, marked: bool) -> list[str]:
 
 
 def test_a_target_killed_while_it_removes_goes_on_at_its_next_start(tokyo: GridServer) -> None:
-    _volumes_at(tokyo, "V1", "V2")
+    write_marked_volumes(tokyo, "V1", "V2")
     killed(tokyo, "vault.collect.before_delete#1", "expire inventory wait=yes")
     assert is_sound(tokyo)
     assert _names(tokyo, marked=True) == [] == _names(tokyo, marked=False)
@@ -111,7 +56,7 @@ def test_a_target_killed_while_it_removes_goes_on_at_its_next_start(tokyo: GridS
 
 def test_a_target_killed_while_it_puts_a_vault_back_does_it_the_next_time(tokyo: GridServer) -> None:
     tokyo.admin("update node delhi mingrace=5")
-    _volumes_at(tokyo, "V1", "V2")
+    write_marked_volumes(tokyo, "V1", "V2")
     with tokyo.server.catalog.write() as tx:  # they came yesterday
         for row in rows.list_volumes(tx, nouns.get(tx, Node, "DELHI").id):
             rows._write(tx, row._replace(received_time=row.received_time - 86_400))

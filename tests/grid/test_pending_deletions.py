@@ -7,17 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.grid.both_sides import COPY, marked, volumes, waiting
 from tests.grid.grid_server import PASSWORD, GridServer
 from tests.grid.vaults import make_source, make_target, store_files
 
-from farvault.catalog import nouns, vault
-from farvault.model.node import Node
-from farvault.model.pending_deletion import PendingDeletion
-from farvault.model.storage_pool import StoragePool
-from farvault.model.volume import Volume
 from farvault.transport.ports import unused_port
-
-COPY = "backup stgpool tapepool targetcopypool wait=yes"
 
 
 @pytest.fixture
@@ -36,23 +30,6 @@ def delhi(tmp_path: Path, tokyo: GridServer) -> Iterator[GridServer]:
     server.admin(COPY)
     yield server
     server.stop()
-
-
-def volumes(delhi: GridServer) -> list[str]:
-    with delhi.server.catalog.read() as r:
-        pool = nouns.get(r, StoragePool, "TARGETCOPYPOOL")
-        return [volume.name for volume in nouns.select(r, Volume, pool_id=pool.id)]
-
-
-def waiting(delhi: GridServer) -> list[PendingDeletion]:
-    with delhi.server.catalog.read() as r:
-        return nouns.select(r, PendingDeletion)
-
-
-def marked(tokyo: GridServer) -> set[str]:
-    with tokyo.server.catalog.read() as r:
-        rows = vault.list_volumes(r, nouns.get(r, Node, "DELHI").id)
-    return {row.volume.removeprefix("ADSM.") for row in rows if row.marked_time}
 
 
 def shown(delhi: GridServer) -> dict[str, object]:
