@@ -47,6 +47,8 @@ from farvault.seal.digest import digest_parts
 from farvault.storage.storage import Storage
 
 DESCRIPTION: Final = "RECONCILE VOLUMES"
+ONE_RUNS: Final = "ANR4899E"
+"""Said to whoever starts a second one."""
 PAGE: Final = 1000
 LINES_MOST: Final = 500
 """Differences said in the log one by one; QUERY RECONCILE has them all."""

@@ -50,10 +50,7 @@ def depot(make_depot: MakeDepot) -> Depot:
 
 
 def work_of(depot: Depot, **options: Any) -> Callable[[Process], None]:
-    processes = Processes(depot.log, depot.clock)
-    return lambda process: expire_inventory(
-        depot.storage, process, processes, Options(resources=1, **options)
-    )
+    return lambda process: expire_inventory(depot.storage, process, Options(resources=1, **options))
 
 
 def run(depot: Depot, **options: Any) -> Process:
