@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterator
 
 from farvault.base.errors import BadInput, FarvaultError, NotFound
-from farvault.client.backup import Backup, StopBackup, Task
+from farvault.client.backup import Backup, Task
 from farvault.client.binding import Binding
 from farvault.client.crew import Crew
 from farvault.client.job import Job
 from farvault.client.mounts import FileSpaces, read_mounts
+from farvault.client.outcomes import StopBackup
 from farvault.client.outgoing import Limits, Outgoing
 from farvault.client.report import SKIPPED_FILE, Report
 from farvault.client.scopes import Scope, from_domain, from_operand
@@ -68,8 +69,8 @@ def _store(job: Job, operands: list[str], kind: ObjectKind, *, compares: bool, b
         job.consumer_settings(policy.compression),
         job.processes(),
         job.sessions,
-        backup.on_result,
-        backup.on_notice,
+        backup.outcomes.on_result,
+        backup.outcomes.on_notice,
     )
 
     def scopes() -> Iterator[Scope]:

@@ -35,7 +35,7 @@ from farvault.processes.reclaim import (
 )
 from farvault.seal.compress import decompress
 from farvault.seal.pack import parse
-from farvault.storage.reading import ObjectReader
+from farvault.storage.object_reading import ObjectReader
 
 
 @pytest.fixture
