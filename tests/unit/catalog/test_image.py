@@ -12,9 +12,10 @@ import pytest
 from tests.unit.catalog.catalog_world import KEY
 
 from farvault.base.clock import ManualClock
-from farvault.catalog.catalog import Catalog, LogPlace
+from farvault.catalog.catalog import Catalog
 from farvault.catalog.image import PAGE_DIGEST_BYTES, page_digests
 from farvault.catalog.page_state import PageState, PageStates
+from farvault.catalog.roll_forward import LogPlace
 from farvault.catalog.settings import all_settings, set_setting
 
 

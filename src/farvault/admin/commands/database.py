@@ -24,7 +24,7 @@ from farvault.base.errors import BadInput, NotAvailable
 from farvault.base.messages import message
 from farvault.base.units import show_megabytes
 from farvault.catalog import volume_history
-from farvault.catalog.catalog import ROLLFORWARD
+from farvault.catalog.roll_forward import ROLLFORWARD
 from farvault.model.attribute import Choice, Integer, Name, YesNo
 from farvault.model.volume_history import SERIES_TYPES
 from farvault.processes.backup_database import DESCRIPTION, Options
