@@ -19,6 +19,7 @@ from tests.grid.vaults import file_bytes, restored, store_files
 from farvault.apps.recover import Wanted, recover
 from farvault.catalog import audit, drills, lost_volumes, nouns, volume_history
 from farvault.model.volume_history import OWN_VOLUME
+from farvault.transport.ports import unused_port
 
 SEEDS = (1, 2, 3)
 TO_TARGET = "prepare devclass=targetclass wait=yes"
@@ -53,10 +54,8 @@ def own(tmp_path: Path) -> Iterator[Burned]:
 
 
 def make_burned(folder: Path) -> Iterator[Burned]:
-    tokyo, delhi = (
-        GridServer("TOKYO", f"{folder}/tokyo").start(),
-        GridServer("DELHI", f"{folder}/delhi").start(),
-    )
+    tokyo = GridServer("TOKYO", f"{folder}/tokyo", data_port=unused_port()).start()
+    delhi = GridServer("DELHI", f"{folder}/delhi").start()
     prepare_target(tokyo)
     prepare_source(delhi, tokyo.port)
     ids = store_files(delhi, *SEEDS)
@@ -65,16 +64,8 @@ def make_burned(folder: Path) -> Iterator[Burned]:
     delhi.stop()
     tokyo.stop()
     process = ForkedServer(tokyo.folder)
-    with_port(delhi, process.port)
     yield Burned(delhi, process, ids)
     process.kill()
-
-
-def with_port(delhi: GridServer, port: int) -> None:
-    """DELHI learns TOKYO's new port."""
-    delhi.start()
-    delhi.admin(f"update server tokyo lladdress={port}")
-    delhi.stop()
 
 
 def moved(burned: Burned, folder: Path) -> GridServer:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from tests.faults.two_servers import prepare_source, prepare_target
 from tests.grid.grid_server import GridServer
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.apps.instance_folder import InstanceFolder, Settings
 from farvault.apps.self_protection import DATABASE_TRIGGER
@@ -186,11 +187,11 @@ def test_writers_are_not_held_up(delhi: GridServer) -> None:
     thread = threading.Thread(target=keep_writing)
     thread.start()
     try:
-        ready.wait(10)
+        assert ready.wait(PATIENCE_SECONDS)
         delhi.admin(FULL)
     finally:
         stop.set()
-        thread.join()
+        thread.join(PATIENCE_SECONDS)
     assert count > 1 and longest < 2.0
 
 

@@ -87,7 +87,7 @@ def test_two_servers_vault_at_each_other_at_the_same_time(make_server: MakeServe
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(PATIENCE_SECONDS)
     assert all("SUCCESS" in answers[server.name] for server in (delhi, tokyo)), answers
     for here, there in ((delhi, tokyo), (tokyo, delhi)):
         lose_tapes(here)
@@ -177,20 +177,6 @@ class GridServerAt(msgspec.Struct):
 
 
 # --- what is shown -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def tokyo(make_server: MakeServer) -> GridServer:
-    server = make_server("TOKYO")
-    make_target(server, "DELHI")
-    return server
-
-
-@pytest.fixture
-def delhi(make_server: MakeServer, tokyo: GridServer) -> GridServer:
-    server = make_server("DELHI")
-    make_source(server, tokyo)
-    return server
 
 
 def test_query_server_counts_sessions_bytes_and_errors(delhi: GridServer, tokyo: GridServer) -> None:
@@ -289,7 +275,7 @@ def test_with_one_mount_point_the_second_one_waits_and_is_shown_waiting(
         assert "TARGETCLASS" in delhi.admin("query mount f=d").text
         assert "WAITING" in delhi.admin("query mount f=d").text
         assert got == {}
-    thread.join()
+    thread.join(PATIENCE_SECONDS)
     assert got == known(ids)
 
 

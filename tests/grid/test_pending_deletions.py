@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.grid.both_sides import COPY, marked, volumes, waiting
 from tests.grid.grid_server import PASSWORD, GridServer
-from tests.grid.vaults import make_source, make_target, store_files
-
-from farvault.transport.ports import unused_port
+from tests.grid.vaults import store_files
 
 
 @pytest.fixture
-def tokyo(tmp_path: Path) -> Iterator[GridServer]:
-    server = GridServer("TOKYO", str(tmp_path / "tokyo"), data_port=unused_port()).start()
-    make_target(server, "DELHI")
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def delhi(tmp_path: Path, tokyo: GridServer) -> Iterator[GridServer]:
-    server = GridServer("DELHI", str(tmp_path / "delhi")).start()
-    make_source(server, tokyo)
-    store_files(server, *range(20))
-    server.admin(COPY)
-    yield server
-    server.stop()
+def delhi(delhi: GridServer) -> GridServer:
+    """With copies at TOKYO."""
+    store_files(delhi, *range(20))
+    delhi.admin(COPY)
+    return delhi
 
 
 def shown(delhi: GridServer) -> dict[str, object]:

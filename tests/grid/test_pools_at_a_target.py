@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.grid.grid_server import GridServer
-from tests.grid.vaults import Source, make_target
+from tests.grid.vaults import Source
 from tests.unit.storage.depot import Depot, some_files
 
 from farvault.base.errors import FarvaultError, MediaFull
@@ -18,13 +18,6 @@ from farvault.model.volume import FULL
 from farvault.storage.copying import copy_aggregates
 
 FILES = some_files(60, 300_000)
-
-
-@pytest.fixture
-def tokyo(make_server: Callable[[str], GridServer]) -> GridServer:
-    server = make_server("TOKYO")
-    make_target(server, "DELHI")
-    return server
 
 
 @pytest.fixture

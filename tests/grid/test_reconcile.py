@@ -21,7 +21,8 @@ from tests.grid.both_sides import (
     volumes,
 )
 from tests.grid.grid_server import GridServer
-from tests.grid.vaults import file_bytes, make_source, make_target, restored, store_files
+from tests.grid.vaults import file_bytes, make_source, restored, store_files
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.catalog import kept_receipts, nouns, target_truth
 from farvault.catalog import vault as rows
@@ -39,19 +40,11 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def tokyo(make_server: MakeServer) -> GridServer:
-    server = make_server("TOKYO")
-    make_target(server, "DELHI")
-    return server
-
-
-@pytest.fixture
-def delhi(make_server: MakeServer, tokyo: GridServer) -> GridServer:
-    server = make_server("DELHI")
-    make_source(server, tokyo)
-    store_files(server, *SEEDS)
-    server.admin(COPY)
-    return server
+def delhi(delhi: GridServer) -> GridServer:
+    """With copies at TOKYO."""
+    store_files(delhi, *SEEDS)
+    delhi.admin(COPY)
+    return delhi
 
 
 def change_file(tokyo: GridServer, name: str) -> None:
@@ -324,13 +317,13 @@ def test_only_one_runs_at_a_time_and_it_needs_a_class(delhi: GridServer) -> None
 
     def rest(_: object) -> None:
         begun.set()
-        may_end.wait(20)
+        may_end.wait(PATIENCE_SECONDS)
 
     running = delhi.server.processes.start(process.DESCRIPTION, rest)
-    assert begun.wait(20)
+    assert begun.wait(PATIENCE_SECONDS)
     assert "ANR4899E" in delhi.admin("reconcile volumes", allow=(12,)).text
     may_end.set()
-    assert running.wait(20)
+    assert running.wait(PATIENCE_SECONDS)
     assert "ANR2034E" in delhi.admin("reconcile volumes nosuch", allow=(11,)).text
     assert "0 = never" in delhi.admin("setopt reconcileinterval 0").text
     assert "24 hours" in delhi.admin("setopt reconcileinterval 24").text

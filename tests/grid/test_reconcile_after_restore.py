@@ -9,17 +9,10 @@ from pathlib import Path
 import pytest
 from tests.grid.both_sides import COPY, files, marked, volumes
 from tests.grid.grid_server import GridServer
-from tests.grid.vaults import make_source, make_target, store_files
+from tests.grid.vaults import make_source, store_files
 
 from farvault.base.errors import NotAvailable
 from farvault.catalog.epoch import raise_epoch
-
-
-@pytest.fixture
-def tokyo(make_server: Callable[[str], GridServer]) -> GridServer:
-    server = make_server("TOKYO")
-    make_target(server, "DELHI")
-    return server
 
 
 def test_files_of_the_forgotten_time_are_marked_only_after_everything_was_compared(

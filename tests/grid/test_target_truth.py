@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.grid.grid_server import GridServer
-from tests.grid.vaults import make_source, make_target, restored, store_files
+from tests.grid.vaults import restored, store_files
 
 from farvault.base.errors import NotAvailable
 from farvault.catalog import audit, kept_receipts, nouns, target_truth
@@ -21,7 +20,6 @@ from farvault.model.node import Node
 from farvault.model.volume import Volume
 from farvault.protocol.truth import Challenge, Probe, Proofs, QueryReceipts, Receipts
 from farvault.seal import probe
-from farvault.transport.ports import unused_port
 
 SEEDS = tuple(range(12))
 COPY = "backup stgpool tapepool targetcopypool wait=yes"
@@ -29,21 +27,11 @@ CHALLENGE = "challenge server tokyo count={} wait=yes"
 
 
 @pytest.fixture
-def tokyo(tmp_path: Path) -> Iterator[GridServer]:
-    """On a port that stays: it is set back and comes again."""
-    server = GridServer("TOKYO", str(tmp_path / "tokyo"), data_port=unused_port()).start()
-    make_target(server, "DELHI")
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def delhi(make_server: Callable[[str], GridServer], tokyo: GridServer) -> GridServer:
-    server = make_server("DELHI")
-    make_source(server, tokyo)
-    store_files(server, *SEEDS)
-    server.admin(COPY)
-    return server
+def delhi(delhi: GridServer) -> GridServer:
+    """With copies at TOKYO."""
+    store_files(delhi, *SEEDS)
+    delhi.admin(COPY)
+    return delhi
 
 
 def truth(delhi: GridServer) -> Truth:

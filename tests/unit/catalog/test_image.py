@@ -9,6 +9,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.catalog.catalog_world import KEY
 
 from farvault.base.clock import ManualClock
@@ -116,7 +117,7 @@ def test_many_images_beside_many_writers(catalog: Catalog, tmp_path: Path) -> No
             connection.close()
     finally:
         stop.set()
-        thread.join()
+        thread.join(PATIENCE_SECONDS)
 
 
 def test_page_digests_are_one_for_each_page() -> None:
