@@ -60,6 +60,8 @@ class ReferenceModel:
     """The newest in front."""
     archived: dict[int, Archived] = field(default_factory=dict)
     homes: dict[int, Homes] = field(default_factory=dict)
+    leaving: tuple[Homes, ...] = ()
+    """Of objects that no node sees any more and that no expiration has deleted yet."""
     access: dict[str, str] = field(default_factory=dict)
     """Volumes that somebody has set to another access than READWRITE."""
     broken: set[str] = field(default_factory=set)
@@ -133,7 +135,9 @@ class ReferenceModel:
 
     def seen(self, homes: Mapping[int, Homes]) -> None:
         """This is how it is now: after it was checked, or after the test itself has broken something."""
-        self.homes = {number: homes.get(number, Homes()) for number in self.contents}
+        contents = self.contents
+        self.homes = {number: homes.get(number, Homes()) for number in contents}
+        self.leaving = tuple(each for number, each in homes.items() if number not in contents)
 
     def lost_homes(self, homes: Mapping[int, Homes], thrown_away: Collection[str] = ()) -> list[str]:
         """What the server took away though it may not; `thrown_away`: volumes an administrator has deleted by name."""
@@ -162,7 +166,8 @@ class ReferenceModel:
     @property
     def _any_doubt(self) -> bool:
         return any(
-            homes.is_unnoticed or homes.is_trusted or not homes.primary for homes in self.homes.values()
+            homes.is_unnoticed or homes.is_trusted or not homes.primary
+            for homes in (*self.homes.values(), *self.leaving)
         )
 
     def wrong_access(self, access: Mapping[str, str]) -> list[str]:

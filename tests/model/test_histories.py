@@ -72,3 +72,17 @@ def test_what_is_needed_no_more_is_no_loss_when_the_target_cannot_prove_it(m: Ch
     m.a_record_is_damaged_at_the_target(which=19, byte=5)
     m.set_access(which=52, access="UNAVAILABLE")
     m.housekeeping()
+
+
+def test_a_target_that_finds_its_loss_between_promise_and_reference_spoils_no_volume(m: Checked) -> None:
+    """A reclamation's new volume became READONLY because TOKYO did not hold a record any more that it had just promised."""
+    m.begin(first=[(2, 0)], second=[(0, 9), (5, 8), (2, 6), (3, 9), (1, 4)])
+    m.back_up(node="BOB", files=[(2, 3), (4, 6), (0, 10), (3, 0)])
+    m.back_up(node="BOB", files=[(1, 6), (0, 5), (5, 7), (2, 6), (4, 9)])
+    m.back_up(node="ANN", files=[(3, 2), (2, 3)])
+    m.back_up_pool(pool="DISKPOOL")
+    m.move_data(which=54, to="")
+    m.archive(node="ANN", files=[(4, 4), (0, 5), (5, 11), (2, 10)])
+    m.set(setting="COPYPOOL reclaim=10")
+    m.a_volume_is_lost_at_the_target(which=57)
+    m.housekeeping()

@@ -1,8 +1,7 @@
-"""Runs the model in `make soak`: the same steps each time, then at random for hours. `make test` runs its histories.
+"""Runs the model: the same steps each time in `make test`, at random for hours in `make soak`.
 
-The threads of two servers race, so one seed may end in two ways: a walk that fails now and then is not for every change.
-
-What fails is shortened and printed as lines for `test_histories.py`. Replay and look closer:
+The threads of two servers race, so one seed may end in two ways, and both must be right. What fails is shortened and
+printed as lines for `test_histories.py`. Replay and look closer:
 
     MODEL_SEED=4711 MODEL_WALKS=1 MODEL_STEPS=80 pytest tests/model/test_model.py -k long_walk
     MODEL_HOURS=8 make soak
@@ -48,13 +47,13 @@ def walk(hierarchy: type[Hierarchy], seed: int, count: int) -> None:
         raise
 
 
-@pytest.mark.soak
+@pytest.mark.slow
 def test_whatever_happens_nothing_is_lost(hierarchy: type[Hierarchy]) -> None:
     chosen = settings(COMMON, derandomize=True, max_examples=10, stateful_step_count=30)
     run_state_machine_as_test(hierarchy, settings=chosen)
 
 
-@pytest.mark.soak
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(SEED, SEED + WALKS))
 def test_a_long_walk_breaks_nothing(hierarchy: type[Hierarchy], seed: int) -> None:
     walk(hierarchy, seed, STEPS)

@@ -105,6 +105,10 @@ class MediaFailed(FarvaultError):
     return_code = 15
 
 
+class WriteUndone(MediaFailed):
+    """What was written since the last commit is lost, and the volume is as good as before: trying again helps."""
+
+
 class RecordDamaged(FarvaultError):
     """Stored bytes do not match their digest or do not open with their key."""
 

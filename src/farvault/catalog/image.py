@@ -48,10 +48,10 @@ class Image:
                 found[frame.page] = number
         self._frame_of = found
 
-    def chunks(self) -> Iterator[tuple[int, memoryview]]:
-        """(number of the first page, pages) of every run of at most `CHUNK_PAGES`; valid until the next but three."""
+    def chunks(self, kept: int = 1) -> Iterator[tuple[int, memoryview]]:
+        """(number of the first page, pages) of every run of at most `CHUNK_PAGES`; `kept` at a time are valid."""
         size = CHUNK_PAGES * self.page_bytes
-        ring = [memoryview(bytearray(size)) for _ in range(4)]
+        ring = [memoryview(bytearray(size)) for _ in range(kept)]
         for turn, first in enumerate(range(1, self.page_count + 1, CHUNK_PAGES)):
             count = min(CHUNK_PAGES, self.page_count - first + 1)
             into = ring[turn % len(ring)][: count * self.page_bytes]

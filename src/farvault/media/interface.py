@@ -7,7 +7,8 @@ of a volume is its label; whoever fills the volume writes it like any other reco
 is the contract: what it asserts, callers rely on. Ask `capabilities`, never the class's name.
 
 Errors: `MediaFull` (no room; what was appended before is still there), `MediaFailed` (I/O error or the target
-refused; the volume is suspect), `PeerUnreachable` (link down after all retries), `NotFound` (no such volume).
+refused; the volume is suspect), `WriteUndone` (one of these after which it is not), `PeerUnreachable` (link down
+after all retries), `NotFound` (no such volume).
 """
 
 from __future__ import annotations

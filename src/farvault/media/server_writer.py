@@ -14,7 +14,15 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from farvault.base.disk import crash_point
-from farvault.base.errors import FarvaultError, MediaFailed, MediaFull, NotAuthorized, NotAvailable
+from farvault.base.errors import (
+    FarvaultError,
+    MediaFailed,
+    MediaFull,
+    NotAuthorized,
+    NotAvailable,
+    NotFound,
+    WriteUndone,
+)
 from farvault.media import receipt as receipts
 from farvault.media.mounts import Mount, Mounts
 from farvault.media.target import TargetSession
@@ -277,11 +285,14 @@ class ServerWriter:
     def _refusal(self, error: FarvaultError, *, opening: bool) -> FarvaultError:
         """What the target says no to. Its policy, its locks and its room say nothing about this volume: no other one
 
-        would do better, and this one stays as good as it is. Anything else makes the volume suspect.
+        would do better, and this one stays as good as it is. Nor does it where it has lost a record it said it holds.
+        Anything else makes the volume suspect.
         """
         failed = self._refused(str(error))
         if opening or isinstance(error, MediaFull | NotAuthorized | NotAvailable):
             return NotAvailable.from_message(failed.message)
+        if isinstance(error, NotFound):
+            return WriteUndone.from_message(failed.message)
         return failed
 
     def _refused(self, reason: str) -> MediaFailed:

@@ -18,7 +18,7 @@ import msgspec
 
 from farvault.base.disk import aligned_buffer, crash_point
 from farvault.base.errors import BadInput, InUse, NotAvailable
-from farvault.base.pipeline import run_ahead
+from farvault.base.pipeline import map_ahead, run_ahead
 from farvault.base.units import show_size
 from farvault.catalog import volume_history
 from farvault.catalog.epoch import epoch
@@ -40,7 +40,9 @@ TYPES: Final = {FULL: BACKUPFULL, INCREMENTAL: BACKUPINCR, SNAPSHOT: DBSNAPSHOT}
 LEVEL: Final = -1
 """Of zstd: pages shrink to a third at the speed of a disk."""
 _AHEAD: Final = 3
-_SEALED_AHEAD: Final = 3
+_LANES: Final = 2
+"""Threads that seal. Compressing is what costs most: one alone is slower than the disk."""
+_SEALED_AHEAD: Final = 2 * _LANES
 _PROGRESS_STEPS: Final = 10
 
 
@@ -226,15 +228,16 @@ class DatabaseBackups:
 
 
 class _Step(NamedTuple):
-    """`done`: pages looked at. `record`: the next one to write, of `pages` pages, where it became full."""
+    """`done`: pages looked at. `numbers`, `pages`: the next record to make, where it became full; `into`: where."""
 
     done: int
-    record: Sealed | None = None
-    pages: int = 0
+    numbers: Sequence[int] = ()
+    pages: memoryview = memoryview(b"")
+    into: memoryview = memoryview(b"")
 
 
 class _Copy:
-    """Pages from an image to a writer. A thread reads and digests ahead, a second one seals, the caller's own writes."""
+    """Pages from an image to a writer. A thread reads and digests ahead, more of them seal, the caller's own writes."""
 
     def __init__(
         self, process: Process, image: Image, writer: HistoryWriter, state: PageState | None
@@ -249,11 +252,12 @@ class _Copy:
     def run(self) -> bytes:
         """Returns the digests of all pages."""
         total, said = self._image.page_count, 0
-        with contextlib.closing(run_ahead(self._seal(), _SEALED_AHEAD, "seal database")) as ahead:
-            for step in ahead:
+        sealed = map_ahead(self._steps(), self._seal, _SEALED_AHEAD, lanes=_LANES, name="seal database")
+        with contextlib.closing(sealed) as ahead:
+            for step, record in ahead:
                 self._process.raise_if_cancelled()
-                if step.record is not None:
-                    self._put(step.record, step.pages)
+                if record is not None:
+                    self._put(record, len(step.numbers))
                 done = step.done
                 self._process.note = f"{done:,} of {total:,} pages"
                 if done * _PROGRESS_STEPS // total > said and done < total:
@@ -262,10 +266,10 @@ class _Copy:
         return b"".join(self._digests)
 
     def _read(self) -> Generator[tuple[int, memoryview, bytes], None, None]:
-        for first, pages in self._image.chunks():
+        for first, pages in self._image.chunks(_AHEAD + _SEALED_AHEAD):
             yield first, pages, page_digests(pages, self._image.page_bytes)
 
-    def _seal(self) -> Generator[_Step, None, None]:
+    def _steps(self) -> Generator[_Step, None, None]:
         done = 0
         with contextlib.closing(run_ahead(self._read(), _AHEAD, "read database")) as ahead:
             for first, pages, found in ahead:
@@ -279,7 +283,7 @@ class _Copy:
         """At most one record: never more pages wait than make one, and no chunk has more."""
         size = self._image.page_bytes
         if self._state is None:
-            return self._sealed(range(first, first + len(pages) // size), pages, done)
+            return self._record(done, range(first, first + len(pages) // size), pages)
         step = _Step(done)
         known = self._state.digests[(first - 1) * PAGE_DIGEST_BYTES :][: len(found)]
         if known == found:
@@ -294,16 +298,21 @@ class _Copy:
         return step
 
     def _flush(self, done: int) -> _Step:
-        step = self._sealed(self._numbers, memoryview(self._batch), done)
+        step = self._record(done, self._numbers, memoryview(self._batch))
         self._numbers, self._batch = [], bytearray()
         return step
 
-    def _sealed(self, numbers: Sequence[int], pages: memoryview, done: int) -> _Step:
-        """In the ring, whose buffers are taken in turn: the one before is still being written."""
+    def _record(self, done: int, numbers: Sequence[int], pages: memoryview) -> _Step:
+        """The buffers of the ring are taken in turn: those before are still being filled and written."""
         into = self._ring[0]
         self._ring.append(self._ring.pop(0))
-        count = struct.pack(f"<{len(numbers) + 1}I", len(numbers), *numbers)
-        return _Step(done, self._writer.seal(into, count, pages), len(numbers))
+        return _Step(done, numbers, pages, into)
+
+    def _seal(self, step: _Step) -> tuple[_Step, Sealed | None]:
+        if not step.numbers:
+            return step, None
+        count = struct.pack(f"<{len(step.numbers) + 1}I", len(step.numbers), *step.numbers)
+        return step, self._writer.seal(step.into, count, step.pages)
 
     def _put(self, record: Sealed, pages: int) -> None:
         crash_point("database.backup.before_record")

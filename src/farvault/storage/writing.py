@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from farvault.base.clock import Clock
 from farvault.base.disk import crash_point
-from farvault.base.errors import CatalogFull, FarvaultError, MediaFailed, MediaFull
+from farvault.base.errors import CatalogFull, FarvaultError, MediaFailed, MediaFull, WriteUndone
 from farvault.catalog import nouns, placements
 from farvault.catalog.transaction import Transaction
 from farvault.model.storage_pool import StoragePool
@@ -246,7 +246,10 @@ class PoolWriter:
     def _break(self, output: Output, error: MediaFailed) -> None:
         """A write failed: the volume takes no more. Raises where records that were not durable went with it."""
         self._exclude.add(output.volume.id)
-        self._life.set_access(output.volume.id, READONLY, error)
+        if isinstance(error, WriteUndone):
+            self._life.report(error)
+        else:
+            self._life.set_access(output.volume.id, READONLY, error)
         self._broken += 1
         if any(place.output is output for place in self._places) or self._broken >= TRIES_BROKEN:
             raise error
