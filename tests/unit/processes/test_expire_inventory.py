@@ -85,7 +85,7 @@ def test_killed_at_any_step_the_next_run_completes_it(
     assert rows(depot) == 10 and depot.restore() == some_files(10, 4000)
 
 
-def test_space_comes_back(depot: Depot) -> None:
+def test_the_space_of_what_expired_comes_back(depot: Depot) -> None:
     before = len(depot.placed("TAPEPOOL"))
     run(depot)
     assert len(depot.placed("TAPEPOOL")) < before
