@@ -92,7 +92,7 @@ class Backup:
     # --- scopes --------------------------------------------------------------------------------------------------
 
     def run(self, scope: Scope) -> bool:
-        """One scope; True where nothing of it failed. Raises `NotFound` where there is none of it, `StopBackup`."""
+        """One scope; True where nothing of it failed. Raises `NotFound` where there is none of it, `Stop`."""
         failed_before = self._report.counts.failed
         if self._binding.excludes_file_space(scope.root):
             self._report.say("ANS1115W", path=os.fsdecode(scope.root))

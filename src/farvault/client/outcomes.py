@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from farvault.base.messages import Message
 from farvault.client.attributes import object_type
-from farvault.client.crew import Result
+from farvault.client.crew import Result, Stop
 from farvault.client.mounts import join_path, show_path
 from farvault.client.report import ERROR, SKIPPED_FILE, Report
 from farvault.client.work import Notice, Unit, UnitResult, Work
@@ -12,10 +12,6 @@ from farvault.model.stored_object import ObjectType
 
 REFUSALS_MOST = 3
 """After so many refused transactions in a row the rest would be refused too."""
-
-
-class StopBackup(Exception):
-    """Going on makes no sense; why has been said."""
 
 
 class Outcomes:
@@ -103,7 +99,7 @@ class Outcomes:
 
     def raise_if_stopped(self) -> None:
         if self._stopped:
-            raise StopBackup
+            raise Stop
 
 
 def _objects(unit: Unit) -> int:

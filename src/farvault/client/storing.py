@@ -12,7 +12,6 @@ from farvault.client.binding import Binding
 from farvault.client.crew import Crew
 from farvault.client.job import Job
 from farvault.client.mounts import FileSpaces, read_mounts
-from farvault.client.outcomes import StopBackup
 from farvault.client.outgoing import Limits, Outgoing
 from farvault.client.report import SKIPPED_FILE, Report
 from farvault.client.scopes import Scope, from_domain, from_operand
@@ -83,22 +82,13 @@ def _store(job: Job, operands: list[str], kind: ObjectKind, *, compares: bool, b
                 report.error(problem)
 
     verb = "archived" if kind is ObjectKind.ARCHIVE else "backed up"
-    try:
+    with crew.at_work(report):
         any_scope = False
         for scope in scopes():
             any_scope = True
             _store_one(backup, scope, report, kind, is_incremental)
         if not any_scope and not operands:
             report.say("ANS1149E")
-        crew.close()
-    except StopBackup:
-        crew.close()
-    except KeyboardInterrupt:
-        crew.abort()
-        report.say("ANS2820E")
-    except BaseException:
-        crew.abort()
-        raise
     report.summary(verb)
 
 
