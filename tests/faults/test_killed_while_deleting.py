@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
+import msgspec
 import pytest
+from tests.faults.killed_child import killed_at
 from tests.faults.killed_server import is_sound, killed
 from tests.grid.both_sides import COPY, marked, volumes, waiting, write_marked_volumes
 from tests.grid.grid_server import GridServer
 from tests.grid.vaults import store_files
 
-from farvault.catalog import nouns
+from farvault.catalog import nouns, volume_history
 from farvault.catalog import vault as rows
 from farvault.model.node import Node
+from farvault.model.volume_history import DBSNAPSHOT
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +42,80 @@ def test_a_source_killed_while_it_deletes_has_the_volume_or_the_note(
         delhi.admin(delete)
     delhi.server.housekeeping.do_everything()
     assert name not in volumes(delhi) and waiting(delhi) == [] and marked(tokyo) == {name}
+    assert is_sound(delhi)
+
+
+SNAPSHOT = "backup db devclass=targetclass type=dbsnapshot wait=yes"
+DELETE_OLD = "delete volhistory todate=today type=dbsnapshot"
+
+
+def snapshots(delhi: GridServer, *, complete: bool | None = None) -> list[str]:
+    """Volumes of the volume history, in order."""
+    with delhi.server.catalog.read() as r:
+        return [row.volume for row in volume_history.rows(r, (DBSNAPSHOT,), complete=complete)]
+
+
+@pytest.mark.parametrize(
+    ("label", "here", "waits", "there"),
+    [
+        ("deletion.queue.before_commit", True, False, False),
+        ("deletion.queue.after_commit", False, True, False),
+        ("deletion.told.before_row", False, True, True),
+    ],
+)
+def test_a_source_killed_while_it_deletes_a_database_backup_has_the_entry_or_the_note(
+    delhi: GridServer, tokyo: GridServer, label: str, here: bool, waits: bool, there: bool
+) -> None:
+    delhi.admin(SNAPSHOT)
+    delhi.admin(SNAPSHOT)
+    old, new = snapshots(delhi)
+    killed(delhi, label, DELETE_OLD)
+    assert (old in snapshots(delhi), bool(waiting(delhi)), bool(marked(tokyo))) == (here, waits, there)
+    assert is_sound(delhi)
+    delhi.admin(DELETE_OLD)
+    delhi.server.housekeeping.do_everything()
+    assert snapshots(delhi) == [new] and waiting(delhi) == [] and marked(tokyo) == {old}
+    assert is_sound(delhi)
+
+
+@pytest.mark.parametrize(
+    "label", ["recovery.expire.before_delete", "deletion.queue.before_commit", "deletion.queue.after_commit"]
+)
+def test_a_source_killed_while_old_backups_expire_ends_it_the_next_time(
+    delhi: GridServer, tokyo: GridServer, label: str
+) -> None:
+    delhi.admin("set drmdbbackupexpiredays 0")
+    delhi.admin(SNAPSHOT)
+    with delhi.server.catalog.write() as tx:  # it is a day old
+        (row,) = volume_history.rows(tx, (DBSNAPSHOT,))
+        nouns.update(tx, msgspec.structs.replace(row, time=row.time - 86_400))
+    delhi.admin(SNAPSHOT)
+    old, new = snapshots(delhi)
+    killed(delhi, label, "expire inventory wait=yes")
+    assert is_sound(delhi)
+    delhi.admin("expire inventory wait=yes")
+    delhi.server.housekeeping.do_everything()
+    assert snapshots(delhi) == [new] and waiting(delhi) == [] and marked(tokyo) == {old}
+
+
+@pytest.mark.parametrize("label", ["deletion.queue.before_commit", "deletion.queue.after_commit"])
+def test_killed_while_what_a_broken_backup_left_is_deleted_it_goes_all_the_same(
+    delhi: GridServer, tokyo: GridServer, label: str
+) -> None:
+    """The first kill leaves a volume whose backup did not end; the second one comes while it is tidied away."""
+    killed(delhi, "history.commit.before_catalog", SNAPSHOT)
+    (left,) = snapshots(delhi, complete=False)
+    delhi.stop()
+
+    def tidy() -> None:
+        delhi.start()
+        delhi.server.housekeeping.do_everything()
+        os._exit(0)
+
+    assert killed_at(label, 1, tidy)
+    delhi.start()
+    delhi.server.housekeeping.do_everything()
+    assert snapshots(delhi) == [] and waiting(delhi) == [] and marked(tokyo) == {left}
     assert is_sound(delhi)
 
 

@@ -17,6 +17,9 @@ from tests.grid.both_sides import (
 from tests.grid.grid_server import GridServer
 from tests.grid.vaults import store_files
 
+from farvault.catalog import volume_history
+from farvault.model.volume_history import SERIES_TYPES, HistoryVolume
+
 RECONCILE = "reconcile volumes fix=yes wait=yes"
 
 pytestmark = pytest.mark.slow
@@ -84,3 +87,26 @@ def test_killed_before_a_missed_challenge_is_written_down_the_next_one_misses_ag
     assert "ANR4888E" in delhi.admin(command, allow=(4,)).text
     assert access(delhi, name) == "UNAVAILABLE"
     assert is_sound(delhi)
+
+
+def test_killed_before_a_missed_challenge_of_a_database_backup_is_written_down_the_next_one_misses_again(
+    delhi: GridServer, tokyo: GridServer
+) -> None:
+    """Questions that were used up are gone: then its end is asked for."""
+    delhi.admin("set drmplanwithbackup no")
+    delhi.admin("backup db devclass=targetclass type=full wait=yes")
+    for name in volumes(delhi):
+        delhi.admin(f"delete volume {name} discarddata=yes wait=yes")
+    (row,) = backups(delhi)
+    lose_file(tokyo, row.volume)
+    command = "challenge server tokyo count=3 wait=yes"
+    killed(delhi, "challenge.missed.before_catalog", command)
+    assert not backups(delhi)[0].missed_time
+    assert "ANR4891E" in delhi.admin(command, allow=(4,)).text
+    assert backups(delhi)[0].missed_time
+    assert is_sound(delhi)
+
+
+def backups(delhi: GridServer) -> list[HistoryVolume]:
+    with delhi.server.catalog.read() as r:
+        return volume_history.rows(r, SERIES_TYPES)

@@ -87,6 +87,13 @@ def mark_file(tokyo: GridServer, name: str) -> None:
         assert rows.mark(tx, node_id(tx), f"ADSM.{name}", tokyo.server.clock.now_seconds(), 5)
 
 
+def change_file(tokyo: GridServer, name: str) -> None:
+    """TOKYO's catalog says something else of the file."""
+    with tokyo.server.catalog.write() as tx:
+        (row, *_) = rows._segments(tx, node_id(tx), f"ADSM.{name}")
+        rows._write(tx, row._replace(digest=bytes(32)))
+
+
 def write_marked_volumes(tokyo: GridServer, *names: str) -> None:
     """Volumes of a DELHI that is not running, all marked without a grace."""
     source = Source(tokyo.port)

@@ -96,6 +96,56 @@ def test_two_servers_vault_at_each_other_at_the_same_time(make_server: MakeServe
         assert "rc 0" not in here.admin("reconcile volumes wait=yes").text
 
 
+def vault_pool_at(target: GridServer, source: GridServer, **pool: str) -> None:
+    """What `target` receives goes to a pool that lies at `source`; with `pool`, that one is only the next pool."""
+    target.admin("define stgpool backpool targetclass maxscratch=100")
+    if pool:
+        target.admin("update stgpool vaultpool nextstgpool=backpool")
+        return
+    with target.server.catalog.write() as tx:
+        group = nouns.get(tx, CopyGroup, VAULT_DOMAIN, ACTIVE, "STANDARD", ARCHIVE)
+        nouns.update(tx, msgspec.structs.replace(group, destination="BACKPOOL"))
+
+
+@pytest.mark.parametrize(("met_before", "as_next_pool"), [(False, False), (True, False), (True, True)])
+def test_a_vault_that_lies_at_its_own_source_is_refused(
+    make_server: MakeServer, met_before: bool, as_next_pool: bool
+) -> None:
+    """TOKYO calls DELHI by another name, so that only the identity key tells."""
+    delhi, tokyo = make_server("DELHI"), make_server("TOKYO")
+    make_target(tokyo, "DELHI")
+    make_target(delhi, "TOKYO")
+    source_of(delhi, tokyo)
+    source_of(tokyo, GridServerAt("ELSEWHERE", delhi.port))  # type: ignore[arg-type]
+    vault_pool_at(tokyo, delhi, **({"next": "yes"} if as_next_pool else {}))
+    ids = store_files(delhi, *SEEDS[:3])
+    if met_before:
+        tokyo.admin("ping server elsewhere")
+    failed = delhi.admin(COPY, allow=(4,)).text
+    assert "lies at server ELSEWHERE, which is that node itself" in failed
+    with tokyo.server.catalog.read() as r:
+        assert rows.list_volumes(r, nouns.get(r, Node, "DELHI").id) == [], "nothing was taken in"
+    assert restored(delhi, ids) == known(ids, SEEDS[:3])
+    tokyo.admin("update stgpool vaultpool nextstgpool=''", allow=(0, 3))
+    with tokyo.server.catalog.write() as tx:
+        group = nouns.get(tx, CopyGroup, VAULT_DOMAIN, ACTIVE, "STANDARD", ARCHIVE)
+        nouns.update(tx, msgspec.structs.replace(group, destination="VAULTPOOL"))
+    assert "SUCCESS" in delhi.admin(COPY).text, "on a pool of its own it is welcome"
+
+
+def test_two_vaults_that_lie_in_each_other_end_in_a_refusal(make_server: MakeServer) -> None:
+    """Each would hand on what it gets for ever."""
+    delhi, tokyo = make_server("DELHI"), make_server("TOKYO")
+    for here, there in ((delhi, tokyo), (tokyo, delhi)):
+        make_target(here, there.name)
+    for here, there in ((delhi, tokyo), (tokyo, delhi)):
+        source_of(here, there)
+    for here, there in ((delhi, tokyo), (tokyo, delhi)):
+        vault_pool_at(here, there)
+    store_files(delhi, *SEEDS[:2])
+    assert "which is that node itself" in delhi.admin(COPY, allow=(4,)).text
+
+
 @pytest.fixture
 def chain(make_server: MakeServer) -> Iterator[tuple[GridServer, GridServer, GridServer]]:
     """DELHI's volumes lie at TOKYO, in a pool whose volumes lie at OSAKA."""

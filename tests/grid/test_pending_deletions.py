@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from tests.grid.both_sides import COPY, marked, volumes, waiting
 from tests.grid.grid_server import PASSWORD, GridServer
 from tests.grid.vaults import store_files
+
+from farvault.catalog import nouns, vault, volume_history
+from farvault.catalog import pending_deletions as rows
+from farvault.catalog.epoch import raise_epoch
+from farvault.model.node import Node
+from farvault.model.volume_history import OWN_VOLUME
 
 
 @pytest.fixture
@@ -112,3 +119,126 @@ def test_a_server_defined_anew_is_told_what_waited(delhi: GridServer, tokyo: Gri
     delhi.admin(f"update server tokyo password={PASSWORD} lladdress={port}")
     delhi.server.housekeeping.do_everything()
     assert marked(tokyo) == {name}
+
+
+# --- volumes of the volume history go the same way ---------------------------------------------------------------------
+
+
+SNAPSHOT = "backup db devclass=targetclass type=dbsnapshot wait=yes"
+DELETE_OLD = "delete volhistory todate=today type=dbsnapshot"
+
+
+def history(delhi: GridServer) -> list[str]:
+    with delhi.server.catalog.read() as r:
+        return [row.volume for row in volume_history.rows(r, OWN_VOLUME, complete=None)]
+
+
+@pytest.fixture
+def old(delhi: GridServer) -> str:
+    """The volume of a snapshot behind which a newer one stands."""
+    delhi.admin("set drmplanwithbackup no")
+    delhi.admin(SNAPSHOT)
+    delhi.admin(SNAPSHOT)
+    return history(delhi)[0]
+
+
+def test_a_database_backup_deleted_while_its_target_is_away_waits_like_a_pool_volume(
+    delhi: GridServer, tokyo: GridServer, old: str
+) -> None:
+    pool_volume = volumes(delhi)[0]
+    tokyo.stop()
+    delhi.server.devices.forget()
+    answer = delhi.admin(DELETE_OLD).text
+    assert "ANR2467I 1 entries" in answer and "ANR4890W 1 of these volumes" in answer
+    delhi.admin(f"delete volume {pool_volume} discarddata=yes wait=yes")
+    assert old not in history(delhi)
+    assert {row.volume for row in waiting(delhi)} == {old, pool_volume}
+    assert shown(delhi)["deletions_waiting"] == 2
+    assert old in delhi.admin("query pendingdeletions tokyo").text
+    delhi.restart()
+    assert shown(delhi)["deletions_waiting"] == 2
+    tokyo.start()
+    delhi.server.housekeeping.do_everything()
+    assert waiting(delhi) == [] and marked(tokyo) == {old, pool_volume}
+
+
+def test_a_database_backup_deleted_while_its_target_is_there_is_marked_at_once(
+    delhi: GridServer, tokyo: GridServer, old: str
+) -> None:
+    delhi.admin("update server tokyo delgraceperiod=9")
+    tokyo.admin("update node delhi mingrace=11")
+    assert "ANR4890W" not in delhi.admin(DELETE_OLD).text
+    assert marked(tokyo) == {old} and waiting(delhi) == [] and old not in history(delhi)
+    with tokyo.server.catalog.read() as r:
+        found = vault.list_volumes(r, nouns.get(r, Node, "DELHI").id)
+    days = {(row.delete_time - row.marked_time) // 86_400 for row in found if row.marked_time}
+    assert days == {11}, "the longer grace of the two, as for pool volumes"
+
+
+def test_what_the_target_refuses_of_the_history_waits_for_its_administrators_word(
+    delhi: GridServer, tokyo: GridServer, old: str
+) -> None:
+    tokyo.admin("update node delhi massdeletecount=1")
+    first = volumes(delhi)[0]
+    delhi.admin(f"delete volume {first} discarddata=yes wait=yes")
+    assert "ANR4890W" in delhi.admin(DELETE_OLD).text
+    assert marked(tokyo) == {first} and "ANR4864E" in str(shown(delhi)["deletions_error"])
+    tokyo.admin("approve deletion delhi")
+    delhi.server.housekeeping.do_everything()
+    assert marked(tokyo) == {first, old} and waiting(delhi) == []
+
+
+def test_after_a_restored_database_nothing_of_the_history_is_deleted_before_both_have_been_compared(
+    delhi: GridServer, tokyo: GridServer, old: str
+) -> None:
+    with delhi.server.catalog.write() as tx:
+        raise_epoch(tx, delhi.server.clock.now_seconds())
+    delhi.server.devices.forget()
+    assert "ANR4890W" in delhi.admin(DELETE_OLD).text
+    assert "ANR4862E" in str(shown(delhi)["deletions_error"]) and marked(tokyo) == set()
+    delhi.admin("reconcile volumes fix=yes wait=yes")
+    delhi.server.housekeeping.do_everything()
+    assert waiting(delhi) == [] and marked(tokyo) == {old}
+
+
+def test_backups_that_expire_while_the_target_is_away_wait_and_the_expiration_succeeds(
+    delhi: GridServer, tokyo: GridServer, old: str
+) -> None:
+    delhi.admin("set drmdbbackupexpiredays 0")
+    with delhi.server.catalog.write() as tx:  # it is a day old
+        row = volume_history.rows(tx, OWN_VOLUME)[0]
+        nouns.update(tx, msgspec.structs.replace(row, time=row.time - 86_400))
+    tokyo.stop()
+    delhi.server.devices.forget()
+    said = delhi.admin("expire inventory wait=yes").text
+    assert "1 volumes of database backups" in said and "ANR4890W" in said
+    assert [row.volume for row in waiting(delhi)] == [old] and old not in history(delhi)
+    tokyo.start()
+    delhi.server.housekeeping.do_everything()
+    assert marked(tokyo) == {old} and waiting(delhi) == []
+
+
+def test_a_name_that_waits_is_not_given_again(delhi: GridServer, tokyo: GridServer) -> None:
+    """Else the old deletion would hit the new volume."""
+    delhi.admin("set drmplanwithbackup no")
+    named = f"{SNAPSHOT} volumenames=delhi.mine"
+    delhi.admin(named)
+    delhi.admin(SNAPSHOT)
+    tokyo.stop()
+    delhi.server.devices.forget()
+    delhi.admin(DELETE_OLD)
+    tokyo.start()
+    with delhi.server.catalog.write() as tx:
+        rows.failed(tx, waiting(delhi)[0], "away", delhi.server.clock.now_seconds())
+    for again in (named, "define volume targetcopypool delhi.mine wait=yes"):
+        assert "ANR4901E" in delhi.admin(again, allow=(4, 10, 12, 13, 14)).text
+
+
+def test_a_target_that_is_away_is_tried_once_for_many_volumes(delhi: GridServer, tokyo: GridServer) -> None:
+    delhi.admin("set drmplanwithbackup no")
+    for _ in range(4):
+        delhi.admin(SNAPSHOT)
+    tokyo.stop()
+    delhi.server.devices.forget()
+    assert "ANR4890W 3 of these" in delhi.admin(DELETE_OLD).text
+    assert sorted(row.tries for row in waiting(delhi)) == [0, 0, 1]

@@ -1,4 +1,4 @@
-"""At every sign-on to a target: compare the newest receipt, and make durable what follows before the session is used."""
+"""At every sign-on to a target: who it is, and the newest receipt. What follows is durable before the session is used."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ def set_back_check(
         with catalog.read() as r:
             server = target_truth.server_id(r, server_name)
             known = target_truth.truth(r, server)
+        if known.identity != session.identity_key:
+            with catalog.write() as tx:
+                target_truth.note_identity(tx, server, session.identity_key)
         if not known.receipt_number:
             return False
         told = receipt_head.ask(session, known.receipt_number)

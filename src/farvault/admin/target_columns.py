@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from farvault.admin.output import Column, Row, count_column, time_column
-from farvault.catalog import kept_receipts, target_truth
+from farvault.catalog import kept_receipts, target_truth, volume_history
 from farvault.catalog.transaction import Snapshot
 from farvault.model.server import Server
 from farvault.model.volume import Volume
@@ -28,6 +28,7 @@ def server_row(r: Snapshot, server: Server) -> Row:
         "challenges": truth.challenges,
         "missed": truth.missed,
         "missed_time": truth.missed_time,
+        "history_missed": volume_history.count_missed_at(r, server.name),
     }
     for last in target_truth.reconciliations(r, server.id):
         if last.whole:
@@ -47,6 +48,7 @@ SERVER_COLUMNS: Final = (
     count_column("challenges", "Challenges"),
     count_column("missed", "Challenges missed"),
     time_column("missed_time", "Last Challenge missed"),
+    count_column("history_missed", "Backups and plans not provable"),
     time_column("reconcile_time", "Last Reconcile"),
     count_column("reconcile_open", "Differences left then"),
 )

@@ -26,6 +26,7 @@ _NUMBERS = {
     "End Bytes": "end_bytes",
     "Epoch": "epoch",
     "Scratch": "scratch",
+    "Missed": "missed_time",
 }
 _TEXTS = {
     "Volume Type": "type",

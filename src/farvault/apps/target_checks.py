@@ -11,7 +11,7 @@ from typing import Final
 
 from farvault.apps.housekeeping import HOUR_SECONDS, Piece
 from farvault.base.clock import Clock
-from farvault.catalog import kept_receipts, nouns
+from farvault.catalog import kept_receipts, nouns, volume_history
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import get_setting
 from farvault.media.target import Target
@@ -55,7 +55,11 @@ class TargetChecks:
             targets = [
                 one.name
                 for one in nouns.select(r, Server)
-                if one.is_target and any(kept_receipts.random_places(r, one.name, [0.0]))
+                if one.is_target
+                and (
+                    any(kept_receipts.random_places(r, one.name, [0.0]))
+                    or volume_history.provable_at(r, one.name)
+                )
             ]
         if not count or not targets or self._processes.is_running(challenge_server.DESCRIPTION):
             return

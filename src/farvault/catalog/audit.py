@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from farvault.catalog import extent_index, nouns, object_rows, volume_checks
+from farvault.catalog import extent_index, history_probes, nouns, object_rows, volume_checks
 from farvault.catalog.drills import Drill
 from farvault.catalog.kept_receipts import KeptReceipt, ProbeRow
 from farvault.catalog.object_rows import ObjectColumns
@@ -70,6 +70,7 @@ _PLAIN_TABLES = {
     "drills": ", ".join(Drill._fields),
     "volume_receipts": ", ".join(KeptReceipt._fields),
     "probes": ", ".join(ProbeRow._fields),
+    history_probes.TABLE: history_probes.COLUMNS,
     "target_truth": ", ".join(Truth._fields),
     "clock_guard": "id, wall_seconds, running_seconds, frozen_time",
 }

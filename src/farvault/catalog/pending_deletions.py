@@ -20,6 +20,11 @@ def add(tx: Transaction, device_class: str, volume: str, now: int) -> PendingDel
     return msgspec.structs.replace(row, id=nouns.insert(tx, row))
 
 
+def is_waiting(r: Snapshot, volume: str) -> bool:
+    """Is a volume of this name still to be deleted? A new one would be hit by it."""
+    return r.one("SELECT 1 FROM pending_deletions WHERE volume = ?", (volume,)) is not None
+
+
 def waiting(r: Snapshot, limit: int = 1000) -> list[PendingDeletion]:
     """Those that wait: what was tried longest ago first, of these the oldest."""
     rows = r.all("SELECT id FROM pending_deletions ORDER BY last_try_time, id LIMIT ?", (limit,))

@@ -23,6 +23,7 @@ class Truth(NamedTuple):
     challenges: int = 0
     missed: int = 0
     missed_time: int = 0
+    identity: bytes = b""
 
 
 class Reconciliation(NamedTuple):
@@ -75,6 +76,15 @@ def server_of_volume(r: Snapshot, volume_id: int) -> int | None:
     return None if row is None else int(row[0])
 
 
+def server_of_class(r: Snapshot, device_class: str) -> int | None:
+    """The target of a device class; None where it has none."""
+    row = r.one(
+        "SELECT s.id FROM device_classes d JOIN servers s ON s.name = d.server_name WHERE d.name = ?",
+        (device_class,),
+    )
+    return None if row is None else int(row[0])
+
+
 def truth(r: Snapshot, server: int) -> Truth:
     """As it stands; for a target nothing is known of, the row it would begin with."""
     row = r.one(f"SELECT {', '.join(Truth._fields)} FROM target_truth WHERE server_id = ?", (server,))
@@ -85,6 +95,20 @@ def write(tx: Transaction, row: Truth) -> None:
     marks = ", ".join("?" * (len(row) + 1))
     digest_of_row = tx.digester.of("target_truth", tuple(row))
     tx.run(f"INSERT OR REPLACE INTO target_truth VALUES ({marks})", (*row, digest_of_row))
+
+
+def note_identity(tx: Transaction, server: int, identity: bytes) -> None:
+    """Who answered at the last sign-on."""
+    write(tx, truth(tx, server)._replace(identity=identity))
+
+
+def identity_of(r: Snapshot, server_name: str) -> bytes:
+    """The identity key of a target, by its definition; empty where it was never reached, or there is no definition."""
+    row = r.one(
+        "SELECT t.identity FROM target_truth t JOIN servers s ON s.id = t.server_id WHERE s.name = ?",
+        (server_name,),
+    )
+    return b"" if row is None else bytes(row[0])
 
 
 def note_receipt(tx: Transaction, server: int, number: int, receipt: bytes) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from farvault.catalog import nouns
+import msgspec
+
+from farvault.catalog import nouns, pending_deletions
 from farvault.catalog.epoch import epoch
 from farvault.catalog.sequences import next_value, take_values
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.volume import Volume
-from farvault.model.volume_history import SERIES_TYPES, HistoryVolume
+from farvault.model.volume_history import OWN_VOLUME, SERIES_TYPES, HistoryVolume
 
 
 def next_series(tx: Transaction, type: str) -> int:
@@ -53,6 +55,58 @@ def rows(
     return sorted(found, key=lambda row: (row.time, row.id))
 
 
+def own_volume(r: Snapshot, volume: str) -> HistoryVolume | None:
+    """The complete entry that has this volume; the newest one where an older server left several."""
+    found = [
+        row for row in nouns.select(r, HistoryVolume, volume=volume, complete=True) if row.has_own_volume
+    ]
+    return max(found, key=lambda row: (row.time, row.id), default=None)
+
+
+def provable_at(r: Snapshot, server_name: str) -> list[int]:
+    """Numbers of the entries whose volume lies at this target and is not known to be lost there."""
+    sql = (
+        "SELECT h.id FROM volume_history h JOIN device_classes d ON d.name = h.device_class"
+        " WHERE d.server_name = ? AND h.complete = 1 AND h.missed_time = 0 AND h.end_bytes > 0"
+        f" AND h.type IN ({', '.join('?' * len(OWN_VOLUME))}) ORDER BY h.id"
+    )
+    return [int(number) for (number,) in r.all(sql, (server_name, *OWN_VOLUME))]
+
+
+def count_missed_at(r: Snapshot, server_name: str) -> int:
+    """How many volumes this target is known to have lost."""
+    row = r.one(
+        "SELECT COUNT(*) FROM volume_history h JOIN device_classes d ON d.name = h.device_class"
+        " WHERE d.server_name = ? AND h.missed_time > 0",
+        (server_name,),
+    )
+    return int(row[0]) if row else 0
+
+
+def note_missed(tx: Transaction, number: int, now: int) -> HistoryVolume | None:
+    """Its target does not have it as it signed. The entry as it is then; None where it has gone meanwhile."""
+    found = nouns.select(tx, HistoryVolume, id=number)
+    if not found:
+        return None
+    row = msgspec.structs.replace(found[0], missed_time=found[0].missed_time or now)
+    nouns.update(tx, row)
+    return row
+
+
+def note_verified(tx: Transaction, number: int, now: int, *, is_whole: bool = False) -> None:
+    """Its target stands by it. `is_whole`: every record was read and proved, so that nothing is missed any more."""
+    for row in nouns.select(tx, HistoryVolume, id=number):
+        missed = 0 if is_whole else row.missed_time
+        nouns.update(tx, msgspec.structs.replace(row, verified_time=now, missed_time=missed))
+
+
+def newest_series_hurt(r: Snapshot) -> HistoryVolume | None:
+    """A volume of the newest series of database backups that its target is known to have lost; None where there is none."""
+    found = rows(r, SERIES_TYPES)
+    newest = max((row.series for row in found), default=0)
+    return next((row for row in found if row.series == newest and row.missed_time), None)
+
+
 def incomplete(r: Snapshot) -> list[HistoryVolume]:
     """Rows of operations that run, or that never ended."""
     return nouns.select(r, HistoryVolume, complete=False)
@@ -87,7 +141,7 @@ def is_there(r: Snapshot, device_class: str, volume: str) -> bool:
 
 
 def is_taken(r: Snapshot, volume: str) -> bool:
-    """Does a pool volume or an entry with a volume of its own have this name?"""
-    if nouns.select(r, Volume, volume):
+    """Does a pool volume or an entry with a volume of its own have this name, or is one still to be deleted at a target?"""
+    if nouns.select(r, Volume, volume) or pending_deletions.is_waiting(r, volume):
         return True
     return any(row.has_own_volume for row in nouns.select(r, HistoryVolume, volume=volume))

@@ -9,11 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Self, TypeVar
 
-from farvault.base.errors import PeerMisbehaved, PeerUnreachable
+from farvault.base.disk import aligned_buffer
+from farvault.base.errors import PeerMisbehaved, PeerUnreachable, RecordDamaged
 from farvault.media.target import Target, TargetSession, unreachable
 from farvault.protocol.messages import Done
-from farvault.protocol.truth import Inventory, InventoryRow, QueryInventory
-from farvault.protocol.virtual_volumes import MarkVolume, QueryVolumes, SegmentRow, UnmarkVolume, Volumes
+from farvault.protocol.truth import Challenge, Inventory, InventoryRow, Probe, Proofs, QueryInventory
+from farvault.protocol.verbs import RECORD_MAX_BYTES
+from farvault.protocol.virtual_volumes import (
+    MarkVolume,
+    QueryVolumes,
+    ReadRecords,
+    RecordAnswer,
+    SegmentRow,
+    Span,
+    UnmarkVolume,
+    Volumes,
+)
+from farvault.seal.probe import Kept
+from farvault.seal.record import check
 
 TRIES: Final = 3
 """Sessions opened in a row for one request."""
@@ -78,6 +91,29 @@ class TargetLink:
     def segments(self, volume: str) -> list[SegmentRow]:
         """The active segments of one volume, in their order."""
         return self.run(lambda session: _segments(session, volume, self.target.name))
+
+    def proves(self, volume: str, kept: Kept) -> bool:
+        """Does the target know the answer to this question about a volume?"""
+        body = Challenge(volume=volume, probes=(Probe(*kept.question),))
+        answer = self.run(lambda session: session.connection.call(body, Proofs))
+        if len(answer.answers) != len(kept.answer):
+            raise PeerMisbehaved("ANR4881E", peer=self.target.name, what="one answer to each question")
+        return answer.answers == kept.answer
+
+    def record(self, volume: str, span: Span, digest: bytes) -> memoryview | None:
+        """One record, good by its digest; None where the target has no such record any more."""
+        buffer = aligned_buffer(RECORD_MAX_BYTES)
+
+        def read(session: TargetSession) -> memoryview:
+            session.connection.send(ReadRecords(volume=volume, spans=(span,)))
+            return session.connection.expect(RecordAnswer, tail_into=buffer)[1]
+
+        got = self.run(read)
+        try:
+            is_it = got.nbytes == span.stored_bytes and check(got).digest == digest
+        except RecordDamaged:
+            return None
+        return got if is_it else None
 
     def mark(self, volume: str, grace_days: int, from_offset_bytes: int = 0) -> None:
         """Mark its segments from an offset on for deletion."""

@@ -65,7 +65,25 @@ class HistoryVolume(Noun, frozen=True, kw_only=True):
     receipt: bytes = b""
     contents: bytes = b""
     epoch: Annotated[int, Attribute(label="Catalog Epoch", kind=Integer(), help="epoch of the catalog")] = 1
+    verified_time: int = 0
+    missed_time: int = 0
 
     @property
     def has_own_volume(self) -> bool:
         return self.type in OWN_VOLUME
+
+    @property
+    def described(self) -> str:
+        """What it is to a person: `full database backup, series 3, operation 0`."""
+        operation = f", operation {self.operation}" if self.type in SERIES_TYPES else ""
+        return f"{_DESCRIBED.get(self.type, self.type)}, series {self.series}{operation}"
+
+
+_DESCRIBED: Final = {
+    BACKUPFULL: "full database backup",
+    BACKUPINCR: "incremental database backup",
+    DBSNAPSHOT: "database snapshot",
+    EXPORT: "export",
+    RPFILE: "recovery plan",
+    RPFSNAPSHOT: "recovery plan of a snapshot",
+}

@@ -13,18 +13,22 @@ FULL, INCREMENTAL, SNAPSHOT = "FULL", "INCREMENTAL", "DBSNAPSHOT"
 class Series(NamedTuple):
     """How the newest series stands. `has_full`: there is one. `incrementals`: how many followed its full backup.
 
-    `full_needed`: why the next one must be full whatever else is true; empty = it need not.
+    `full_needed`: why the next one must be full whatever else is true; empty = it need not. `hurt`: what its target is known
+    to have lost of it; empty = nothing.
     """
 
     has_full: bool = False
     incrementals: int = 0
     full_needed: str = ""
+    hurt: str = ""
 
 
 def why_not_incremental(series: Series) -> str:
     """Why only a full backup is possible; empty where an incremental one is."""
     if not series.has_full:
         return "there is no full backup"
+    if series.hurt:
+        return series.hurt
     if series.full_needed:
         return series.full_needed
     if series.incrementals >= MOST_INCREMENTALS:
@@ -65,6 +69,8 @@ def decide(trigger: DatabaseBackupTrigger, state: State) -> Decision:
 
 
 def _reason(trigger: DatabaseBackupTrigger, state: State) -> str:
+    if state.series.hurt:
+        return state.series.hurt
     age = state.now - state.last_backup_time
     if trigger.maximum_age_hours and age >= trigger.maximum_age_hours * 3600:
         return "the last one is older than MAXAGE" if state.last_backup_time else "there is none yet (MAXAGE)"

@@ -3,8 +3,9 @@
 A series goes as a whole when its last volume is older than DRMDBBACKUPEXPIREDAYS, when it is not the newest of its kind
 (series and snapshots are judged apart), and when its volumes are virtual; others must all be in the vault, and are then
 asked back (VAULTRETRIEVE), not deleted. A plan kept by another server goes when it is older than DRMRPFEXPIREDAYS and
-the grace of its server, was not made while the newest series stood, and is not the newest plan. Days are whole ones of 24
-hours; "older" is strictly older.
+the grace of its server, was not made while the newest series stood, and is not the newest plan. Where a volume of the
+newest is known to be missing, the newest one of which nothing is missed stays as well. Days are whole ones of 24 hours;
+"older" is strictly older.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from farvault.model.volume_history import DBSNAPSHOT, RPFILE, RPFSNAPSHOT, SERIES_TYPES, HistoryVolume
+from farvault.policy.volume_history import newest_whole
 
 DAY_SECONDS: Final = 86_400
 VAULT: Final = "VAULT"
@@ -57,13 +59,15 @@ def _of(rows: Sequence[HistoryVolume], types: Collection[str]) -> list[HistoryVo
 def _old_series(
     rows: Sequence[HistoryVolume], types: Collection[str], rules: Rules
 ) -> list[list[HistoryVolume]]:
-    """All series of a kind but the newest, whose last volume is old enough."""
+    """All series of a kind whose last volume is old enough, but the newest one, and the newest of which nothing is missed."""
     of_kind = sorted(_of(rows, types), key=lambda row: (row.series, row.operation, row.sequence))
     series = [list(group) for _, group in groupby(of_kind, key=lambda row: row.series)]
+    whole = newest_whole(of_kind)
     return [
         volumes
         for volumes in series[:-1]
-        if rules.now - max(row.time for row in volumes) > rules.backup_days * DAY_SECONDS
+        if volumes[0].series != whole
+        and rules.now - max(row.time for row in volumes) > rules.backup_days * DAY_SECONDS
     ]
 
 
@@ -72,13 +76,13 @@ def _old_plans(
 ) -> list[HistoryVolume]:
     plans = _of(rows, (type,))
     backups = _of(rows, series_types)
-    newest_plan = max((row.series for row in plans), default=0)
+    kept = {max((row.series for row in plans), default=0), newest_whole(plans)}
     newest_series = max((row.series for row in backups), default=0)
     began = min((row.time for row in backups if row.series == newest_series), default=None)
     return [
         row
         for row in plans
-        if row.series != newest_plan
+        if row.series not in kept
         and row.device_class in rules.virtual
         and (began is None or row.time < began)
         and rules.now - row.time > (rules.plan_days + rules.virtual[row.device_class]) * DAY_SECONDS

@@ -13,7 +13,8 @@
 
 The last row but two is the chapter's "volumes do not exist, active files exist", said of the files of one volume: a
 volume is one or more files, and those behind the end that we know belong to no volume of ours. Volumes of the volume
-history are only ever reported.
+history are only ever reported: they have no access to take away. FIX=YES notes here which are lost (no file, or another
+one), so that no incremental backup follows a full one that is not there.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class Action(Flag):
     UNMARK = auto()
     MARK = auto()
     RECOMMEND_AUDIT = auto()
+    NOTE_LOST = auto()
 
 
 _REPORTED = {
@@ -112,11 +114,18 @@ def actions(finding: Finding, kind: Kind | None, *, fix: bool) -> Action:
     """What is done about it. `kind` None: there is no volume here."""
     if finding not in _REPORTED:
         return Action.NONE
+    if fix and kind is Kind.HISTORY and is_lost(finding):
+        return Action.REPORT | Action.NOTE_LOST
     if not fix or kind is Kind.HISTORY:
         return Action.REPORT
     if finding is Finding.NO_VOLUME:
         return Action.MARK
     return Action.REPORT | _FIXES[finding]
+
+
+def is_lost(finding: Finding) -> bool:
+    """Does the target not have what it has signed for?"""
+    return finding in (Finding.NO_FILE, Finding.MARKED_OTHER, Finding.OTHER)
 
 
 def differing(here: Attributes, there: Attributes) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 A series of database backups goes as a whole or not at all: without its full one an incremental one is worth nothing, and
 a full one without its incremental ones would restore an older state than the history promises. The newest series stays
-whatever is asked; the newest snapshot and plan file stay unless DELETELATEST says otherwise.
+whatever is asked; the newest snapshot and plan file stay unless DELETELATEST says otherwise. Where a target is known to
+have lost a volume of the newest, the newest one of which nothing is missed stays as well.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from farvault.model.volume_history import (
 
 NEWEST = "it is the newest series"
 LATEST = "it is the latest one"
+WHOLE = "of the newer ones something is missing at their target"
 PART = "its series has entries that may not go, and goes only as a whole"
 
 
@@ -51,8 +53,7 @@ def choose(
     for row in matching:
         reason = _series_reason(row, rows, matching) if row.type in SERIES_TYPES else ""
         if row.type in (DBSNAPSHOT, RPFILE, RPFSNAPSHOT) and not latest_may_go:
-            newest = max(one.series for one in rows if one.type == row.type)
-            reason = LATEST if row.series == newest else ""
+            reason = _latest_reason(row, rows)
         if reason:
             chosen.kept.append((row, reason))
         else:
@@ -64,6 +65,22 @@ def _series_reason(
     row: HistoryVolume, rows: Sequence[HistoryVolume], matching: Sequence[HistoryVolume]
 ) -> str:
     series = [one for one in rows if one.type in SERIES_TYPES and one.series == row.series]
-    if row.series == max(one.series for one in rows if one.type in SERIES_TYPES):
+    all_series = [one for one in rows if one.type in SERIES_TYPES]
+    if row.series == max(one.series for one in all_series):
         return NEWEST
+    if row.series == newest_whole(all_series):
+        return WHOLE
     return PART if any(one not in matching for one in series) else ""
+
+
+def _latest_reason(row: HistoryVolume, rows: Sequence[HistoryVolume]) -> str:
+    same = [one for one in rows if one.type == row.type]
+    if row.series == max(one.series for one in same):
+        return LATEST
+    return WHOLE if row.series == newest_whole(same) else ""
+
+
+def newest_whole(rows: Sequence[HistoryVolume]) -> int:
+    """The newest series of which no volume is known to be missing; 0 where there is none."""
+    hurt = {one.series for one in rows if one.missed_time}
+    return max((one.series for one in rows if one.series not in hurt), default=0)

@@ -118,7 +118,9 @@ class DatabaseBackups:
         last = newest[0]
         if not needed and last.epoch != epoch(r):
             needed = "the database was restored since the last full backup"
-        return Series(True, last.operation, needed)
+        lost = volume_history.newest_series_hurt(r)
+        hurt = f"the target of {lost.volume} cannot prove that it has it" if lost is not None else ""
+        return Series(True, last.operation, needed, hurt)
 
     def run(self, process: Process, options: Options) -> list[HistoryVolume]:
         """The work of the process; returns the volumes."""

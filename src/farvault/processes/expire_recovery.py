@@ -1,7 +1,7 @@
 """Database backups and recovery plans that nobody needs any more: part of EXPIRE INVENTORY.
 
-`policy/drm_expiration.py` says which. What cannot be deleted now (its target is away, or refuses) keeps its entry, is
-counted, and is tried again by the next run.
+`policy/drm_expiration.py` says which. A target that is away or refuses is told later, as of every deletion. What cannot
+be deleted for another reason keeps its entry, and is tried again by the next run.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from farvault.catalog import nouns, offsite_media, volume_history
 from farvault.catalog.drm_settings import drm_days
 from farvault.catalog.transaction import Snapshot
 from farvault.model.device_class import SERVER, DeviceClass
+from farvault.model.pending_deletion import PendingDeletion
 from farvault.model.server import Server
 from farvault.model.volume_history import OWN_VOLUME, HistoryVolume
 from farvault.policy.drm_expiration import Due, Rules, due
 from farvault.processes.process import Process
-from farvault.storage.history_volumes import delete_volume, refuse_in_use
+from farvault.storage.history_volumes import forget_volume, refuse_in_use
 from farvault.storage.storage import Storage
 
 
@@ -58,17 +59,26 @@ def expire_recovery(storage: Storage, process: Process, *, preview: bool = False
 
 def _delete(storage: Storage, process: Process, rows: list[HistoryVolume]) -> int:
     gone = 0
-    for row in sorted(
-        rows, key=lambda row: (row.type, row.series, row.operation, row.sequence), reverse=True
-    ):
-        process.raise_if_cancelled()
-        try:
-            refuse_in_use(storage, row)
-            crash_point("recovery.expire.before_delete")
-            delete_volume(storage, row)
+    queued: list[PendingDeletion] = []
+    try:
+        for row in sorted(
+            rows, key=lambda row: (row.type, row.series, row.operation, row.sequence), reverse=True
+        ):
+            process.raise_if_cancelled()
+            try:
+                refuse_in_use(storage, row)
+                crash_point("recovery.expire.before_delete")
+                left = forget_volume(storage, row)
+            except InUse:
+                continue
+            except FarvaultError as error:
+                process.say("ANR4964W", volume=row.volume, reason=error.message.text)
+                continue
             gone += 1
-        except InUse:
-            continue
-        except FarvaultError as error:
-            process.say("ANR4964W", volume=row.volume, reason=error.message.text)
+            if left is not None:
+                queued.append(left)
+    finally:
+        waiting = storage.deletions.tell_all(queued)
+    if waiting:
+        process.say("ANR4890W", count=f"{waiting:,}")
     return gone

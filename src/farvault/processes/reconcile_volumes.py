@@ -108,6 +108,8 @@ class _Here(NamedTuple):
     kind: Kind
     attributes: Attributes | None
     receipts: str
+    number: int = 0
+    """Of its entry in the volume history."""
 
 
 class _Run:
@@ -222,12 +224,7 @@ class _Run:
         ):
             self._totals.same += 1
         elif mine.kind is Kind.HISTORY:
-            if not self._is_ours(mine.at_target):  # it was deleted meanwhile
-                return
-            finding = reconcile.find(
-                mine.attributes, _attributes(theirs), marked=theirs is not None and theirs.marked
-            )
-            self._found(mine, theirs, finding, Action.REPORT)
+            self._settle_history(mine)
         else:
             self._look_again(mine)
 
@@ -248,6 +245,23 @@ class _Run:
         except InUse as busy:
             self._process.repeat(busy.message)
             self._totals.skipped += 1
+
+    def _settle_history(self, mine: _Here) -> None:
+        """The target's side once more; an entry that has gone meanwhile is no difference."""
+        assert mine.attributes is not None
+        theirs = self._link.volume(mine.at_target)
+        if not self._is_ours(mine.at_target):
+            return
+        marked = theirs is not None and theirs.marked
+        finding = reconcile.find(mine.attributes, _attributes(theirs), marked=marked)
+        if finding is Finding.SAME:
+            self._totals.same += 1
+            return
+        done = reconcile.actions(finding, Kind.HISTORY, fix=self._fix)
+        if Action.NOTE_LOST in done:
+            with self._catalog.write() as tx:
+                volume_history.note_missed(tx, mine.number, self._storage.clock.now_seconds())
+        self._found(mine, theirs, finding, done)
 
     def _settle(self, mine: _Here) -> None:
         assert mine.attributes is not None
@@ -465,7 +479,9 @@ def _of_pool(prefix: str, volume: VolumeHere) -> _Here:
 
 
 def _of_history(prefix: str, volume: VolumeOfHistory) -> _Here:
-    return _Here(f"{prefix}.{volume.name}", volume.name, Kind.HISTORY, volume.attributes, "")
+    receipts = show_numbers(volume.receipts)
+    at_target = f"{prefix}.{volume.name}"
+    return _Here(at_target, volume.name, Kind.HISTORY, volume.attributes, receipts, volume.number)
 
 
 def _attributes(row: InventoryRow | None) -> Attributes | None:
@@ -485,6 +501,7 @@ _WORDS: Final = {
     Action.UNMARK: "file made active",
     Action.MARK: "file marked for deletion",
     Action.RECOMMEND_AUDIT: "AUDIT VOLUME recommended",
+    Action.NOTE_LOST: "noted as not provable",
 }
 
 

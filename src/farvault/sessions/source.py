@@ -57,6 +57,10 @@ and names what it had sent."""
 LINK_IDLE_SECONDS: Final = 0.05
 """So long without a frame: what came is made durable and acknowledged, the source may be waiting for it."""
 ROWS_AT_ONCE: Final = 1000
+REFUSED_MARKS_MOST: Final = 1000
+"""In one session. A source stops at the first deletion that is refused and comes back ten minutes later."""
+IDLE_MARKS_MOST: Final = 20_000
+"""The same of volumes that are not here: after an older state of ours a source may tell its whole queue."""
 LONGEST_NAME: Final = 1024
 MOST_GRACE_DAYS: Final = 9999
 
@@ -77,7 +81,7 @@ class _Source:
     def __init__(self, session: NodeSession, writers: SegmentWriters, code_key: bytes, epoch: int) -> None:
         self._session, self._connection, self._writers = session, session.connection, writers
         self._code_key, self._epoch = code_key, epoch
-        self._refused = 0
+        self._refused = self._refused_marks = self._idle_marks = 0
         self._guard = VaultGuard(session.log, session.node_id, session.node_name)
         self._volumes = VaultVolumes(session.storage, session.node_id)
         self._stream = RecordStream(self._connection, self._volumes, session.storage.buffers)
@@ -306,10 +310,20 @@ class _Source:
                     from_offset_bytes=body.from_offset_bytes,
                 )
         if refusal is not None:
+            self._refused_marks += 1
+            self._refuse_flood()
             raise refusal
         if marked:
             session.say("ANR4858I", volume=body.volume, node=session.node_name, days=days)
+        else:
+            self._idle_marks += 1
+            self._refuse_flood()
         return Done()
+
+    def _refuse_flood(self) -> None:
+        """One line and the end of the session; each costs us a look into the catalog, and nobody honest sends so many."""
+        if self._refused_marks > REFUSED_MARKS_MOST or self._idle_marks > IDLE_MARKS_MOST:
+            raise ProtocolError("a flood of deletions that are refused or in vain", self._session.node_name)
 
     def _reconcile_done(self, body: Body) -> Body:
         assert isinstance(body, ReconcileDone)

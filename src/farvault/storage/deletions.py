@@ -1,14 +1,16 @@
 """Source side: virtual volumes that are gone here and are still to be marked for deletion at their target.
 
-The volume's row goes in the same transaction in which its deletion is queued, so a crash never leaves one without the
+There is one way out for volumes of pools and for those of the volume history. The volume's row goes in the same transaction in which its deletion is queued, so a crash never leaves one without the
 other. The target is told at once and, where that did not work, now and then and whenever it is reached again. Telling
 it twice does no harm.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterable
 
 from farvault.base.clock import Clock
 from farvault.base.disk import crash_point
@@ -31,9 +33,21 @@ class Deletions:
         self._catalog, self._devices, self._log, self._clock = catalog, devices, log, clock
         self._telling = threading.Lock()
 
-    def queue(self, tx: Transaction, device_class: str, volume: str) -> PendingDeletion:
-        """In the transaction that forgets the volume; then `tell` it."""
-        return rows.add(tx, device_class, volume, self._clock.now_seconds())
+    def delete(
+        self,
+        device_class: str,
+        volume: str,
+        forget: Callable[[Transaction], None],
+        *,
+        uses_reserve: bool = False,
+    ) -> PendingDeletion:
+        """`forget` takes the volume's row away, and what is returned is queued in the same transaction; then `tell` it."""
+        with self._catalog.write(uses_reserve=uses_reserve) as tx:
+            forget(tx)
+            queued = rows.add(tx, device_class, volume, self._clock.now_seconds())
+            crash_point("deletion.queue.before_commit")
+        crash_point("deletion.queue.after_commit")
+        return queued
 
     def tell(self, row: PendingDeletion) -> bool:
         """Mark it at the target now; False where it goes on waiting, which is said. Raises nothing a target can cause."""
@@ -41,6 +55,11 @@ class Deletions:
         if error is not None:
             self._say_waits(row, error)
         return error is None
+
+    def tell_all(self, queued: Iterable[PendingDeletion]) -> int:
+        """The same for several; a target that could not be told of one is left alone. Returns how many go on waiting."""
+        queued = list(queued)
+        return len(queued) - self._tell_each(queued).total()
 
     def tell_waiting(self) -> int:
         """Everything that waits, those that were tried longest ago first; returns how many targets know of now.
@@ -59,6 +78,13 @@ class Deletions:
     def _tell_waiting(self) -> int:
         with self._catalog.read() as r:
             waiting = rows.waiting(r, AT_ONCE)
+        told = self._tell_each(waiting)
+        for server, count in told.items():
+            self._log.say("ANR4871I", server=server, count=f"{count:,}")
+        return told.total()
+
+    def _tell_each(self, waiting: list[PendingDeletion]) -> Counter[str]:
+        """How many each target knows of now."""
         told: Counter[str] = Counter()
         down: set[str] = set()
         for row in waiting:
@@ -71,20 +97,18 @@ class Deletions:
             self._say_waits(row, error)
             if not isinstance(error, NotFound):  # its class is gone: that is about this one only
                 down.add(row.server_name)
-        for server, count in told.items():
-            self._log.say("ANR4871I", server=server, count=f"{count:,}")
-        return told.total()
+        return told
 
     def _try(self, row: PendingDeletion) -> FarvaultError | None:
         try:
             self._devices.device(row.device_class).delete(row.volume)
-        except FarvaultError as error:
+            crash_point("deletion.told.before_row")
             with self._catalog.write() as tx:
+                rows.told(tx, row)
+        except FarvaultError as error:  # of the target, or our own catalog's: it goes on waiting
+            with contextlib.suppress(FarvaultError), self._catalog.write() as tx:
                 rows.failed(tx, row, str(error.message), self._clock.now_seconds())
             return error
-        crash_point("deletion.told.before_row")
-        with self._catalog.write() as tx:
-            rows.told(tx, row)
         return None
 
     def _say_waits(self, row: PendingDeletion, error: FarvaultError) -> None:

@@ -23,7 +23,7 @@ from farvault.base.errors import (
     MediaFull,
     RecordDamaged,
 )
-from farvault.catalog import nouns, volume_history
+from farvault.catalog import history_probes, nouns, target_truth, volume_history
 from farvault.catalog.epoch import epoch
 from farvault.catalog.sequences import next_value
 from farvault.catalog.settings import get_setting
@@ -31,6 +31,7 @@ from farvault.catalog.transaction import Transaction
 from farvault.media import receipt as receipts
 from farvault.media.interface import Device, Span, VolumeReader, VolumeWriter
 from farvault.media.receipt import contents_digest
+from farvault.model.pending_deletion import PendingDeletion
 from farvault.model.volume_history import (
     BACKUPFULL,
     BACKUPINCR,
@@ -41,10 +42,11 @@ from farvault.model.volume_history import (
     HistoryVolume,
 )
 from farvault.policy.mount_points import Priority
-from farvault.seal import label, volume_end
+from farvault.seal import label, probe, volume_end
 from farvault.seal.compress import RAW, Compressor, decompress
 from farvault.seal.digest import DIGEST_BYTES, Buffer, digest_parts
 from farvault.seal.keyring import Keyring
+from farvault.seal.probe import Kept, Sampler
 from farvault.seal.record import STORED_MAX_BYTES, RecordKind, check, open_checked, seal
 from farvault.seal.volume_end import VolumeEnd
 from farvault.storage.free_space import LABEL_BYTES
@@ -61,6 +63,8 @@ USES: Final = {
 }
 """Part of the names of scratch volumes."""
 IDENTITY_CONTEXT: Final = "server identity in a volume end"
+QUESTIONS_IN_A_VOLUME: Final = 16
+"""Questions kept about records of a volume at a target, and one about its end: about 200 bytes each."""
 NAME_TRIES: Final = 100
 """Scratch names that are taken already (after a restored catalog) are stepped over, this often."""
 
@@ -119,6 +123,11 @@ class HistoryWriter:
         self._label_digest = b""
         self._lengths: list[int] = []
         self._digests: list[bytes] = []
+        self._sampler = Sampler(0)
+        self._questions: dict[int, list[Kept]] = {}
+        """Of each volume, by its row: what its target will be asked later."""
+        self._signed: list[bytes] = []
+        """The target's receipts of all volumes, as they came."""
         self._committed: set[int] = set()
         """Rows whose volume another server may know: the others need not be deleted there."""
         with storage.catalog.read() as r:
@@ -186,12 +195,24 @@ class HistoryWriter:
             done = [msgspec.structs.replace(row, complete=True) for row in self._rows]
             for row in done:
                 nouns.update(tx, row)
+                history_probes.keep(tx, row.id, self._questions.get(row.id, ()))
+            self._note_receipts(tx)
             if on_store is not None:
                 on_store(tx)
         crash_point("history.commit.after_catalog")
         self._storage.history_in_use.difference_update(row.id for row in self._rows)
         self._rows = []
         return done
+
+    def _note_receipts(self, tx: Transaction) -> None:
+        """They count from now on: a target that was set back before them shows itself at the next sign-on."""
+        server = target_truth.server_of_class(tx, self._class_name)
+        if server is None:
+            return
+        for stored in self._signed:
+            receipt = receipts.from_bytes(stored)
+            target_truth.check_follows(tx, server, receipt)
+            target_truth.note_receipt(tx, server, receipt.number, stored)
 
     # --- volumes -----------------------------------------------------------------------------------------------
 
@@ -200,7 +221,7 @@ class HistoryWriter:
             self._end_volume(is_last=False)
         if self._open is None:
             self._next_volume()
-        self._writer.append(record, digest)
+        self._sampler.show(self._writer.append(record, digest), record)
         self._lengths.append(record.nbytes)
         self._digests.append(digest)
 
@@ -228,6 +249,7 @@ class HistoryWriter:
             self._label_digest = header.digest
             self._open = opened.pop_all()
         self._lengths, self._digests = [], []
+        self._sampler = Sampler(QUESTIONS_IN_A_VOLUME if device.capabilities.remote else 0)
 
     def _named(self, device: Device) -> HistoryVolume:
         row = self._new_row(self._names.pop(0), scratch=False)
@@ -315,8 +337,13 @@ class HistoryWriter:
         )  # the other one holds the next record
         header = volume_end.make(block, volume_end.sign(end, self._storage.identity))
         crash_point("history.volume.before_end")
-        self._writer.append(block[: header.stored_bytes], header.digest)
+        record = block[: header.stored_bytes]
+        offset = self._writer.append(record, header.digest)
         signed.append(self._writer.commit())
+        self._signed += (one for one in signed if one)
+        if self._signed:
+            question = probe.ask(offset, record.nbytes)
+            self._questions[row.id] = [*self._sampler.kept, Kept(question, probe.answer(question, record))]
         crash_point("history.volume.after_end")
         self._rows[-1] = msgspec.structs.replace(
             row,
@@ -342,17 +369,19 @@ class HistoryWriter:
         """It did not end: volumes and rows go. What cannot go now goes at the next start. Never raises."""
         rows, self._rows = self._rows, []
         remote = self._storage.devices.device(self._class_name).capabilities.remote
+        queued: list[PendingDeletion] = []
         for row in rows:
             try:
                 self._storage.catalog.check_writable()
                 if remote and row.id not in self._committed:
                     self._remove_row(row)
-                else:
-                    delete_volume(self._storage, row)
+                elif (left := forget_volume(self._storage, row)) is not None:
+                    queued.append(left)
             except FarvaultError as error:
                 self._storage.log.repeat(error.message)
             finally:
                 self._storage.history_in_use.discard(row.id)
+        self._storage.deletions.tell_all(queued)
 
     def _remove_row(self, row: HistoryVolume) -> None:
         with self._storage.catalog.write(uses_reserve=True) as tx:
@@ -370,12 +399,39 @@ class HistoryWriter:
 
 
 def delete_volume(storage: Storage, row: HistoryVolume) -> None:
-    """Media first (a target marks it), the row last. Rows of events have no media of their own."""
+    """The entry and its volume; a target that cannot be told now is told later."""
+    delete_volumes(storage, [row])
+
+
+def delete_volumes(storage: Storage, rows: Iterable[HistoryVolume]) -> int:
+    """Entries and their volumes, in this order; returns how many of them their targets have still to be told of."""
+    queued: list[PendingDeletion] = []
+    try:
+        for row in rows:
+            left = forget_volume(storage, row)
+            if left is not None:
+                queued.append(left)
+    finally:
+        waiting = storage.deletions.tell_all(queued)
+    return waiting
+
+
+def forget_volume(storage: Storage, row: HistoryVolume) -> PendingDeletion | None:
+    """Media first, the row last; of another server's media the row, and what is returned is to be told (`deletions.py`).
+
+    Rows of events have no media of their own.
+    """
     if row.has_own_volume:
-        storage.devices.device(row.device_class).delete(row.volume)
+        device = storage.devices.device(row.device_class)
+        if device.capabilities.remote:
+            return storage.deletions.delete(
+                row.device_class, row.volume, lambda tx: nouns.delete(tx, row), uses_reserve=True
+            )
+        device.delete(row.volume)
         crash_point("history.delete.before_row")
     with storage.catalog.write(uses_reserve=True) as tx:
         nouns.delete(tx, row)
+    return None
 
 
 def refuse_in_use(storage: Storage, row: HistoryVolume) -> None:
@@ -392,6 +448,7 @@ def delete_left_behind(storage: Storage, *, remote: bool) -> int:
     with storage.catalog.read() as r:
         left, present = volume_history.incomplete(r), epoch(r)
     gone = 0
+    queued: list[PendingDeletion] = []
     for row in left:
         if row.id in storage.history_in_use:
             continue
@@ -400,10 +457,12 @@ def delete_left_behind(storage: Storage, *, remote: bool) -> int:
                 with storage.catalog.write() as tx:
                     nouns.delete(tx, row)
             elif remote or not storage.devices.device(row.device_class).capabilities.remote:
-                delete_volume(storage, row)
+                if (to_tell := forget_volume(storage, row)) is not None:
+                    queued.append(to_tell)
                 gone += 1
         except FarvaultError as error:
             storage.log.repeat(error.message)
+    storage.deletions.tell_all(queued)
     return gone
 
 

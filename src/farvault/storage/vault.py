@@ -102,6 +102,7 @@ class Segment:
         self._durable, self._failed = durable, failed
         self._guard = VaultGuard(self._storage.log, vault.node_id, vault.node_name)
         with self._storage.catalog.read() as r:
+            self._guard.refuse_circle(r, vault.destination.name)
             self._guard.refuse_overwriting(r, volume, offset_bytes)
             self._guard.refuse_over_quota(r, volume)
         self._pack = PackBuilder(
@@ -173,6 +174,10 @@ class Segment:
                 came=len(self._digests),
             )
         self._sync()
+        with (
+            self._storage.catalog.read() as r
+        ):  # the first contact with a target of our own may have been just now
+            self._guard.refuse_circle(r, self._vault.destination.name)
         crash_point("vault.segment.before_close")
         receipt, refusal = self._complete(stored_bytes, records, digest, epoch)
         if refusal is not None:

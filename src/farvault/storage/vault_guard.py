@@ -1,4 +1,5 @@
-"""Target side: what a source is refused although it proved who it is. Mass deletion, a moved epoch, a full quota.
+"""Target side: what a source is refused although it proved who it is. Mass deletion, a moved epoch, a full
+quota, a vault that lies at the source itself.
 
 All of it is decided here, by this server's rows and clock; what the source says about itself only ever makes it less.
 """
@@ -8,15 +9,19 @@ from __future__ import annotations
 from farvault.base.errors import FarvaultError, MediaFull, NotAvailable
 from farvault.base.log import Log
 from farvault.base.units import show_size
+from farvault.catalog import nouns, target_truth, vault_rules
 from farvault.catalog import vault as rows
-from farvault.catalog import vault_rules
 from farvault.catalog.inventory import every_volume
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.catalog.vault_rules import HOUR_SECONDS
 from farvault.media.inventory_digest import InventoryDigest
+from farvault.model.device_class import DeviceClass
+from farvault.model.node import Node
+from farvault.model.storage_pool import StoragePool
 from farvault.model.vault_rules import VaultRules
 from farvault.policy import vault_lock
 from farvault.policy.clock_guard import Moment
+from farvault.policy.destination import follow_chain
 from farvault.protocol.truth import ReconcileDone
 from farvault.storage.vault_trust import say_once_durable
 
@@ -50,6 +55,20 @@ class VaultGuard:
             return
         if rows.is_overwritten(r, self._node_id, volume, offset_bytes):
             raise self._unreconciled(volume) if rules.reconcile_since_time else self._stopped(volume)
+
+    def refuse_circle(self, r: Snapshot, destination: str) -> None:
+        """`NotAvailable` where the destination, or a pool it hands data on to, lies at the source itself.
+
+        Known by identity keys: the node's, and that of whoever answered where our own definition leads. A circle over more
+        than one other server is not seen here.
+        """
+        node = nouns.by_id(r, Node, self._node_id)
+        pools = {pool.name: pool for pool in nouns.select(r, StoragePool)}
+        for name in follow_chain(destination, {pool.name: pool.next_pool for pool in pools.values()}):
+            device_class = nouns.find(r, DeviceClass, pools[name].device_class)
+            server = device_class.server_name if device_class is not None else ""
+            if server and target_truth.identity_of(r, server) == node.identity_public_key != b"":
+                raise NotAvailable("ANR4842E", node=self._node_name, pool=name, server=server)
 
     def refuse_over_quota(self, r: Snapshot, volume: str, more_bytes: int = 0) -> None:
         """`MediaFull` where its volumes would be too many, or hold too much."""

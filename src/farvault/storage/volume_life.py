@@ -15,7 +15,7 @@ from farvault.base.clock import Clock
 from farvault.base.disk import aligned_buffer, crash_point
 from farvault.base.errors import AlreadyExists, FarvaultError, MediaFailed, StillReferenced
 from farvault.base.log import Log
-from farvault.catalog import nouns, placements, volume_history
+from farvault.catalog import nouns, pending_deletions, placements, volume_history
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.sequences import next_value
 from farvault.catalog.settings import get_setting
@@ -75,6 +75,8 @@ class VolumeLife:
             created_time=self._clock.now_seconds(),
         )
         with self._catalog.write() as tx:
+            if pending_deletions.is_waiting(tx, volume.name):
+                raise AlreadyExists("ANR4901E", volume=volume.name)
             volume = msgspec.structs.replace(volume, id=nouns.insert(tx, volume))
         try:
             crash_point("volume.define.before_create")
@@ -264,11 +266,7 @@ class VolumeLife:
             self._remove_row(volume)
             self._spaces.drop(volume.id)
             return
-        with self._catalog.write() as tx:
-            nouns.delete(tx, volume)
-            queued = self._deletions.queue(tx, pool.device_class, volume.name)
-            crash_point("deletion.queue.before_commit")
-        crash_point("deletion.queue.after_commit")
+        queued = self._deletions.delete(pool.device_class, volume.name, lambda tx: nouns.delete(tx, volume))
         self._deletions.tell(queued)
 
     def _mark_as_going(self, volume: Volume) -> None:

@@ -33,6 +33,7 @@ HOUR = 3600
         (Series(True, 32), "32 incremental"),
         (Series(True, 3, "LOGMODE was changed"), "LOGMODE was changed"),
         (Series(False, 0, "the database was restored"), "no full backup"),
+        (Series(True, 3, "", "V1 is lost"), "V1 is lost"),
     ],
 )
 def test_when_a_full_backup_is_required(series: Series, reason: str) -> None:
@@ -57,6 +58,8 @@ def state(**changes: Any) -> State:
         ({"log_full_percent": 60}, {}, INCREMENTAL, "F"),
         ({"log_full_percent": 70}, {}, "", ""),
         ({"log_full_percent": 60}, {"log_used_percent": 60.1}, INCREMENTAL, "F"),
+        ({"log_full_percent": 99}, {"series": Series(True, 1, "", "V1 is lost")}, FULL, "F"),
+        ({"minimum_interval_minutes": 999}, {"series": Series(True, 1, "", "V1 is lost")}, FULL, "F"),
         ({"log_full_percent": 60}, {"log_used_percent": None}, "", ""),
         ({"incremental_device_class": "I"}, {}, INCREMENTAL, "I"),
         ({"incremental_device_class": "I", "incrementals": 2}, {}, FULL, "F"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,3 +108,24 @@ def test_whatever_happened_the_newest_of_each_kind_stays_and_series_go_whole(
     backups_left = {(one.type == SNAP, one.series) for one in left if one.type in (FULL, INCR, SNAP)}
     assert not backups_left & {(one.type == SNAP, one.series) for one in gone.backups}
     assert all(one.device_class == "FAR" for one in (*gone.backups, *gone.plans))
+
+
+LOST = [
+    ("the newest is lost: the one before stays", [row(FULL, 1, 90), row(FULL, 2, 80), row(FULL, 3, 1)], [3], [1]),
+    ("one volume of the newest is enough", [row(FULL, 1, 90), row(FULL, 2, 2), row(INCR, 2, 1, 1)], [2], []),
+    ("an old one that is lost goes", [row(FULL, 1, 90), row(FULL, 2, 80), row(FULL, 3, 1)], [1], [1, 2]),
+    ("all are lost: none is worth keeping but the newest", [row(FULL, 1, 90), row(FULL, 2, 1)], [1, 2], [1]),
+    ("snapshots too", [row(SNAP, 1, 90), row(SNAP, 2, 1)], [2], []),
+    ("and plans", [row(PLAN, 1, 900), row(PLAN, 2, 800), row(PLAN, 3, 700), row(FULL, 1, 1)], [3], [1]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "lost", "gone"), [case[1:] for case in LOST], ids=[case[0] for case in LOST]
+)
+def test_what_a_target_has_lost_keeps_an_older_one(
+    rows: list[HistoryVolume], lost: list[int], gone: list[int]
+) -> None:
+    known = [msgspec.structs.replace(one, missed_time=1) if one.series in lost else one for one in rows]
+    found = due(known, {}, RULES)
+    assert sorted({one.series for one in (*found.backups, *found.plans)}) == gone

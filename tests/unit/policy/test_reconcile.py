@@ -27,15 +27,16 @@ OTHERS = {
 }
 REPORT, UNAVAILABLE, NONE = Action.REPORT, Action.MAKE_UNAVAILABLE, Action.NONE
 AUDIT, UNMARK, MARK = Action.RECOMMEND_AUDIT, Action.UNMARK, Action.MARK
+LOST = Action.NOTE_LOST
 OTHER = OTHERS["digest"]
 
 ROWS = [
     # here, there, marked, front is the same; finding; FIX=NO; FIX=YES pool; FIX=YES history
     (ONE, ONE, False, False, Finding.SAME, NONE, NONE, NONE),
-    (ONE, None, False, False, Finding.NO_FILE, REPORT, REPORT | UNAVAILABLE, REPORT),
+    (ONE, None, False, False, Finding.NO_FILE, REPORT, REPORT | UNAVAILABLE, REPORT | LOST),
     (ONE, ONE, True, False, Finding.MARKED_SAME, REPORT, REPORT | UNAVAILABLE | UNMARK | AUDIT, REPORT),
-    (ONE, OTHER, True, False, Finding.MARKED_OTHER, REPORT, REPORT | UNAVAILABLE, REPORT),
-    (ONE, OTHER, False, False, Finding.OTHER, REPORT, REPORT | UNAVAILABLE | AUDIT, REPORT),
+    (ONE, OTHER, True, False, Finding.MARKED_OTHER, REPORT, REPORT | UNAVAILABLE, REPORT | LOST),
+    (ONE, OTHER, False, False, Finding.OTHER, REPORT, REPORT | UNAVAILABLE | AUDIT, REPORT | LOST),
     (ONE, OTHERS["bytes"], False, True, Finding.LONGER, REPORT, REPORT | MARK, REPORT),
     (None, ONE, False, False, Finding.NO_VOLUME, REPORT, MARK, None),
     (None, ONE, True, False, Finding.NO_VOLUME_MARKED, NONE, NONE, None),
@@ -105,7 +106,8 @@ def test_nothing_of_ours_is_ever_marked_and_nothing_becomes_active_with_rights(
     finding = find(here, there, marked=marked, front_is_same=front)
     done = actions(finding, kind if here else None, fix=fix)
     if not fix or (here and kind is Kind.HISTORY):
-        assert done in (NONE, REPORT), "only a report"
+        noted = LOST if fix else NONE
+        assert done in (NONE, REPORT, REPORT | noted), "only a report, and with FIX=YES a note here"
     if MARK in done:
         assert here is None or finding is Finding.LONGER
     if UNMARK in done:

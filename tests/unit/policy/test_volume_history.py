@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,3 +99,27 @@ def test_the_newest_series_and_whole_series_always_stay(
     for number in series:
         whole = [one for one in rows if one.type in SERIES_TYPES and one.series == number]
         assert len({one in left for one in whole}) == 1, "a series goes as a whole"
+
+
+def lost(rows: list[HistoryVolume], *numbers: int) -> list[HistoryVolume]:
+    return [msgspec.structs.replace(one, missed_time=1) if one.id in numbers else one for one in rows]
+
+
+@pytest.mark.parametrize(
+    ("missing", "type", "more", "deleted"),
+    [
+        ((5,), "DBBACKUP", {}, [1, 2]),
+        ((6,), "DBBACKUP", {}, [1, 2]),
+        ((3, 6), "DBBACKUP", {}, [3, 4]),
+        ((1, 3, 6), "DBBACKUP", {}, [1, 2, 3, 4]),
+        ((1,), "DBBACKUP", {}, [1, 2, 3, 4]),
+        ((8,), "DBSNAPSHOT", {}, []),
+        ((8,), "DBSNAPSHOT", {"delete_latest": True}, [7, 8]),
+        ((11,), "RPFILE", {}, []),
+    ],
+)
+def test_the_newest_one_of_which_nothing_is_missing_stays_beside_the_newest(
+    missing: tuple[int, ...], type: str, more: dict[str, bool], deleted: list[int]
+) -> None:
+    chosen = choose(lost(HISTORY, *missing), type, 999, **more)  # type: ignore[arg-type]
+    assert [one.id for one in chosen.deleted] == deleted

@@ -12,24 +12,30 @@ from farvault.admin.output import Answer, Column, Report, Row, count_column, tim
 from farvault.base.errors import NotAvailable
 from farvault.base.messages import message
 from farvault.base.units import show_size
-from farvault.catalog import kept_receipts, nouns
+from farvault.catalog import kept_receipts, nouns, volume_history
 from farvault.catalog.kept_receipts import KeptReceipt
 from farvault.catalog.settings import set_setting
 from farvault.media import receipt as receipts
-from farvault.model.attribute import Integer, Name, Text
+from farvault.model.attribute import Integer, Name, Text, YesNo
 from farvault.model.server import Server
 from farvault.model.volume import Volume
 from farvault.processes.challenge_server import DESCRIPTION, challenge_server
 from farvault.processes.process import Process
+from farvault.processes.reconcile_history import receipts_of
 from farvault.processes.validate_volume import validate_volume
 
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
-        volume = nouns.get(r, Volume, call["volume"])
         servers = {one.id: one.name for one in nouns.select(r, Server)}
-        kept = kept_receipts.of_volume(r, volume.id)
-    found = [one for one in kept if one.offset_bytes < volume.written_bytes]
+        volume = nouns.find(r, Volume, call["volume"])
+        entry = None if volume is not None else volume_history.own_volume(r, call["volume"])
+        if entry is not None:
+            found = receipts_of(r, entry)
+        else:
+            volume = nouns.get(r, Volume, call["volume"])
+            kept = kept_receipts.of_volume(r, volume.id)
+            found = [one for one in kept if one.offset_bytes < volume.written_bytes]
     yield Report(columns=_COLUMNS, rows=[_row(one, servers) for one in found])
 
 
@@ -66,7 +72,7 @@ _COLUMNS = (
 
 
 def _validate(instance: Instance, call: Call) -> Iterator[Answer]:
-    found = validate_volume(instance.storage, instance.target, call["volume"])
+    found = validate_volume(instance.storage, instance.target, call["volume"], contents=call["contents"])
     yield message(
         "ANR4892I",
         volume=call["volume"],
@@ -75,6 +81,13 @@ def _validate(instance: Instance, call: Call) -> Iterator[Answer]:
         records=f"{found.attributes.records:,}",
         size=show_size(found.attributes.stored_bytes),
     )
+    if found.is_read:
+        yield message(
+            "ANR4841I",
+            volume=call["volume"],
+            server=found.server,
+            records=f"{found.attributes.records:,}",
+        )
 
 
 def _challenge(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -101,7 +114,7 @@ COMMANDS = (
     Command(
         words=("Query", "RECEipt"),
         rule=ANYONE,
-        help="Show what the target has signed for a virtual volume, segment by segment.",
+        help="Show what the target has signed for a virtual volume, also for a database backup or plan, segment by segment.",
         parameters=(positional("volume", Text(1024), "name of the volume"),),
         run=_query,
     ),
@@ -109,14 +122,18 @@ COMMANDS = (
         words=("VALidate", "Volume"),
         rule=OPERATOR,
         help="Check the receipts of a virtual volume, and whether its target says that it holds what it signed for. "
-        "AUDIT VOLUME also reads every record there.",
-        parameters=(positional("volume", Text(1024), "name of the volume"),),
+        "AUDIT VOLUME also reads every record there; CONTENTS=YES does so for database backups, plans and exports.",
+        parameters=(
+            positional("volume", Text(1024), "name of the volume"),
+            keyword("CONTents", YesNo(), "also read and prove all of a volume of the history", default=False),
+        ),
         run=_validate,
     ),
     Command(
         words=("CHALlenge", "SERver"),
         rule=OPERATOR,
-        help="Let a target prove that it has random parts of our volumes. A volume that misses one becomes UNAVAILABLE.",
+        help="Let a target prove that it has random parts of our volumes. A volume that misses one becomes UNAVAILABLE; a "
+        "database backup or plan is shown as not provable, and the next backup is a full one.",
         parameters=(
             positional("server", Name(64), "the target"),
             keyword("COUNT", Integer(1, 10_000), "how many records are asked about", default=100),

@@ -16,7 +16,7 @@ from farvault.catalog import volume_history
 from farvault.model.attribute import Choice, Name, YesNo
 from farvault.model.volume_history import QUERY_TYPES, HistoryVolume
 from farvault.policy import volume_history as policy
-from farvault.storage.history_volumes import delete_volume
+from farvault.storage.history_volumes import delete_volumes
 
 _TODAY = When(offset=0)
 _MIDNIGHT = When(absolute=datetime.time(0, 0, 0))
@@ -26,9 +26,12 @@ _LAST_SECOND = When(absolute=datetime.time(23, 59, 59))
 def _columns(*, detailed: bool) -> tuple[object, ...]:
     fields = ("series", "operation", "sequence", "device_class", "volume", "location", "command")
     more = ("records", "stored_bytes", "epoch") if detailed else ()
+    times = [time_column("verified_time", "Last Validated")] if detailed else []
     return (
         time_column("time", "Date/Time"),
         *(of_attribute(HistoryVolume, field) for field in ("type", *fields, *more)),
+        *times,
+        time_column("missed_time", "Not Provable Since"),
     )
 
 
@@ -75,13 +78,13 @@ def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
             operation=row.operation,
             reason=reason,
         )
-    count = 0
-    for row in sorted(
+    newest_first = sorted(
         chosen.deleted, key=lambda row: (row.series, row.operation, row.sequence), reverse=True
-    ):
-        delete_volume(instance.storage, row)
-        count += 1
-    yield message("ANR2467I", count=count)
+    )
+    waiting = delete_volumes(instance.storage, newest_first)
+    yield message("ANR2467I", count=len(newest_first))
+    if waiting:
+        yield message("ANR4890W", count=f"{waiting:,}")
 
 
 def _confirm(instance: Instance, call: Call) -> str:

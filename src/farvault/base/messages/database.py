@@ -15,8 +15,8 @@ ROWS: dict[str, Row] = {
     "ANR4900E": Row("The volume history has no entry {name}.", "", "QUERY VOLHISTORY shows all entries."),
     "ANR4901E": Row(
         "Volume {volume} is in use: a storage pool or the volume history has one of this name.",
-        "Writing over it would destroy what it holds.",
-        "Name another volume. DELETE VOLHISTORY frees volumes of old backups.",
+        "Writing over it would destroy what it holds. One that is gone here and still to be deleted at its target counts, too.",
+        "Name another volume. DELETE VOLHISTORY frees volumes of old backups; QUERY PENDINGDELETIONS shows what waits.",
     ),
     "ANR4902E": Row(
         "The volumes named for device class {device_class} are full and SCRATCH=NO.",

@@ -80,6 +80,11 @@ ROWS: dict[str, Row] = {
         "The volume is gone here. QUERY SERVER FORMAT=DETAILED shows what waits.",
         "None, where the target comes back by itself; else remove the reason.",
     ),
+    "ANR4890W": Row(
+        "{count} of these volumes are gone here and wait: their target server could not be told yet.",
+        "It is told when it is reached again. Until then the files are active there.",
+        "QUERY PENDINGDELETIONS lists what waits and why.",
+    ),
     "ANR4871I": Row("Target server {server} was told of {count} deletions that had waited."),
     # clock
     "ANR4868W": Row(

@@ -52,8 +52,23 @@ ROWS: dict[str, Row] = {
         "It signed that it holds this volume. The receipts here prove it: QUERY RECEIPT {volume}.",
         "Ask the target's administrator. RECONCILE VOLUMES shows whether others are affected.",
     ),
+    "ANR4891E": Row(
+        "ALERT: {what}, volume {volume}: server {server} could not prove that it has the record at offset {offset}.",
+        "It is damaged or missing there: nothing may be restored from it. QUERY VOLHISTORY shows it as not provable. Where it "
+        "belongs to the newest series, the next database backup is a full one, and a trigger starts it at once.",
+        "BACKUP DB TYPE=FULL now, best to another server; for a plan PREPARE. VALIDATE VOLUME {volume} CONTENTS=YES reads all "
+        "of it and, where it is whole after all, takes it back.",
+    ),
     "ANR4892I": Row(
         "Virtual volume {volume}: server {server} stands by all {receipts} receipts; {records} records, {size}."
+    ),
+    "ANR4840E": Row(
+        "Volume {volume} belongs to a storage pool: VALIDATE VOLUME does not read it.",
+        "CONTENTS=YES is for database backups, plans and exports.",
+        "AUDIT VOLUME {volume}.",
+    ),
+    "ANR4841I": Row(
+        "Volume {volume}: all {records} records were read from server {server} and are as they were written."
     ),
     "ANR4893E": Row(
         "Volume {volume} has no receipts.",

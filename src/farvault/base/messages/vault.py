@@ -57,6 +57,11 @@ ROWS: dict[str, Row] = {
         "The source is told the same. What it had stored before is not touched.",
         "Remove the cause; the source tries again or has to be told to.",
     ),
+    "ANR4842E": Row(
+        "Volumes of node {node} are not taken in: pool {pool} lies at server {server}, which is that node itself.",
+        "Its data would come back to it, and one fire would take both copies.",
+        "Here: let the archive copy group of its domain name a pool that neither lies there nor has a next pool that does.",
+    ),
     "ANR4852E": Row(
         "{verb} refused: this session of node {node} is read-only.",
         "It did not prove the verification code, or the identity, that is registered for the node now.",

@@ -42,6 +42,7 @@ CREATE TABLE target_truth (
     challenges INTEGER NOT NULL,                 -- challenges answered or missed, ever
     missed INTEGER NOT NULL,                     -- those of them that were missed
     missed_time INTEGER NOT NULL,                -- when one was last missed; 0 = never
+    identity BLOB NOT NULL,                      -- its identity key at the last sign-on; empty = it was never reached
     row_digest BLOB NOT NULL                     -- over all columns above
 );
 
@@ -140,3 +141,5 @@ CREATE TABLE pending_deletions (
 );
 -- What waits for one target.
 CREATE INDEX pending_deletions_by_server ON pending_deletions (server_name);
+-- Does a name still wait?
+CREATE INDEX pending_deletions_by_volume ON pending_deletions (volume);

@@ -26,8 +26,23 @@ CREATE TABLE volume_history (
     contents BLOB NOT NULL,                      -- digest over all its records as a target that keeps it has it; empty =
                                                  -- not known
     epoch INTEGER NOT NULL,                      -- epoch of the catalog that wrote it
+    verified_time INTEGER NOT NULL,              -- when VALIDATE VOLUME last found its target to stand by it; 0 = never
+    missed_time INTEGER NOT NULL,                -- since when its target is known not to have it as it signed; 0 = it is
+                                                 -- not known
     row_digest BLOB NOT NULL                     -- over all columns above
 );
+-- Source side: questions about records of these volumes at a target, as `probes` keeps them for volumes of pools.
+CREATE TABLE history_probes (
+    history_id INTEGER NOT NULL REFERENCES volume_history (id) ON DELETE CASCADE, -- the volume
+    offset_bytes INTEGER NOT NULL,               -- where the record starts in the volume
+    stored_bytes INTEGER NOT NULL,               -- length of the record
+    start_bytes INTEGER NOT NULL,                -- where the range starts in the record
+    size_bytes INTEGER NOT NULL,                 -- length of the range
+    nonce BLOB NOT NULL,                         -- 32 random bytes, the key of the answer
+    answer BLOB NOT NULL,                        -- BLAKE3 of the range, keyed by the nonce
+    row_digest BLOB NOT NULL,                    -- over all columns above
+    PRIMARY KEY (history_id, offset_bytes)
+) WITHOUT ROWID;
 -- The newest series, the volumes of one operation.
 CREATE INDEX volume_history_by_series ON volume_history (type, series, operation, sequence);
 -- Is a name taken?
