@@ -14,11 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 from tests.faults.two_servers import farvault_admin
-from tests.grid.grid_server import GridServer
+from tests.grid.grid_server import GridServer, is_sound
 from tests.grid.server_process import ForkedServer
 from tests.grid.vaults import file_bytes, restored, store_files
-
-from farvault.catalog import audit
 
 MIB = 1 << 20
 
@@ -52,12 +50,3 @@ def is_whole(delhi: GridServer, files: dict[int, bytes], *, without: str = "") -
         return restored(delhi, list(files)) == files
     finally:
         delhi.admin(f"update volume * access=readwrite wherestgpool={without}")
-
-
-def is_sound(*servers: GridServer) -> bool:
-    """Are all rows of their catalogs as they were written, and do all sums add up?"""
-    for server in servers:
-        with server.server.catalog.read() as r:
-            assert list(audit.check_row_digests(r)) == []
-            assert list(audit.check_sums(r)) == []
-    return True

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from tests.faults.killed_server import MIB, is_sound
-from tests.grid.grid_server import GridServer
+from tests.faults.killed_server import MIB
+from tests.grid.grid_server import GridServer, is_sound
 from tests.grid.server_process import ForkedServer
 from tests.grid.vaults import Source, sealed_record
 

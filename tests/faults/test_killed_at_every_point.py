@@ -9,10 +9,10 @@ import ast
 from pathlib import Path
 
 import pytest
-from tests.faults.killed_server import is_sound, is_whole, killed, stored
+from tests.faults.killed_server import is_whole, killed, stored
 from tests.faults.killed_target import KilledTarget, write_while_it_dies
 from tests.grid.both_sides import COPY, marked, volumes, write_marked_volumes
-from tests.grid.grid_server import GridServer
+from tests.grid.grid_server import GridServer, is_sound
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,9 @@ import os
 import msgspec
 import pytest
 from tests.faults.killed_child import killed_at
-from tests.faults.killed_server import is_sound, killed
+from tests.faults.killed_server import killed
 from tests.grid.both_sides import COPY, marked, volumes, waiting, write_marked_volumes
-from tests.grid.grid_server import GridServer
+from tests.grid.grid_server import GridServer, is_sound
 from tests.grid.vaults import store_files
 
 from farvault.catalog import nouns, volume_history

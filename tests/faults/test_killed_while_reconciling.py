@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.faults.killed_server import is_sound, killed
+from tests.faults.killed_server import killed
 from tests.grid.both_sides import (
     COPY,
     access,
@@ -14,7 +14,7 @@ from tests.grid.both_sides import (
     reconcile,
     volumes,
 )
-from tests.grid.grid_server import GridServer
+from tests.grid.grid_server import GridServer, is_sound
 from tests.grid.vaults import store_files
 
 from farvault.catalog import volume_history

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 from tests.grid.grid_server import GridServer
 from tests.grid.trusting import mark
 from tests.grid.vaults import Source, sealed_record
 
-from farvault.catalog import kept_receipts, nouns, owners
+from farvault.catalog import kept_receipts, nouns, owners, target_truth
 from farvault.catalog import vault as rows
+from farvault.catalog.target_truth import Truth
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.node import Node
 from farvault.model.pending_deletion import PendingDeletion
@@ -28,6 +32,12 @@ def volumes(delhi: GridServer) -> list[str]:
 def access(delhi: GridServer, name: str) -> str:
     with delhi.server.catalog.read() as r:
         return nouns.get(r, Volume, name).access
+
+
+def truth(delhi: GridServer) -> Truth:
+    """What DELHI knows of TOKYO's receipts."""
+    with delhi.server.catalog.read() as r:
+        return target_truth.truth(r, target_truth.server_id(r, "TOKYO"))
 
 
 def waiting(delhi: GridServer) -> list[PendingDeletion]:
@@ -108,3 +118,19 @@ def write_marked_volumes(tokyo: GridServer, *names: str) -> None:
     for name in names:
         mark(session, f"ADSM.{name}")
     session.close()
+
+
+class Disk:
+    """TOKYO's disk as it was, to be put back."""
+
+    def __init__(self, server: GridServer, kept: Path) -> None:
+        self._server, self._kept = server, str(kept)
+        server.stop()
+        shutil.copytree(server.folder, self._kept)
+        server.start()
+
+    def put_back(self) -> None:
+        self._server.stop()
+        shutil.rmtree(self._server.folder)
+        shutil.copytree(self._kept, self._server.folder)
+        self._server.start()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
-from tests.grid.grid_server import GridServer
+from tests.grid.both_sides import COPY, Disk, access, truth, volumes
+from tests.grid.grid_server import GridServer, is_sound
 from tests.grid.vaults import restored, store_files
 
 from farvault.base.errors import NotAvailable
-from farvault.catalog import audit, kept_receipts, nouns, target_truth
+from farvault.catalog import kept_receipts, nouns
 from farvault.catalog import vault as rows
-from farvault.catalog.target_truth import Truth
 from farvault.media import receipt as receipts
 from farvault.media.target_link import TargetLink
 from farvault.model.node import Node
@@ -22,7 +21,6 @@ from farvault.protocol.truth import Challenge, Probe, Proofs, QueryReceipts, Rec
 from farvault.seal import probe
 
 SEEDS = tuple(range(12))
-COPY = "backup stgpool tapepool targetcopypool wait=yes"
 CHALLENGE = "challenge server tokyo count={} wait=yes"
 
 
@@ -32,42 +30,6 @@ def delhi(delhi: GridServer) -> GridServer:
     store_files(delhi, *SEEDS)
     delhi.admin(COPY)
     return delhi
-
-
-def truth(delhi: GridServer) -> Truth:
-    with delhi.server.catalog.read() as r:
-        return target_truth.truth(r, target_truth.server_id(r, "TOKYO"))
-
-
-def volumes(delhi: GridServer) -> list[str]:
-    with delhi.server.catalog.read() as r:
-        return [one.name for one in kept_receipts.volumes_here(r, ["TARGETCLASS"])]
-
-
-def access(delhi: GridServer, name: str) -> str:
-    with delhi.server.catalog.read() as r:
-        return nouns.get(r, Volume, name).access
-
-
-def is_whole(server: GridServer) -> bool:
-    with server.server.catalog.read() as r:
-        return not list(audit.check_row_digests(r)) and not list(audit.check_sums(r))
-
-
-class Disk:
-    """TOKYO's disk as it was, to be put back."""
-
-    def __init__(self, server: GridServer, kept: Path) -> None:
-        self._server, self._kept = server, str(kept)
-        server.stop()
-        shutil.copytree(server.folder, self._kept)
-        server.start()
-
-    def put_back(self) -> None:
-        self._server.stop()
-        shutil.rmtree(self._server.folder)
-        shutil.copytree(self._kept, self._server.folder)
-        self._server.start()
 
 
 # --- receipts ----------------------------------------------------------------------------------------------------------
@@ -91,7 +53,7 @@ def test_every_receipt_is_kept_with_its_volume_and_shown(delhi: GridServer, toky
     shown = delhi.admin(f"query volume {here[-1].name} f=d").text
     assert "Receipt Numbers" in shown and "Records signed for" in shown
     assert "Signature" in delhi.admin(f"query receipt {here[-1].name}").text
-    assert is_whole(delhi)
+    assert is_sound(delhi)
 
 
 def test_receipts_go_with_their_volume(delhi: GridServer) -> None:
@@ -109,7 +71,7 @@ def test_validate_volume_finds_the_target_standing_by_its_word(delhi: GridServer
     with delhi.server.catalog.read() as r:
         (kept,) = kept_receipts.of_volume(r, nouns.get(r, Volume, name).id)
     assert kept.verified_time
-    assert is_whole(delhi)
+    assert is_sound(delhi)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +162,7 @@ def test_a_target_set_back_to_last_weeks_disk_is_noticed_at_first_contact(
     assert "0 differ" in delhi.admin("reconcile volumes wait=yes").text
     delhi.admin("update volume * access=unavailable wherestgpool=tapepool")
     assert len(restored(delhi, ids)) == len(ids), "everything is there again"
-    assert is_whole(delhi)
+    assert is_sound(delhi)
 
 
 def test_a_target_that_went_on_from_an_older_state_is_noticed_too(
@@ -278,7 +240,7 @@ def test_where_nothing_lies_here_questions_kept_before_are_used_and_then_records
     with delhi.server.catalog.read() as r:
         (left,) = r.one("SELECT COUNT(*) FROM probes") or (0,)
     assert left < kept + 30 and ", 0 fetched" not in said
-    assert is_whole(delhi)
+    assert is_sound(delhi)
 
 
 @pytest.mark.parametrize("locally", [True, False])
