@@ -31,6 +31,7 @@ from tests.model.world import (
 from farvault.admin.figures import pool_figures, volume_figures
 from farvault.base.errors import FarvaultError
 from farvault.catalog import audit, nouns, placements
+from farvault.catalog.content import users_of_aggregates
 from farvault.catalog.occupancy import occupancy
 from farvault.model.storage_pool import StoragePool
 from farvault.model.stored_object import ObjectKind, ObjectState
@@ -590,11 +591,9 @@ class Hierarchy(RuleBasedStateMachine):
         return {row[0] for row in rows}
 
     def _objects_on_lost_places(self, pool: str) -> set[int]:
-        found: set[int] = set()
-        for row in self.world.placed(pool):
-            if row.is_lost:
-                found |= self._objects_on(row.volume_name)
-        return found
+        lost = [row.aggregate_id for row in self.world.placed(pool) if row.is_lost]
+        with self.delhi.server.catalog.read() as r:
+            return set(users_of_aggregates(r, lost))
 
 
 def name_of(number: int) -> bytes:
