@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.faults.killed_child import killed_at
 from tests.faults.two_servers import prepare_source, prepare_target
@@ -16,7 +17,7 @@ from tests.grid.server_process import ForkedServer
 from tests.grid.vaults import file_bytes, restored, store_files
 
 from farvault.apps.recover import Wanted, recover
-from farvault.catalog import audit, drills, lost_volumes, volume_history
+from farvault.catalog import audit, drills, lost_volumes, nouns, volume_history
 from farvault.model.volume_history import OWN_VOLUME
 from farvault.transport.ports import unused_port
 
@@ -43,7 +44,16 @@ class Burned:
 
 @pytest.fixture(scope="module")
 def burned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Burned]:
-    folder = tmp_path_factory.mktemp("burned")
+    yield from make_burned(tmp_path_factory.mktemp("burned"))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Burned]:
+    """One of its own: nobody else has changed what the partner keeps."""
+    yield from make_burned(tmp_path)
+
+
+def make_burned(folder: Path) -> Iterator[Burned]:
     tokyo = GridServer("TOKYO", f"{folder}/tokyo", data_port=unused_port()).start()
     delhi = GridServer("DELHI", f"{folder}/delhi").start()
     prepare_target(tokyo)
@@ -71,6 +81,33 @@ def is_sound(server: GridServer) -> bool:
     with server.server.catalog.read() as r:
         rows = volume_history.rows(r, OWN_VOLUME, complete=None)
         return list(audit.check_row_digests(r)) == [] and all(row.complete for row in rows)
+
+
+def test_expiration_killed_between_media_and_entry_goes_on(own: Burned) -> None:
+    delhi = own.delhi
+    delhi.start()
+    delhi.admin("set drmrpfexpiredays 0")
+    delhi.admin("set drmdbbackupexpiredays 0")
+    delhi.admin("update server tokyo delgraceperiod=0")
+    with delhi.server.catalog.write() as tx:  # the first one is a day old
+        (row,) = volume_history.rows(tx, ("BACKUPFULL",))
+        nouns.update(tx, msgspec.structs.replace(row, time=row.time - 86_400))
+    delhi.admin("backup db type=full devclass=targetclass wait=yes")
+    delhi.stop()
+
+    def work() -> None:
+        delhi.start()
+        delhi.admin("expire inventory wait=yes")
+
+    assert killed_at("deletion.told.before_row", 1, work)
+    delhi.start()
+    try:
+        delhi.admin("expire inventory wait=yes")
+        with delhi.server.catalog.read() as r:
+            assert len(volume_history.rows(r, ("BACKUPFULL",))) == 1
+        assert is_sound(delhi)
+    finally:
+        delhi.stop()
 
 
 @pytest.mark.parametrize(
