@@ -72,7 +72,7 @@ class Bench:
         self.backups = DatabaseBackups(
             storage,
             lambda: b"",
-            ProtectionFiles(self.folder, Settings(), self.catalog, self.clock).write,
+            ProtectionFiles(self.folder, Settings(), self.catalog, self.clock).write_all,
         )
 
     def backup(self, kind: str, *, compress: bool) -> tuple[float, int]:

@@ -261,3 +261,4 @@ def test_content_is_selected_by_node_file_space_count_copies_and_type(delhi: Gri
     detailed = rows(delhi, f"query content {volume.name} f=d")
     assert [row["is_aggregated"] for row in detailed] == [True, True, True, False]
     assert all(row["is_whole"] and row["stored_bytes"] > 0 for row in detailed)
+    assert not any(row["is_cached"] for row in detailed)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.faults.two_servers import prepare_source, prepare_target
+from tests.faults.two_servers import SOURCE_COMMANDS, prepare_source, prepare_target
 from tests.grid.grid_server import GridServer
 from tests.patience import PATIENCE_SECONDS
 
@@ -89,7 +89,12 @@ def test_the_wrapped_keyring_travels_and_no_key_does(delhi: GridServer) -> None:
         ("backup db devclass=tapeclass type=incremental", 14, "ANR2361E"),
         ("backup db devclass=tapeclass numstreams=2", 14, "ANR2991E"),
         ("backup db devclass=tapeclass volumenames=file:/not/there", 3, "ANR0999E"),
-        ("backup db", 3, "ANR2022E"),
+        ("backup db", 3, "ANR4929E"),
+        ("define dbbackuptrigger", 3, "ANR4929E"),
+        ("set dbrecovery nowhere", 11, "ANR8201E"),
+        ("set dbrecovery disk", 3, "ANR4920E"),
+        ("set dbrecovery tapeclass numstreams=2", 14, "ANR2991E"),
+        ("set dbrecovery tapeclass protectkeys=no", 14, "ANR2991E"),
         ("query log", 14, "ANR4926E"),
         ("query dbbackuptrigger", 11, "ANR2034E"),
         ("delete dbbackuptrigger", 11, "ANR4921E"),
@@ -232,6 +237,8 @@ def test_a_full_log_refuses_changes_and_a_backup_makes_room(delhi: GridServer) -
     with pytest.raises(Exception, match="ANR0130E"):
         fill_log(delhi, 100)
     assert "ANR0130E" in delhi.admin("register node ann secret-1", allow=(8,)).text
+    delhi.restart()
+    assert "ANR0130E" in delhi.admin("register node ann secret-1", allow=(8,)).text
     delhi.admin(FULL)
     delhi.admin("register node ann secret-1")
 
@@ -252,6 +259,17 @@ def test_the_trigger_of_the_chapter_starts_a_backup_by_itself(delhi: GridServer)
         assert history(delhi)[-1][0] == type
     shown = delhi.admin("query dbbackuptrigger format=detailed").text
     assert "Log Full Percentage: 30" in shown and "SERVER_CONSOLE" in shown
+
+
+def test_a_trigger_starts_a_backup_when_the_log_is_full_whatever_it_waits_for(delhi: GridServer) -> None:
+    """An eighth of the log is reserved: more than 88 % are never used by changes."""
+    delhi.admin("set logmode rollforward")
+    delhi.admin("define dbbackuptrigger devclass=tapeclass logfullpct=99 mininterval=9999")
+    with pytest.raises(Exception, match="ANR0130E"):
+        fill_log(delhi, 100)
+    delhi.lines.wait_for("ANR4550I")
+    delhi.lines.wait_for("ANR0986I")
+    delhi.admin("register node ann secret-1")
 
 
 def test_a_trigger_whose_target_is_away_is_tried_again_and_tells(tmp_path: Path) -> None:
@@ -290,6 +308,58 @@ def test_age_alone_starts_a_backup_in_any_mode(delhi: GridServer) -> None:
     with delhi.server.catalog.read() as r:
         assert nouns.find(r, Node, "NOBODY") is None
     assert history(delhi) == [("BACKUPFULL", 1, 0, 1)]
+
+
+def test_a_full_log_is_freed_by_a_backup_to_a_server_never_seen_before(tmp_path: Path) -> None:
+    """The sign-on pins its certificate and registers the code: changes too, and so are the definitions that lead there."""
+    tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
+    delhi = GridServer("DELHI", str(tmp_path / "delhi"))
+    InstanceFolder(delhi.folder).write_settings(Settings(data_port=0, log_capacity_mib=16))
+    delhi.start()
+    try:
+        prepare_target(tokyo)
+        delhi.admin("set logmode rollforward")
+        with pytest.raises(Exception, match="ANR0130E"):
+            fill_log(delhi, 100)
+        for command in SOURCE_COMMANDS[:2]:
+            delhi.admin(command.format(port=tokyo.port))
+        delhi.admin("set dbrecovery targetclass")
+        delhi.admin("backup db wait=yes")
+        delhi.admin("register node ann secret-1")
+    finally:
+        delhi.stop()
+        tokyo.stop()
+
+
+def test_one_class_holds_for_backups_that_name_none_and_for_the_trigger(delhi: GridServer) -> None:
+    assert "ANR2782I" in delhi.admin("set dbrecovery tapeclass compress=yes").text
+    assert "ANR4906E" in delhi.admin("delete devclass tapeclass", allow=(13,)).text
+    delhi.admin("backup db wait=yes")
+    delhi.admin("backup db compress=no volumenames=plain wait=yes")
+    small, large = sorted(
+        os.path.getsize(f"{delhi.folder}/tapes/{name}") for name in os.listdir(f"{delhi.folder}/tapes")
+    )
+    assert small * 2 < large == os.path.getsize(f"{delhi.folder}/tapes/plain")
+    shown = delhi.admin("query db format=detailed").text
+    assert "Full Device Class Name: TAPECLASS" in shown and "Compress Database Backups: Yes" in shown
+    delhi.admin(f"define devclass other devtype=file directory={delhi.folder}/other")
+    assert "ANR2784W" in delhi.admin("backup db devclass=other wait=yes").text
+    delhi.admin("define dbbackuptrigger maxage=24")
+    assert "TAPECLASS" in delhi.admin("query dbbackuptrigger").text
+    assert "ANR4907E" in delhi.admin('set dbrecovery ""', allow=(13,)).text
+    delhi.admin("delete volhistory todate=today type=dbbackup")
+    delhi.admin("set dbrecovery other")
+    with delhi.server.catalog.write() as tx:  # as if the last one were older than MAXAGE
+        for row in volume_history.rows(tx, ("BACKUPFULL",)):
+            nouns.update(tx, msgspec.structs.replace(row, time=row.time - 90_000))
+    delhi.server.database_backups.poke()
+    delhi.lines.wait_for("ANR4551I")
+    with delhi.server.catalog.read() as r:
+        assert volume_history.newest_operation(r, ("BACKUPINCR",))[0].device_class == "OTHER"
+    assert "ANR2026E" in delhi.admin("update dbbackuptrigger", allow=(3,)).text
+    delhi.admin("update dbbackuptrigger devclass=tapeclass")
+    delhi.admin('set dbrecovery ""')
+    assert "ANR4929E" in delhi.admin("backup db", allow=(3,)).text
 
 
 def test_the_chapters_incremental_goes_to_another_server(tmp_path: Path) -> None:
@@ -334,3 +404,17 @@ def test_a_target_that_lets_nothing_in_is_told_and_nothing_is_left_behind(tmp_pa
     finally:
         delhi.stop()
         tokyo.stop()
+
+
+def test_a_trigger_starts_a_full_backup_where_an_incremental_one_cannot_be(delhi: GridServer) -> None:
+    """The file with the page digests is lost: an incremental backup would be refused every minute, for ever."""
+    delhi.admin("set logmode rollforward")
+    delhi.admin("define dbbackuptrigger devclass=tapeclass logfullpct=30")
+    fill_log(delhi, 31)
+    delhi.lines.wait_for("ANR4550I")
+    for path in Path(f"{delhi.folder}/catalog").glob("catalog.db-pages.*"):
+        path.unlink()
+    assert "page digests" in delhi.admin("query db format=detailed").text
+    fill_log(delhi, 31)
+    delhi.lines.wait_for("ANR4550I", 2)
+    assert "ANR4560I" not in delhi.lines.ids

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests.grid.grid_server import GridServer
 from tests.grid.vaults import file_bytes, restored, store_files
@@ -20,6 +22,7 @@ def delhi(delhi: GridServer) -> GridServer:
         "define stgpool targetpool targetclass maxscratch=100",
         "update stgpool tapepool nextstgpool=targetpool highmig=100 lowmig=0",
         "define stgpool diskpool disk nextstgpool=tapepool highmig=60 lowmig=20",
+        'update stgpool backuppool nextstgpool=""',
         f"define volume diskpool {delhi.folder}/disk.dsm formatsize=30 wait=yes",
     ):
         delhi.admin(command)
@@ -88,6 +91,10 @@ def test_by_hand_to_the_other_server_with_a_cache_at_home(delhi: GridServer, tok
     shown = columns(delhi, "diskpool")
     assert float(shown["Pct Util"]) > 25 and float(shown["Pct Migr"]) == 0.0
     assert used_by(delhi, "DISKPOOL") == set(), "a cached copy is nobody's data"
+    listed = json.loads(
+        delhi.admin(f"query content {delhi.folder}/disk.dsm f=d damaged=no", style="JSON").text
+    )
+    assert len(listed) == len(ids) and all(row["is_cached"] and row["is_whole"] for row in listed)
     assert "ANR4972I" in delhi.admin("migrate stgpool diskpool lowmig=0").text
     tokyo.stop()
     assert is_whole(delhi, ids), "read from the cache while TOKYO is away"
@@ -146,7 +153,7 @@ def test_what_is_shown_of_migration_adds_up(delhi: GridServer) -> None:
 REFUSED = [
     ("migrate stgpool nowhere", "ANR2382E"),
     ("migrate stgpool targetcopypool", "ANR2255E"),
-    ("migrate stgpool targetpool", "ANR4700E"),
+    ("migrate stgpool backuppool", "ANR4700E"),
     ("migrate stgpool diskpool lowmig=100", "ANR2020E"),
     ("migrate stgpool diskpool lowmig=-1", "ANR2020E"),
     ("migrate stgpool diskpool duration=0", "ANR2020E"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import msgspec
 import pytest
 from tests.grid.counting_proxy import CountingProxy, counting_proxy
 from tests.grid.grid_server import GridServer
@@ -187,9 +188,19 @@ def test_several_processes_reclaim_several_volumes(delhi: GridServer) -> None:
 
 def test_it_starts_by_itself_after_a_big_deletion(delhi: GridServer) -> None:
     ids = store_files(delhi, *range(20))
-    delhi.admin("update stgpool tapepool reclaim=40")
+    with delhi.server.catalog.write() as tx:
+        pool = nouns.get(tx, StoragePool, "TAPEPOOL")
+        nouns.update(tx, msgspec.structs.replace(pool, reclaim_percent=40))
     delete(delhi, ids[::2])
     delhi.server.storage.tell_deleted(1 << 30)  # as if it had been a gigabyte
+    delhi.lines.wait_for("ANR4726I")
+    assert is_intact(delhi, dict(zip(ids[1::2], range(1, 20, 2), strict=True)))
+
+
+def test_it_starts_by_itself_when_a_pool_is_changed(delhi: GridServer) -> None:
+    ids = store_files(delhi, *range(20))
+    delete(delhi, ids[::2])
+    delhi.admin("update stgpool tapepool reclaim=40")
     delhi.lines.wait_for("ANR4726I")
     assert is_intact(delhi, dict(zip(ids[1::2], range(1, 20, 2), strict=True)))
 
@@ -306,6 +317,9 @@ def test_a_volume_named_twice_is_refused(delhi: GridServer) -> None:
     delhi.admin("define volume tapepool tape1 wait=yes")
     answer = delhi.admin("define volume tapepool tape1 wait=yes", allow=(4,))
     assert "ANR2404E" in answer.text
+    for same in ("./tape1", "sub/../tape1", f"{delhi.folder}/tapes//tape1"):
+        answer = delhi.admin(f"define volume tapepool {same} wait=yes", allow=(4,))
+        assert "ANR2404E" in answer.text, "the same file by another way"
     assert len(volumes_of(delhi, "TAPEPOOL")) == 1
 
 

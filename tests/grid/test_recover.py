@@ -15,9 +15,11 @@ from tests.grid.vaults import Source, change_node, file_bytes, restored, sealed_
 
 from farvault.apps.instance_folder import InstanceFolder, Settings
 from farvault.apps.recover import Recovered, Wanted, recover
-from farvault.base.errors import FarvaultError
+from farvault.base.disk import observe_crash_points
+from farvault.base.errors import FarvaultError, MediaFailed
 from farvault.catalog import audit, nouns, vault, volume_history
 from farvault.catalog.epoch import epoch
+from farvault.catalog.settings import set_setting
 from farvault.model.node import Node
 from farvault.model.volume import DESTROYED, Volume
 from farvault.model.volume_history import OWN_VOLUME, SERIES_TYPES
@@ -192,6 +194,36 @@ def test_a_backup_newer_than_the_newest_plan_is_found_by_itself(story: Story) ->
         operations = {(row.type, row.series, row.operation) for row in volume_history.rows(r, SERIES_TYPES)}
         classes = {row.device_class for row in volume_history.rows(r, OWN_VOLUME)}
     assert operations == {("BACKUPFULL", 1, 0), ("BACKUPINCR", 1, 1)} and classes == {"TARGETCLASS"}
+
+
+@pytest.mark.parametrize("volumes", [1, 2])
+def test_a_backup_that_was_being_sent_when_it_burned_is_passed_over(
+    story: Story, monkeypatch: pytest.MonkeyPatch, volumes: int
+) -> None:
+    """Its last volume has no end, the one before it has a whole one."""
+    delhi = story.delhi
+    delhi.admin(FULL)
+    with delhi.server.catalog.write() as tx:
+        for number in range(1 if volumes == 1 else 320):
+            set_setting(tx, f"FILL{number}", os.urandom(30_000).hex())
+    ends = 0
+
+    def burn(label: str) -> None:
+        nonlocal ends
+        ends += label == "history.volume.before_end"
+        if ends == volumes:
+            raise MediaFailed("ANR4911E", folder="", reason="fire")
+
+    monkeypatch.setattr(HistoryWriter, "_undo", lambda self: None)
+    observe_crash_points(burn)
+    try:
+        delhi.admin(FULL, allow=(4,))
+    finally:
+        observe_crash_points(None)
+    story.burn()
+    done = story.recover()
+    assert done is not None and "series 1" in story.text, story.text
+    delhi.start()
 
 
 def test_without_any_plan_the_backups_alone_are_enough(story: Story) -> None:

@@ -13,11 +13,15 @@ from tests.grid.grid_server import GridServer
 from tests.grid.vaults import store_files
 from tests.patience import PATIENCE_SECONDS
 
+from farvault.admin.execute import execute
 from farvault.apps.instance_folder import InstanceFolder, Settings
 from farvault.apps.server import Server
 from farvault.base.clock import SystemClock
-from farvault.catalog import audit, volume_history
+from farvault.catalog import audit, nouns, volume_history
+from farvault.model.storage_pool import StoragePool
+from farvault.model.volume import Volume
 from farvault.model.volume_history import OWN_VOLUME
+from farvault.protocol.messages import Output
 from farvault.seal import recovery_plan
 
 FULL = "backup db type=full devclass=targetclass wait=yes"
@@ -72,7 +76,9 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 def test_a_local_plan_has_every_stanza_and_the_sites_own_words(pair: Pair, tmp_path: Path) -> None:
     delhi = pair.delhi
     (tmp_path / "site.RECOVERY.INSTRUCTIONS.GENERAL").write_text("Call Priya first.\n")
-    assert "ANR6921W" in delhi.admin("prepare wait=yes").text, "no backup yet"
+    assert "ANR6921W" in delhi.admin('prepare wait=yes activedatastgpool=""').text, "no backup yet"
+    for command in ("set drmactivedatastgpool *", "prepare activedatastgpool=active"):
+        assert "ANR299" in delhi.admin(command, allow=(14,)).text, "no such pools are here"
     delhi.admin("set drmplanwithbackup no")
     delhi.admin(FULL)
     store_files(delhi, 1)
@@ -221,6 +227,107 @@ def test_volumes_go_to_the_vault_and_come_back_when_they_have_expired(pair: Pair
     assert volume not in pair.entries() and not os.path.exists(volume)
 
 
+def test_a_volume_says_where_it_is_wherever_one_looks(pair: Pair) -> None:
+    """QUERY DRMEDIA, the volume history and the volume of a pool tell one location; each step has its own."""
+    delhi = pair.delhi
+    delhi.admin("set drmfileprocess yes")
+    delhi.admin('set drmcouriername "Sita & sons"')
+    delhi.admin("backup db type=full devclass=tapeclass wait=yes")
+    delhi.admin("define stgpool copypool tapeclass pooltype=copy maxscratch=3")
+    store_files(delhi, 1)
+    delhi.admin("backup stgpool tapepool copypool wait=yes")
+    (volume,) = pair.entries("BACKUPFULL")
+    with delhi.server.catalog.read() as r:
+        pool = nouns.get(r, StoragePool, "COPYPOOL")
+        (copy,) = [one.name for one in nouns.select(r, Volume, pool_id=pool.id)]
+    delhi.admin('move drmedia * tostate=notmountable tolocation="the safe" wait=yes remove=no')
+    for place in ("the safe", "Sita & sons", "VAULT"):
+        assert f"Location: {place}" in delhi.admin(f"query drmedia {volume} format=detailed").text
+        assert f"Location: {place}" in delhi.admin("query volhistory type=dbbackup").text
+        assert f"Location: {place}" in delhi.admin(f"query volume {copy} format=detailed").text
+        if place != "VAULT":
+            delhi.admin("move drmedia * remove=bulk")
+    delhi.admin(f'update volhistory {volume} devclass=tapeclass location="shelf 7"')
+    assert "shelf 7" in delhi.admin(f'query drmedia {volume} wherelocation="shelf 7" format=detailed').text
+    wait_until(lambda: "shelf 7" in (Path(delhi.folder) / "volhist.out").read_text())
+
+
+def test_what_was_noted_wrongly_is_corrected_but_nothing_that_is_needed_becomes_scratch(pair: Pair) -> None:
+    delhi = pair.delhi
+    delhi.admin("set drmfileprocess yes")
+    delhi.admin(FULL)
+    delhi.admin("backup db type=full devclass=tapeclass wait=yes volumenames=one")
+    volume = pair.entries("BACKUPFULL")[-1]
+    delhi.admin("update volhistory one devclass=tapeclass ormstate=vault")
+    assert "Location: VAULT" in delhi.admin(f"query drmedia {volume} format=detailed").text
+    for command, code, number in (
+        ("one devclass=tapeclass ormstate=courierretrieve", 3, "ANR2477E"),
+        ("one devclass=tapeclass", 3, "ANR2026E"),
+        ("two devclass=tapeclass location=x", 11, "ANR4900E"),
+        ("one devclass=targetclass location=x", 11, "ANR4900E"),
+        ("DELHI.DBB.1 devclass=targetclass ormstate=vault", 3, "ANR2476E"),
+    ):
+        assert number in delhi.admin(f"update volhistory {command}", allow=(code,)).text
+    delhi.admin("update volhistory one devclass=tapeclass ormstate=mountable")
+    assert volume in delhi.admin("query drmedia wherestate=mountable").text
+    delhi.admin("update volhistory DELHI.DBB.1 devclass=targetclass location=Japan")
+    assert "Japan" in delhi.admin("query volhistory").text
+    assert list(audit_rows(delhi)) == []
+
+
+def audit_rows(server: GridServer) -> list[tuple[str, int]]:
+    with server.server.catalog.read() as r:
+        return list(audit.check_row_digests(r))
+
+
+def test_a_new_volume_is_not_where_an_old_one_of_its_name_was(pair: Pair) -> None:
+    """Else a backup that was just made could be taken for one that came back from the vault, and deleted."""
+    delhi = pair.delhi
+    delhi.admin("set drmfileprocess yes")
+    backup = "backup db type=full devclass=tapeclass wait=yes scratch=no volumenames="
+    delhi.admin(f"{backup}one")
+    delhi.admin("update volhistory one devclass=tapeclass ormstate=vault")
+    delhi.admin(f"{backup}two")
+    delhi.admin("delete volhistory todate=today type=dbbackup")
+    delhi.admin(f"{backup}one")
+    assert "one" not in delhi.admin("query drmedia wherestate=vault", allow=(11,)).text
+    assert "/one" in delhi.admin("query drmedia wherestate=mountable").text
+
+
+def test_volumes_are_chosen_by_when_they_moved_and_lines_written_for_a_program(
+    pair: Pair, tmp_path: Path
+) -> None:
+    delhi, clock = pair.delhi, pair.clock
+    delhi.admin("set drmfileprocess yes")
+    delhi.admin("backup db type=full devclass=tapeclass wait=yes volumenames=one")
+    clock.days = 2
+    delhi.admin("backup db type=full devclass=tapeclass wait=yes volumenames=two")
+    assert "/one" not in delhi.admin("query drmedia begindate=today-1").text
+    assert "/two" not in delhi.admin("query drmedia enddate=today-1").text
+    lines = tmp_path / "lines"
+    command = f'cmd="fetch &vol&nlto &loc" cmdfilename={lines}'
+    delhi.admin(f"move drmedia * begindate=today-1 tostate=vault {command}")
+    assert "/one" in delhi.admin("query drmedia wherestate=mountable").text
+    delhi.admin(f"move drmedia * enddate=today-1 tostate=vault {command} append=yes")
+    two, one = [f"fetch {delhi.folder}/tapes/{name}\nto VAULT\n" for name in ("two", "one")]
+    assert lines.read_text() == two + one
+    assert "ANR2106E" in delhi.admin("query drmedia begindate=today enddate=today-1", allow=(3,)).text
+
+
+def test_files_are_written_only_for_who_runs_the_system(pair: Pair, tmp_path: Path) -> None:
+    """An administrator without any privilege may look, and must not have the server write wherever he likes."""
+    delhi = pair.delhi
+    delhi.admin(FULL)
+    delhi.admin("register admin guest correct-horse-1")
+    path = tmp_path / "owned"
+    asked = f'query drmedia * format=cmd cmd="root::0:0" cmdfilename={path}'
+    refused = list(execute(delhi.server.instance, "GUEST", asked, width=0, style="", confirmed=True))
+    assert any("ANR2035E" in one.text for one in refused if isinstance(one, Output))
+    assert not path.exists()
+    shown = list(execute(delhi.server.instance, "GUEST", "query drmedia", width=0, style="", confirmed=True))
+    assert any("DELHI.DBB.1" in one.text for one in shown if isinstance(one, Output))
+
+
 def test_virtual_volumes_are_shown_and_never_moved(pair: Pair) -> None:
     delhi = pair.delhi
     delhi.admin(FULL)
@@ -246,6 +353,19 @@ def test_the_files_follow_every_change_by_themselves(pair: Pair, tmp_path: Path)
     delhi.admin("backup db type=full devclass=tapeclass wait=yes")
     delhi.admin("delete volhistory todate=today type=dbbackup")
     wait_until(lambda: volume not in copy.read_text())
+
+
+def test_one_that_cannot_be_written_is_told_and_keeps_nothing_else_from_being_done(
+    pair: Pair, tmp_path: Path
+) -> None:
+    delhi = pair.delhi
+    (tmp_path / "other").mkdir(exist_ok=True)
+    (tmp_path / "other" / "volhist.out").unlink(missing_ok=True)
+    (tmp_path / "other" / "volhist.out").mkdir()
+    (Path(delhi.folder) / "second.out").unlink(missing_ok=True)
+    assert "ANR4510E" in delhi.admin(FULL, allow=(4,)).text
+    assert len(pair.entries("BACKUPFULL")) == len(pair.entries("RPFILE")) == 1, "the plan is at the partner"
+    assert "DEFINE SERVER TOKYO" in (Path(delhi.folder) / "second.out").read_text()
 
 
 def test_they_can_be_written_where_somebody_wants_them(pair: Pair, tmp_path: Path) -> None:

@@ -14,12 +14,15 @@ import pytest
 from click.testing import CliRunner
 from tests.faults.two_servers import prepare_source, prepare_target
 from tests.grid.grid_server import GridServer
+from tests.grid.vaults import change_node, store_files
 
 from farvault.apps.instance_folder import InstanceFolder, Settings
 from farvault.apps.server_commands import server as server_command
-from farvault.catalog import audit, volume_history
+from farvault.apps.volume_commands import volume as volume_command
+from farvault.catalog import audit, nouns, vault, volume_history
 from farvault.catalog.epoch import epoch as catalog_epoch
 from farvault.catalog.settings import get_setting, set_setting
+from farvault.model.node import Node
 from farvault.model.volume_history import QUERY_TYPES, SERIES_TYPES
 
 FULL = "backup db devclass=tapeclass type=full wait=yes"
@@ -188,6 +191,9 @@ def test_from_named_volumes_without_any_history(delhi: GridServer) -> None:
     delhi.admin(INCREMENTAL)
     full, first, second = tapes(delhi)
     delhi.stop()
+    checked = CliRunner().invoke(volume_command, ["check", first]).output
+    assert "BACKUPINCR of server DELHI" in checked
+    assert "series 1, operation 1, volume 1, the last" in checked
     lose_catalog(delhi)
     os.unlink(f"{delhi.folder}/volhist.out")
     Path(f"{delhi.folder}/devconfig.out").write_text(
@@ -197,7 +203,10 @@ def test_from_named_volumes_without_any_history(delhi: GridServer) -> None:
     named = ("--devclass", "tapeclass", "--volumes")
     assert "ANR4933E" in restore(delhi, *named, f"{full},{second}", code=3)
     assert "ANR4933E" in restore(delhi, *named, first, code=3)
-    restore(delhi, *named, f"{second},{full},{first}")
+    listed = Path(delhi.folder) / "listed"
+    listed.write_text(f"{second}\n{full}\n{first}\n")
+    assert "ANR0999E" in restore(delhi, *named, "file:/not/there", code=3)
+    restore(delhi, *named, f"FILE:{listed}")
     delhi.start()
     assert noted(delhi) == "second"
     assert delhi.admin("query volhistory type=dbbackup").text.count("BACKUP") == 3
@@ -277,7 +286,7 @@ def test_what_is_not_right_is_refused_before_anything_is_touched(delhi: GridServ
 
 def state(server: GridServer) -> dict[str, bytes]:
     folder = Path(server.folder) / "catalog"
-    return {path.name: path.read_bytes() for path in folder.iterdir() if ".restoring" not in path.name}
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_from_another_server_with_nothing_but_the_folder(tmp_path: Path) -> None:
@@ -307,6 +316,34 @@ def test_from_another_server_with_nothing_but_the_folder(tmp_path: Path) -> None
         tokyo.stop()
         delhi.stop()
         assert "ANR4376E" in restore(delhi, code=14), "a target that is away is told"
+    finally:
+        delhi.stop()
+        tokyo.stop()
+
+
+def test_with_reconcile_the_server_comes_to_terms_with_its_target_by_itself(tmp_path: Path) -> None:
+    """Set back to before its copies: the target takes its deletions again, and its new code, without a further command."""
+    tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
+    delhi = GridServer("DELHI", str(tmp_path / "delhi")).start()
+    try:
+        prepare_target(tokyo)
+        prepare_source(delhi, tokyo.port)
+        delhi.admin("backup db devclass=targetclass wait=yes")
+        store_files(delhi, 1, 2)
+        delhi.admin("backup stgpool tapepool targetcopypool wait=yes")
+        change_node(
+            tokyo, "DELHI", verification_public_key=bytes(32)
+        )  # the code was changed since the backup
+        delhi.stop()
+        said = restore(delhi, "--reconcile")
+        assert "ANR4959I" in said and "RECONCILE VOLUMES" not in said
+        delhi.start()
+        delhi.lines.wait_for("ANR4959I")
+        with tokyo.server.catalog.read() as r:
+            rows = vault.list_volumes(r, nouns.get(r, Node, "DELHI").id)
+        marked = {row.volume.split(".")[-2] for row in rows if row.marked_time}
+        assert marked == {"BFS"}, "what the backup knows nothing of, and no backup"
+        delhi.admin("backup db devclass=targetclass wait=yes")
     finally:
         delhi.stop()
         tokyo.stop()

@@ -36,6 +36,10 @@ def test_entries_are_shown_by_type_and_day(delhi: GridServer) -> None:
     assert delhi.admin("query volhistory type=rpfile", allow=(11,)).return_code == 11
     assert delhi.admin("query volhistory enddate=today-1", allow=(11,)).return_code == 11
     assert full in delhi.admin("query volh begind=today t=dbb", style="JSON").text
+    assert full in delhi.admin("query volhistory begintime=now-00:10 endtime=now").text
+    for filter in ("begintime=now+00:10 enddate=today+1", "type=remote", "type=dbdump", "type=backupset"):
+        delhi.admin(f"query volhistory {filter}", allow=(11,))
+    assert "ANR2106E" in delhi.admin("query volhistory begintime=10:00 endtime=09:00", allow=(3,)).text
 
 
 def test_deleting_takes_the_volume_and_keeps_the_newest_series(delhi: GridServer) -> None:

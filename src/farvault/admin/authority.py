@@ -84,3 +84,14 @@ def check(administrator: Administrator, instance: Instance, call: Call) -> None:
             command=call.command.name,
             needs=call.command.rule.describe(),
         )
+
+
+def require_system(call: Call, keyword: str) -> None:
+    """`NotAuthorized` where this keyword was used without system privilege."""
+    if "SYSTEM" not in call.administrator.classes:
+        raise NotAuthorized(
+            "ANR2035E",
+            administrator=call.administrator.name,
+            command=f"{call.command.name} with {keyword}",
+            needs=SYSTEM.describe(),
+        )

@@ -194,7 +194,7 @@ class Command:
                 command=self.name,
                 parameter=parameter.title,
                 value=word.text.upper(),
-                only=parameter.kind.show(parameter.only).upper(),
+                only=parameter.kind.show(parameter.only).upper() or '""',
             )
         return value
 

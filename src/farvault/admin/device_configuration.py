@@ -2,7 +2,7 @@
 
 SET SERVERNAME, DEFINE SERVER, DEFINE DEVCLASS, as an administrator types them. Passwords are sealed by the keyring
 (SEALEDPASSWORD); who writes the file by hand on another site may give PASSWORD instead. The verification code is not in
-it: reading needs none. Pure: `apps/protection_files.py` writes it, `apps/restore_database.py` reads it.
+it: reading needs none. Pure: `apps/protection_files.py` writes it, `apps/restore_volumes.py` reads it.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def set_back_check(
             server = target_truth.server_id(r, server_name)
             known = target_truth.truth(r, server)
         if known.identity != session.identity_key:
-            with catalog.write() as tx:
+            with catalog.write(uses_reserve=True) as tx:
                 target_truth.note_identity(tx, server, session.identity_key)
         if not known.receipt_number:
             return False
@@ -40,7 +40,7 @@ def set_back_check(
 
     def _note(server: int, is_behind: bool, told: Told) -> None:
         now = clock.now_seconds()
-        with catalog.write() as tx:
+        with catalog.write(uses_reserve=True) as tx:
             before = target_truth.truth(tx, server)
             target_truth.write(
                 tx, before._replace(set_back_time=now if is_behind else 0, told_number=told.last)

@@ -58,17 +58,13 @@ class Availability:
 class ProtectionFiles(Protocol):
     """The volume history and device configuration files. `MediaFailed` names one that could not be written."""
 
-    def write_history(self, paths: Sequence[str] = ()) -> list[str]:
-        """To these files, or to all that are kept; returns their paths."""
+    def write(self, option: str, paths: Sequence[str] = ()) -> list[str]:
+        """To these files, or to all that are kept; returns their paths. `option`: VOLUMEHISTORY or DEVCONFIG."""
         ...
 
-    def write_devices(self, paths: Sequence[str] = ()) -> list[str]: ...
-
-    def history_paths(self) -> list[str]:
+    def paths(self, option: str) -> list[str]:
         """Those that are kept: in the instance folder, of farvault.toml, of SETOPT."""
         ...
-
-    def device_paths(self) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

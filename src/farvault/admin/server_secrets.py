@@ -83,7 +83,7 @@ def defined_target(
     """A defined server as the SERVER device class needs it: the pin and "code registered" are kept in the catalog."""
 
     def change(**values: object) -> None:
-        with catalog.write() as tx:
+        with catalog.write(uses_reserve=True) as tx:  # a backup that frees a full log begins with a sign-on
             nouns.update(tx, msgspec.structs.replace(nouns.get(tx, Server, server_name), **values))
 
     return DefinedTarget(

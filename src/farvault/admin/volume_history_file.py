@@ -1,7 +1,7 @@
 """The volume history as a text file: what restoring the database reads when there is no database.
 
 One block an entry, in TSM's own layout, and below it the lines that let a volume be checked before it is believed. Pure:
-`apps/protection_files.py` writes it, `apps/restore_database.py` reads it.
+`apps/protection_files.py` writes it, `apps/restore_volumes.py` reads it.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ def look_at_clock(storage: Storage) -> None:
 
 
 def watch_pools(storage: Storage, housekeeping: Housekeeping, migrate: MigrateWhenDue) -> None:
-    """Whoever stores data or changes a pool makes the server look at once whether migration is due."""
+    """Whoever stores data or changes a pool makes the server look at once whether migration is due, or reclamation."""
 
     def stored(pool: StoragePool, filled_a_volume: bool) -> None:
         if migrate.may_be_due(pool, filled_a_volume):
@@ -168,6 +168,8 @@ def watch_pools(storage: Storage, housekeeping: Housekeeping, migrate: MigrateWh
     def changed(pool: StoragePool) -> None:
         migrate.look_again(pool)
         housekeeping.poke(MIGRATE)
+        if not pool.is_random:
+            housekeeping.poke(RECLAIM)
 
     storage.watch.listen(stored, changed)
 

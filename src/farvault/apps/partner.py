@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from farvault import __version__
 from farvault.base.clock import Clock
-from farvault.base.errors import FarvaultError, RecordDamaged
+from farvault.base.errors import FarvaultError, MediaFailed, RecordDamaged
 from farvault.media.kept_volumes import KeptVolume, kept_volumes
 from farvault.media.server import ServerDevice
 from farvault.media.target import DefinedTarget, TargetDefinition
@@ -25,7 +25,7 @@ from farvault.seal.keyring import Keyring
 from farvault.seal.record import check
 from farvault.seal.recovery_plan import PlanKeys
 from farvault.seal.volume_end import VolumeEnd
-from farvault.storage.history_volumes import Place, read_contents, read_end_record, read_records
+from farvault.storage.history_reading import Place, read_contents, read_end_record, read_records
 
 
 class Found(NamedTuple):
@@ -82,7 +82,14 @@ class Partner:
             session.close()
 
     def look(self, kept: KeptVolume) -> Found:
-        """Read its end; nothing of it is proved yet. `RecordDamaged` where it has none."""
+        """Read its end; nothing of it is proved yet. `RecordDamaged` where it has none: it may have been under way."""
+        try:
+            return self._look(kept)
+        except MediaFailed as error:  # its last segment is no single record, or the partner has lost it
+            name = kept.name.partition(".")[2]
+            raise RecordDamaged("ANR4904E", volume=name, reason=error.message.text.rstrip(".")) from error
+
+    def _look(self, kept: KeptVolume) -> Found:
         prefix, _, name = kept.name.partition(".")
         place = Place("", name, kept.last.offset_bytes + kept.last.stored_bytes, kept.last.stored_bytes)
         record = read_end_record(self._device(prefix), place)
@@ -110,11 +117,14 @@ class Partner:
         """The text of a plan whose end was proved."""
         prefix, _, name = found.kept.name.partition(".")
         parts, size = list[bytes](), 0
-        for part in read_records(self._device(prefix), name, found.end, keyring):
-            parts.append(bytes(part))
-            size += len(part)
-            if size > recovery_plan.PLAN_MOST_BYTES:
-                raise RecordDamaged("ANR4940E", plan=name, reason="it is larger than any plan")
+        try:
+            for part in read_records(self._device(prefix), name, found.end, keyring):
+                parts.append(bytes(part))
+                size += len(part)
+                if size > recovery_plan.PLAN_MOST_BYTES:
+                    raise RecordDamaged("ANR4940E", plan=name, reason="it is larger than any plan")
+        except MediaFailed as error:
+            raise RecordDamaged("ANR4940E", plan=name, reason=error.message.text.rstrip(".")) from error
         return b"".join(parts)
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from farvault.admin.volume_history_file import volume_history_text
 from farvault.apps.instance_folder import InstanceFolder, Settings
 from farvault.base.clock import Clock
 from farvault.base.disk import make_folder, write_file
-from farvault.base.errors import MediaFailed
+from farvault.base.errors import FarvaultError, MediaFailed
 from farvault.catalog import volume_history
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.protection_file_settings import DEVCONFIG, VOLUMEHISTORY, protection_file_paths
@@ -36,42 +36,46 @@ class ProtectionFiles:
 
     def __init__(self, folder: InstanceFolder, settings: Settings, catalog: Catalog, clock: Clock) -> None:
         self._catalog, self._clock = catalog, clock
-        self._history = [folder.volume_history_path, *map(folder.inside, settings.volumehistory)]
-        self._devices = [folder.device_configuration_path, *map(folder.inside, settings.devconfig)]
+        self._fixed = {
+            VOLUMEHISTORY: [folder.volume_history_path, *map(folder.inside, settings.volumehistory)],
+            DEVCONFIG: [folder.device_configuration_path, *map(folder.inside, settings.devconfig)],
+        }
         self._inside = folder.inside
         self._lock = threading.Lock()
         self._shown: tuple[object, ...] = ()
 
-    def write(self) -> None:
-        """All of them, now."""
-        self.write_history()
-        self.write_devices()
+    def write_all(self) -> None:
+        """Every file of both kinds, now; a problem with one does not keep the others from being written."""
+        problems: list[FarvaultError] = []
+        for option in self._fixed:
+            try:
+                self.write(option)
+            except FarvaultError as error:
+                problems.append(error)
+        if problems:
+            raise problems[0]
 
     def refresh(self) -> None:
         """All of them, where what they show has changed since the last time."""
         shown = self._look()
         if shown != self._shown:
-            self.write()
+            self.write_all()
             self._shown = shown
 
-    def write_history(self, paths: Sequence[str] = ()) -> list[str]:
-        rows, server, instance, *_ = self._look()
-        text = volume_history_text(rows, server, instance, self._clock.now_seconds())
-        return self._write(text, [self._inside(path) for path in paths] or self.history_paths())
+    def write(self, option: str, paths: Sequence[str] = ()) -> list[str]:
+        """To these, or to all that are kept. Returns their paths."""
+        rows, server, instance, devices, *_ = self._look()
+        text = (
+            volume_history_text(rows, server, instance, self._clock.now_seconds())
+            if option == VOLUMEHISTORY
+            else devices
+        )
+        return self._write(text, [self._inside(path) for path in paths] or self.paths(option))
 
-    def write_devices(self, paths: Sequence[str] = ()) -> list[str]:
-        return self._write(self._look()[3], [self._inside(path) for path in paths] or self.device_paths())
-
-    def history_paths(self) -> list[str]:
-        return self._kept(self._history, VOLUMEHISTORY)
-
-    def device_paths(self) -> list[str]:
-        return self._kept(self._devices, DEVCONFIG)
-
-    def _kept(self, fixed: list[str], option: str) -> list[str]:
+    def paths(self, option: str) -> list[str]:
         """Each once: a file may be named in farvault.toml and by SETOPT."""
         with self._catalog.read() as r:
-            return list(dict.fromkeys([*fixed, *protection_file_paths(r, option)]))
+            return list(dict.fromkeys([*self._fixed[option], *protection_file_paths(r, option)]))
 
     def _look(self) -> tuple[list[HistoryVolume], str, str, str, list[tuple[str, ...]]]:
         with self._catalog.read() as r:
@@ -80,7 +84,7 @@ class ProtectionFiles:
                 get_setting(r, "SERVERNAME") or "",
                 get_setting(r, "INSTANCE_ID") or "",
                 device_configuration_text(r),
-                [protection_file_paths(r, option) for option in (VOLUMEHISTORY, DEVCONFIG)],
+                [protection_file_paths(r, option) for option in self._fixed],
             )
 
     def _write(self, text: str, paths: list[str]) -> list[str]:

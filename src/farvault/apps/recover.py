@@ -318,6 +318,7 @@ class _Recovery:
             there = [*there, *(one for one in partner.kept_of_names(odd) if not one.marked)]
         class_of = {one.prefix: one.name for one in classes.values()}
         rows, name = [], ""
+        looked: dict[tuple[object, ...], list[Found]] = {}
         for one in there:
             if (row := by_name.get(one.name)) is not None:
                 rows.append(row)
@@ -331,13 +332,15 @@ class _Recovery:
                     message("ANR4956W", volume=one.name, address=self._address, reason=error.message.text)
                 )
                 continue
-            prefix = one.name.partition(".")[0]
             name = found.end.server
-            rows.append(
-                msgspec.structs.replace(
-                    found.row, device_class=class_of.get(prefix, next(iter(class_of.values()), ""))
-                )
-            )
+            looked.setdefault(found.end.operation_key, []).append(found)
+        for volumes in looked.values():
+            if not any(each.end.is_last for each in volumes):
+                continue  # it was under way when the server was lost
+            for each in volumes:
+                prefix = each.kept.name.partition(".")[0]
+                class_name = class_of.get(prefix, next(iter(class_of.values()), ""))
+                rows.append(msgspec.structs.replace(each.row, device_class=class_name))
         return rows, name
 
     def _tell(self, source: _Source) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from farvault.base.errors import BadInput
+from farvault.model.attribute import BadValue, Name
 
 
 @click.command()
@@ -61,7 +62,7 @@ def recover(
             folder=folder,
             host=host,
             port=port,
-            node=node.upper(),
+            node=_name(node),
             password=password,
             recovery_code=code,
             fingerprint=_fingerprint(fingerprint),
@@ -82,6 +83,13 @@ def _host_and_port(address: str) -> tuple[str, int]:
     if not host or (colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536)):
         raise BadInput("ANR0999E", value=address, what="address", reason="it must be HOST:PORT")
     return host, int(port) if colon else 1500
+
+
+def _name(typed: str) -> str:
+    try:
+        return str(Name(64).parse(typed))
+    except BadValue as wrong:
+        raise BadInput("ANR0999E", value=typed or "nothing", what="node", reason=wrong) from None
 
 
 def _fingerprint(typed: str) -> str:

@@ -103,8 +103,15 @@ class SelfProtection:
         return self._folder.read_secret(self._folder.wrapped_keyring_path)
 
     def _backed_up(self) -> None:
-        """Volume history and device configuration go where the backup went: a plan carries both to the partner."""
-        self.files.write()
+        """Volume history and device configuration go where the backup went: a plan carries both to the partner.
+
+        Also where one of the files could not be written: that is told afterwards.
+        """
+        problem: FarvaultError | None = None
+        try:
+            self.files.write_all()
+        except FarvaultError as error:
+            problem = error
         with self._storage.catalog.read() as r:
             newest = max(volume_history.rows(r, (*SERIES_TYPES, DBSNAPSHOT)), key=_age)
             wanted = drm_setting(r, "DRMPLANWITHBACKUP") == "YES"
@@ -115,6 +122,8 @@ class SelfProtection:
                 self.plans.write(process, request)
 
             self._processes.start(PREPARE, work, wait=True)
+        if problem is not None:
+            raise problem
 
 
 def _age(row: HistoryVolume) -> tuple[int, int]:

@@ -168,10 +168,11 @@ class Server:
         self.devices = Devices(self.catalog, volumes, self._server_device, self._wrap_device, self.clock)
         self.storage = Storage(self.catalog, self.keyring, self.identity, self.devices, self.log, self.clock)
         undo.callback(self.storage.close)
-        self.storage.recover()
-        give_up_unclosed(self.storage)
-        look_at_clock(self.storage)
-        delete_left_behind(self.storage, remote=False)
+        with self.catalog.starting():
+            self.storage.recover()
+            give_up_unclosed(self.storage)
+            look_at_clock(self.storage)
+            delete_left_behind(self.storage, remote=False)
         self.processes = Processes(self.log, self.clock)
         self.self_protection = SelfProtection(
             self.folder, settings, self.storage, self.processes, self._target

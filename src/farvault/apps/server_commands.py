@@ -105,9 +105,17 @@ def run_until_stopped(folder: str, *, new_log: bool = False) -> None:
 )
 @click.option("--devclass", default="", help="Class of the volumes named.")
 @click.option(
-    "--volumes", default="", help="These volumes, separated by commas, whatever the volume history says."
+    "--volumes",
+    default="",
+    help="These volumes, separated by commas, or FILE:list, whatever the volume history says.",
 )
 @click.option("--preview", is_flag=True, help="Only prove that everything is there.")
+@click.option(
+    "--reconcile",
+    is_flag=True,
+    help="Once it serves, the server signs on at its targets anew (FORCESYNC), reconciles with them and restores what "
+    "is DESTROYED, by itself.",
+)
 @click.option("--volume-history", default="", help="Another volume history file than the folder's own.")
 @click.option("--device-configuration", default="", help="Another device configuration file.")
 def restore_db(
@@ -118,6 +126,7 @@ def restore_db(
     devclass: str,
     volumes: str,
     preview: bool,
+    reconcile: bool,
     volume_history: str,
     device_configuration: str,
 ) -> None:
@@ -125,6 +134,7 @@ def restore_db(
 
     The server does not run meanwhile. The old database is set aside.
     """
+    from farvault.admin.volume_list import listed_volumes
     from farvault.apps.restore_database import Request, restore_database
     from farvault.apps.restore_steps import steps_after
 
@@ -133,10 +143,11 @@ def restore_db(
             until=_until(todate, totime, snapshot=source.lower() == "dbsnapshot"),
             snapshot=source.lower() == "dbsnapshot",
             device_class=devclass.upper(),
-            volumes=tuple(name for name in volumes.split(",") if name),
+            volumes=listed_volumes(tuple(name for name in volumes.split(",") if name)),
             preview=preview,
             volume_history=volume_history,
             device_configuration=device_configuration,
+            reconcile=reconcile,
         )
         if bool(request.volumes) != bool(devclass):
             raise BadInput(
@@ -144,7 +155,7 @@ def restore_db(
             )
         done = restore_database(folder, request, lambda said: click.echo(str(said)))
         if done is not None:
-            click.echo(steps_after(done, folder))
+            click.echo(steps_after(done, folder, reconciles=reconcile))
 
 
 def _until(todate: str | None, totime: str | None, *, snapshot: bool) -> int | None:
@@ -161,7 +172,8 @@ def _until(todate: str | None, totime: str | None, *, snapshot: bool) -> int | N
         day = Day().parse(todate or "TODAY")
         at = TimeOfDay().parse(totime) if totime else When(absolute=datetime.time(23, 59, 59))
     except BadValue as wrong:
-        raise BadInput("ANR0999E", value=f"{todate} {totime}", what="moment", reason=wrong) from None
+        typed = " ".join(filter(None, (todate, totime)))
+        raise BadInput("ANR0999E", value=typed, what="moment", reason=wrong) from None
     return moment(day, at, int(time.time()))
 
 
@@ -182,11 +194,18 @@ def _stop_on_signals(running: Server) -> None:
     threading.Thread(target=wait_for_signals, name="signals", daemon=True).start()
 
 
+_LONGEST_LINE = 4096
+
+
 def first_line(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        line = file.readline().rstrip("\r\n")
+    """A password or recovery code from a file."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            line = file.readline(_LONGEST_LINE).rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput("ANR0999E", value=path, what="file", reason=error) from None
     if not line:
-        raise BadInput("ANR0999E", value=path, what="password file", reason="its first line is empty")
+        raise BadInput("ANR0999E", value=path, what="file", reason="its first line is empty")
     return line
 
 

@@ -13,8 +13,9 @@ from collections.abc import Callable
 import click
 
 from farvault.base.errors import FarvaultError, MediaFailed, RecordDamaged
-from farvault.base.units import show_path, show_size
-from farvault.seal import label
+from farvault.base.units import show_path, show_size, show_time
+from farvault.seal import label, volume_end
+from farvault.seal.digest import Buffer
 from farvault.seal.keyring import Keyring
 from farvault.seal.pack import PackObject
 from farvault.seal.record import RecordKind
@@ -71,6 +72,8 @@ def _show_record(path: str, read_at: ReadAt, step: Step, keyring: Keyring | None
     if step.header.kind == RecordKind.LABEL:
         found = label.parse(record)
         click.echo(f"{path}: volume {found.volume} of server {found.server}, pool {found.pool}")
+    elif step.header.kind == RecordKind.END:
+        _show_end(path, record)
     elif step.header.kind == RecordKind.AGGREGATE and keyring is not None:
         try:
             directory = list_objects(record, keyring)
@@ -83,6 +86,20 @@ def _show_record(path: str, read_at: ReadAt, step: Step, keyring: Keyring | None
             file_space = show_path(directory.file_space.encode("utf-8", "surrogateescape"))
             piece = _piece(found_object)
             click.echo(f"  {directory.node} {file_space} {place} {found_object.size_bytes:,}{piece}")
+
+
+def _show_end(path: str, record: Buffer) -> None:
+    """What a database backup, export or plan says of itself; whether this server signed it, a restore finds out."""
+    try:
+        end = volume_end.parse_unproved(record)
+    except RecordDamaged as error:
+        click.echo(f"{path}: {error.message}")
+        return
+    place = f"volume {end.sequence}, {'the last' if end.is_last else 'more follow'}"
+    click.echo(
+        f"{path}: {end.type} of server {end.server}, {show_time(end.time)}: series {end.series}, "
+        f"operation {end.operation}, {place}"
+    )
 
 
 def _piece(found: PackObject) -> str:

@@ -4,13 +4,17 @@ tables. What may be put right of that, and how: `audit_repair.py`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
+import apsw
+
 from farvault.catalog import extent_index, history_probes, nouns, object_rows, volume_checks
 from farvault.catalog.drills import Drill
 from farvault.catalog.kept_receipts import KeptReceipt, ProbeRow
+from farvault.catalog.migrate import migrations
 from farvault.catalog.object_rows import ObjectColumns
 from farvault.catalog.offsite_media import Media
 from farvault.catalog.placements import AggregateRow
@@ -90,12 +94,29 @@ def tables() -> tuple[str, ...]:
 
 
 def check_structure(r: Snapshot) -> Iterator[str]:
-    """What the engine finds wrong with its own file: pages, order of keys, indexes against their tables, references."""
+    """What the engine finds wrong with its own file: pages, order of keys, indexes against their tables, references; and
+    definitions that are not ours any more: of a table that is read by another definition the engine misses nothing.
+    """
     for (problem,) in r.rows(f"PRAGMA integrity_check({_MOST_PROBLEMS})"):
         if problem != "ok":
             yield str(problem)
     for table, number, parent, _ in r.rows("PRAGMA foreign_key_check"):
         yield f"row {number} of {table} refers to a row of {parent} that is not there"
+    found = set(r.all(_DEFINITIONS))
+    for name in sorted({str(row[0]) for row in found ^ _definitions()}):
+        yield f"the definition of {name} is not as it was written"
+
+
+_DEFINITIONS = "SELECT name, type, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+
+
+@cache
+def _definitions() -> frozenset[Row]:
+    """Tables and indexes as this program makes them."""
+    with contextlib.closing(apsw.Connection(":memory:")) as fresh:
+        for step in migrations():
+            fresh.execute(step.sql)
+        return frozenset(fresh.execute(_DEFINITIONS))
 
 
 def check_row_digests(r: Snapshot) -> Iterator[tuple[str, int]]:

@@ -34,7 +34,8 @@ from farvault.catalog import log as recovery_log
 from farvault.catalog import roll_forward
 from farvault.catalog.file_edges import lock, set_up, translated
 from farvault.catalog.image import Image
-from farvault.catalog.log import LogFigures, Position, RecoveryLog
+from farvault.catalog.log import LogFigures, RecoveryLog
+from farvault.catalog.log_chain import Position
 from farvault.catalog.migrate import migrate
 from farvault.catalog.readers import Readers
 from farvault.catalog.roll_forward import NORMAL, ROLLFORWARD, LogPlace
@@ -85,8 +86,13 @@ class Catalog:
         self._settled = threading.Event()
         self._settled.set()
         self._log_percent = 0
+        self._is_starting = False
+        self._is_refused = False
+        """The recovery log refused the last change that may not use its reserve."""
         self.log_grown: Callable[[], None] = lambda: None
-        """Called, in the thread of a writer that has finished, when the recovery log has filled by another percent."""
+        """Called, in the thread of a writer that has finished, when the recovery log has filled by another percent, and when
+        it refuses the first change.
+        """
         self.nouns_changed: Callable[[set[str]], None] = lambda _: None  # after a commit; returns at once
         self.notes: list[Message] = []
         """What opening it found out; for the server to say."""
@@ -165,9 +171,11 @@ class Catalog:
         """
         self._take_writer()
         transaction = Transaction(self._writer, self._digester)
+        was_refused, self._is_refused = self._is_refused, self._log is not None
         try:
             if self._log is not None:
-                self._log.admit(uses_reserve=uses_reserve)
+                self._log.admit(uses_reserve=uses_reserve or self._is_starting)
+                self._is_refused = was_refused and uses_reserve
             with translated(self.path, self._stop_writing):
                 self._writer.execute("BEGIN IMMEDIATE")
                 yield transaction
@@ -178,9 +186,21 @@ class Catalog:
             self._checkpoint_if_large()
         finally:
             transaction.end()
+            is_news = self._is_refused and not was_refused
             self._undo_and_release()
+            if is_news:
+                self.log_grown()
         transaction.follow_up(self.nouns_changed)
         self._tell_log_growth()
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[None]:
+        """While the server starts, all changes may use the log's reserve: with a full log it must get as far as BACKUP DB."""
+        self._is_starting = True
+        try:
+            yield
+        finally:
+            self._is_starting = False
 
     @property
     def has_failed(self) -> bool:

@@ -10,6 +10,7 @@ from farvault.catalog.transaction import Row, Snapshot
 
 _SEEN_OBJECTS = 1_000_000
 _BATCH_OBJECTS = 500
+_PLACED, _CACHED = "placements", "cached_copies"
 _RECORDS = (
     "SELECT e.aggregate_id UNION ALL SELECT s.aggregate_id FROM superseded_aggregates s"
     " WHERE s.by_aggregate_id = e.aggregate_id"
@@ -39,6 +40,8 @@ class ContentRow(NamedTuple):
     """Of so many extents it is made, and so many lie on this volume."""
     is_aggregated: bool
     """A record of it holds more than one extent."""
+    is_cached: bool = False
+    """Not its data but what migration left here; it has a line of its own."""
 
 
 def on_volume(
@@ -49,20 +52,24 @@ def on_volume(
     damaged: bool | None = None,
     copied: bool | None = None,
 ) -> Iterator[ContentRow]:
-    """Objects in the order their first record lies there, each once (a very long list may repeat a few)."""
-    objects = _objects_on(r, volume_id, kind)
-    while batch := list(islice(objects, _BATCH_OBJECTS)):
-        states = _states(r, volume_id, [each[0] for each in batch])
-        for each in batch:
-            found = ContentRow._make((*each, *states[each[0]]))
-            if damaged in (None, found.damaged) and copied in (None, found.copied):
-                yield found
+    """Objects in the order their first record lies there, each once (a very long list may repeat a few).
+
+    Behind them those of which migration left a cached copy.
+    """
+    for table in (_PLACED, _CACHED):
+        objects = _objects_on(r, volume_id, kind, table)
+        while batch := list(islice(objects, _BATCH_OBJECTS)):
+            states = _states(r, volume_id, [each[0] for each in batch], table)
+            for each in batch:
+                found = ContentRow._make((*each, *states[each[0]], table == _CACHED))
+                if damaged in (None, found.damaged) and copied in (None, found.copied):
+                    yield found
 
 
-def _objects_on(r: Snapshot, volume_id: int, kind: int | None) -> Iterator[Row]:
+def _objects_on(r: Snapshot, volume_id: int, kind: int | None, table: str) -> Iterator[Row]:
     """The fields of `ContentRow` that do not depend on the volume."""
     sql = (
-        "SELECT o.id, n.name, o.kind, f.name, f.number, d.path, o.name, o.size_bytes FROM placements p CROSS JOIN aggregates a CROSS JOIN extents e CROSS JOIN object_extents x"
+        f"SELECT o.id, n.name, o.kind, f.name, f.number, d.path, o.name, o.size_bytes FROM {table} p CROSS JOIN aggregates a CROSS JOIN extents e CROSS JOIN object_extents x"
         " CROSS JOIN objects o CROSS JOIN directories d CROSS JOIN file_spaces f CROSS JOIN nodes n"
         " WHERE p.volume_id = ? AND a.id = p.aggregate_id AND e.id >= a.first_extent_id"
         " AND e.id < a.first_extent_id + a.extents AND x.extent_id = e.id"
@@ -79,22 +86,23 @@ def _objects_on(r: Snapshot, volume_id: int, kind: int | None) -> Iterator[Row]:
         yield row
 
 
-def _states(r: Snapshot, volume_id: int, object_ids: Iterable[int]) -> dict[int, tuple[Any, ...]]:
+def _states(r: Snapshot, volume_id: int, object_ids: Iterable[int], table: str) -> dict[int, tuple[Any, ...]]:
     """The fields of each object from `damaged` on: a long one has many records here, and any of them may be the bad one."""
+    damaged = "MAX(p.damaged)" if table == _PLACED else "0"
     sql = (
-        "SELECT x.object_id, MAX(p.damaged), MIN(EXISTS (SELECT 1 FROM placements c"
+        f"SELECT x.object_id, {damaged}, MIN(EXISTS (SELECT 1 FROM placements c"
         " JOIN volumes v ON v.id = c.volume_id JOIN storage_pools s ON s.id = v.pool_id"
         " WHERE c.aggregate_id = p.aggregate_id AND c.damaged = 0 AND s.variant = 'COPY')),"
         " SUM(a.stored_bytes * e.length_bytes / a.extent_bytes), COUNT(DISTINCT x.offset_bytes),"
         " (SELECT COUNT(*) FROM object_extents y WHERE y.object_id = x.object_id), MAX(a.extents > 1)"
-        " FROM object_extents x CROSS JOIN extents e CROSS JOIN placements p CROSS JOIN aggregates a"
+        f" FROM object_extents x CROSS JOIN extents e CROSS JOIN {table} p CROSS JOIN aggregates a"
         f" WHERE x.object_id = ? AND e.id = x.extent_id AND p.aggregate_id IN ({_RECORDS}) AND p.volume_id = ?"
         " AND a.id = p.aggregate_id"
     )
     rows = r.each(sql, [(object_id, volume_id) for object_id in object_ids])
     return {
-        object_id: (bool(damaged), bool(copied), *figures, bool(aggregated))
-        for object_id, damaged, copied, *figures, aggregated in rows
+        object_id: (bool(bad), bool(copied), *figures, bool(aggregated))
+        for object_id, bad, copied, *figures, aggregated in rows
     }
 
 

@@ -78,3 +78,11 @@ def is_recovering(r: Snapshot) -> bool:
 
 def set_recovering(tx: Transaction, on: bool) -> None:
     set_setting(tx, _RECOVERING, "YES" if on else "NO")
+
+
+def begin_anew_with_targets(tx: Transaction) -> None:
+    """Once it serves, the server shows its code to every target anew, and both compare what they have."""
+    for server in nouns.select(tx, Server):
+        if server.is_target:
+            nouns.update(tx, msgspec.structs.replace(server, force_sync=True))
+    set_recovering(tx, True)

@@ -1,6 +1,6 @@
 """Where movable volumes are (DRMEDIA): copy pool and database backup volumes on their way to the vault and back.
 
-A volume without a row is MOUNTABLE. Rows of volumes that are gone go with the next look.
+A volume without a row is MOUNTABLE. A new volume has none, also where one of its name was there before.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ from farvault.base.errors import MediaFailed
 from farvault.base.messages import Message, message
 from farvault.catalog import log as recovery_log
 from farvault.catalog.file_edges import translated
-from farvault.catalog.log import Position, RecoveryLog
+from farvault.catalog.log import RecoveryLog
+from farvault.catalog.log_chain import Position
 from farvault.catalog.wal import Salts, WalFile, pages_of, parse_frame
 
 NORMAL, ROLLFORWARD = "NORMAL", "ROLLFORWARD"

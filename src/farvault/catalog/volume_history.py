@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from farvault.catalog import nouns, pending_deletions
+from farvault.catalog import nouns, offsite_media, pending_deletions
 from farvault.catalog.epoch import epoch
 from farvault.catalog.sequences import next_value, take_values
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.volume import Volume
-from farvault.model.volume_history import OWN_VOLUME, SERIES_TYPES, HistoryVolume
+from farvault.model.volume_history import OWN_VOLUME, SERIES_TYPES, STGREUSE, HistoryVolume
 
 
 def next_series(tx: Transaction, type: str) -> int:
@@ -32,7 +32,9 @@ def _sequence(type: str) -> str:
 
 
 def add_event(tx: Transaction, type: str, device_class: str, volume: str, now: int) -> None:
-    """STGNEW, STGREUSE, STGDELETE of a sequential pool volume."""
+    """STGNEW, STGREUSE, STGDELETE of a sequential pool volume. One that comes or goes is nowhere else (DRMEDIA)."""
+    if type != STGREUSE:
+        offsite_media.forget(tx, volume)
     row = HistoryVolume(time=now, type=type, device_class=device_class, volume=volume, epoch=epoch(tx))
     nouns.insert(tx, row)
 
@@ -138,6 +140,12 @@ def is_there(r: Snapshot, device_class: str, volume: str) -> bool:
     """Does an entry have this volume of its own in this class?"""
     found = nouns.select(r, HistoryVolume, volume=volume, device_class=device_class)
     return any(row.has_own_volume for row in found)
+
+
+def with_volume(r: Snapshot, device_class: str, volume: str) -> HistoryVolume | None:
+    """The complete entry whose own volume this is."""
+    found = nouns.select(r, HistoryVolume, volume=volume, device_class=device_class, complete=True)
+    return next((row for row in found if row.has_own_volume), None)
 
 
 def is_taken(r: Snapshot, volume: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from farvault.model.attribute import REQUIRED, Attribute, Integer, Name, Noun, Text
+from farvault.model.attribute import Attribute, Integer, Name, Noun, Text
 
 
 class DatabaseBackupTrigger(Noun, frozen=True, kw_only=True):
@@ -20,11 +20,11 @@ class DatabaseBackupTrigger(Noun, frozen=True, kw_only=True):
             keyword="DEVclass",
             label="Full Device Class",
             kind=Name(30),
-            default=REQUIRED,
+            default="",
             standard=True,
-            help="device class of full backups",
+            help="device class of full backups; default: that of SET DBRECOVERY",
         ),
-    ]
+    ] = ""
     log_full_percent: Annotated[
         int,
         Attribute(
@@ -33,7 +33,7 @@ class DatabaseBackupTrigger(Noun, frozen=True, kw_only=True):
             kind=Integer(1, 99),
             default=50,
             standard=True,
-            help="a backup starts when more of the recovery log is used",
+            help="a backup starts when more of the recovery log is used, and in any case when it is full",
         ),
     ] = 50
     incremental_device_class: Annotated[

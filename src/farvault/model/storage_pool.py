@@ -279,6 +279,8 @@ class StoragePool(Noun, frozen=True, kw_only=True):
             help="free text",
         ),
     ] = ""
+    updated_time: int = 0
+    updated_by: str = ""
 
     @property
     def is_copy(self) -> bool:

@@ -83,3 +83,5 @@ class Volume(Noun, frozen=True, kw_only=True):
     last_written_time: int = 0
     pending_time: int | None = None
     receipt: bytes = b""
+    updated_time: int = 0
+    updated_by: str = ""

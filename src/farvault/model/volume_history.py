@@ -32,8 +32,11 @@ QUERY_TYPES: Final = {
     "STGNEW": (STGNEW,),
     "STGREUSE": (STGREUSE,),
     "STGDELETE": (STGDELETE,),
+    "DBDUMP": (),
+    "BACKUPSET": (),
+    "REMOTE": (),
 }
-"""What TYPE= of the commands stands for."""
+"""What TYPE= of the commands stands for. The last ones are TSM's; no entry here is of them."""
 
 
 class HistoryVolume(Noun, frozen=True, kw_only=True):

@@ -39,7 +39,7 @@ def why_not_incremental(series: Series) -> str:
 class State(NamedTuple):
     """What a trigger looks at. `log_used_percent`: None while LOGMODE is NORMAL. Times are seconds; 0 = never.
 
-    `log_freed_percent`: how much of the log's capacity a backup would free now.
+    `log_freed_percent`: how much of the log's capacity a backup would free now. `log_is_full`: it refuses changes.
     """
 
     now: int
@@ -47,6 +47,7 @@ class State(NamedTuple):
     log_freed_percent: float
     last_backup_time: int
     series: Series
+    log_is_full: bool = False
 
 
 class Decision(NamedTuple):
@@ -69,14 +70,18 @@ def decide(trigger: DatabaseBackupTrigger, state: State) -> Decision:
 
 
 def _reason(trigger: DatabaseBackupTrigger, state: State) -> str:
+    """A full log stops the server, whatever the trigger would wait for. A backup from the future is of unknown age: old."""
     if state.series.hurt:
         return state.series.hurt
+    has_age = 0 < state.last_backup_time <= state.now
     age = state.now - state.last_backup_time
-    if trigger.maximum_age_hours and age >= trigger.maximum_age_hours * 3600:
+    if trigger.maximum_age_hours and not (has_age and age < trigger.maximum_age_hours * 3600):
         return "the last one is older than MAXAGE" if state.last_backup_time else "there is none yet (MAXAGE)"
+    if state.log_is_full:
+        return "the recovery log is full"
     if state.log_used_percent is None or state.log_used_percent <= trigger.log_full_percent:
         return ""
-    if state.last_backup_time and age < trigger.minimum_interval_minutes * 60:
+    if has_age and age < trigger.minimum_interval_minutes * 60:
         return ""
     if state.log_freed_percent < trigger.minimum_log_free_percent:
         return ""

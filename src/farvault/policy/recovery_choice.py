@@ -45,8 +45,14 @@ def _groups(rows: Sequence[HistoryVolume]) -> list[list[list[HistoryVolume]]]:
         kind = [row for row in rows if (row.type == DBSNAPSHOT if snapshot else row.type in SERIES_TYPES)]
         kind.sort(key=lambda row: (row.series, row.operation, row.sequence))
         for _, series in groupby(kind, key=lambda row: row.series):
-            found.append([list(one) for _, one in groupby(series, key=lambda row: row.operation)])
+            found.append([_latest(list(one)) for _, one in groupby(series, key=lambda row: row.operation)])
     return found
+
+
+def _latest(volumes: list[HistoryVolume]) -> list[HistoryVolume]:
+    """Of two operations of one number the later one: the other was given up, and the partner not told yet."""
+    last = max(row.time for row in volumes)
+    return [row for row in volumes if row.time == last]
 
 
 def _whole(operations: list[list[HistoryVolume]], there: set[str]) -> list[list[HistoryVolume]]:

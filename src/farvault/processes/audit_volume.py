@@ -26,7 +26,7 @@ from farvault.base.errors import Cancelled, FarvaultError, MediaFailed, NotAvail
 from farvault.base.units import MIB, show_path
 from farvault.catalog import cached, content, holds, nouns, placements, superseded, volume_checks
 from farvault.catalog.placements import PlacementRow
-from farvault.catalog.transaction import Transaction
+from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.media.interface import Device
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import DESTROYED, OFFLINE, OFFSITE, READONLY, READWRITE, Volume
@@ -40,6 +40,8 @@ from farvault.storage.storage import Storage
 PAGE = 2000
 PAGE_BYTES = 256 * MIB
 """Records, and their bytes, checked before what was found is settled and remembered."""
+KNOWN_FILES = 100_000
+"""Of how many files it remembers whether they reach to other volumes."""
 SETTLED_AT_ONCE = 500
 """Records in one write transaction."""
 
@@ -61,16 +63,23 @@ class Findings:
     sealed_wrong: int = 0
     """Their bytes are right and do not open: no copy would."""
     no_label: int = 0
+    skipped: int = 0
+    """Records left out: SKIPPARTIAL=YES."""
     bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`quiet`: no line for every bad record and every deleted object. `full`: read and open each record here."""
+    """`quiet`: no line for every bad record and every deleted object. `full`: read and open each record here.
+
+    `skip_partial`: leave out records all of whose files also need something on other volumes. Not all is looked at then,
+    so it counts as no pass.
+    """
 
     fix: bool = False
     quiet: bool = False
     full: bool = False
+    skip_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,7 @@ def audit_volume(
     fix: bool = False,
     quiet: bool = False,
     full: bool = False,
+    skip_partial: bool = False,
 ) -> None:
     """Others may store on the volume meanwhile. Where it ends early, the scrub goes on from there.
 
@@ -98,7 +108,7 @@ def audit_volume(
     """
     volume, pool = _readable(storage, volume_name)
     process.say("ANR2312I" if fix else "ANR2313I", volume=volume.name, number=process.number)
-    audit = _Audit(storage, process, volume, pool, Options(fix=fix, quiet=quiet, full=full), None)
+    audit = _Audit(storage, process, volume, pool, Options(fix, quiet, full, skip_partial), None)
     _run(process, audit)
     _tell(process, volume, audit.findings)
     process.raise_if_cancelled()
@@ -122,6 +132,7 @@ def audit_volumes(
     fix: bool = False,
     quiet: bool = False,
     full: bool = False,
+    skip_partial: bool = False,
 ) -> None:
     """One after the other. One that cannot be audited is said and counted as failed, unless it is just OFFSITE or offline."""
     for name in names:
@@ -131,7 +142,7 @@ def audit_volumes(
         if volume is None:
             continue  # an emptied scratch volume goes at any time
         try:
-            audit_volume(storage, process, name, fix=fix, quiet=quiet, full=full)
+            audit_volume(storage, process, name, fix=fix, quiet=quiet, full=full, skip_partial=skip_partial)
         except Cancelled:
             raise
         except FarvaultError as error:
@@ -173,6 +184,8 @@ def _tell(process: Process, volume: Volume, found: Findings) -> None:
         removed=f"{found.removed:,}",
         deleted=f"{found.deleted_objects:,}",
     )
+    if found.skipped:
+        process.say("ANR4784I", volume=volume.name, records=f"{found.skipped:,}")
     if found.lost:
         process.say("ANR2317E", volume=volume.name, records=f"{found.lost:,}")
 
@@ -189,6 +202,9 @@ class _Audit:
     ) -> None:
         self._storage, self._process, self.volume, self._pool = storage, process, volume, pool
         self._fix, self._quiet, self._full = options.fix, options.quiet, options.full
+        self._skips_partial = options.skip_partial
+        self._is_partial: dict[int, bool] = {}
+        """Object -> it needs something on another volume too, as far as it was asked."""
         self._part = part
         self._began = storage.clock.now_seconds()
         self.findings = Findings()
@@ -244,9 +260,12 @@ class _Audit:
     def _check(self, verifier: Verifier, rows: list[PlacementRow]) -> int:
         """Returns how many of them it got to."""
         bad_before = self.findings.bad
-        found = verifier.check(rows)
+        wanted = self._without_partial(rows) if self._skips_partial else rows
+        found = verifier.check(wanted)
         self.findings.inspected += found.inspected
-        self.findings.bytes += sum(row.stored_bytes for row in rows[: found.inspected])
+        self.findings.bytes += sum(row.stored_bytes for row in wanted[: found.inspected])
+        done = len(rows) if found.inspected == len(wanted) else rows.index(wanted[found.inspected])
+        self.findings.skipped += done - found.inspected
         for row, reason in found.sealed_wrong:
             self.findings.sealed_wrong += 1
             self._process.say("ANR4740E", volume=self.volume.name, offset=row.offset_bytes, reason=reason)
@@ -254,10 +273,26 @@ class _Audit:
             self._reset(found.reset[start : start + SETTLED_AT_ONCE])
         for start in range(0, len(found.bad), SETTLED_AT_ONCE):
             self._settle(found.bad[start : start + SETTLED_AT_ONCE])
-        if found.inspected:
-            last = rows[found.inspected - 1]
+        if done:
+            last = rows[done - 1]
             self._come_to(last.offset_bytes + last.stored_bytes, self.findings.bad - bad_before)
-        return found.inspected
+        return done
+
+    def _without_partial(self, rows: list[PlacementRow]) -> list[PlacementRow]:
+        """Without records that only files need of which other parts lie elsewhere."""
+        if len(self._is_partial) > KNOWN_FILES:
+            self._is_partial.clear()
+        with self._storage.catalog.read() as r:
+            return [row for row in rows if not self._is_only_for_partial(r, row)]
+
+    def _is_only_for_partial(self, r: Snapshot, row: PlacementRow) -> bool:
+        users = content.users_of_aggregates(r, [row.aggregate_id])
+        for one in users:
+            if one not in self._is_partial:
+                self._is_partial[one] = content.reaching_elsewhere(r, self.volume.id, [one]) > 0
+            if not self._is_partial[one]:
+                return False
+        return bool(users)
 
     def _check_cached(self, verifier: Verifier) -> None:
         """What migration left here: nothing counts on it, so a bad one is only said, or with FIX given up."""
@@ -295,12 +330,16 @@ class _Audit:
             return volume_checks.find(r, self.volume)
 
     def _note(self, check: VolumeCheck) -> None:
+        if self._skips_partial:
+            return
         crash_point("audit.progress.before_catalog")
         with self._storage.catalog.write() as tx:
             volume_checks.put(tx, check)
 
     def _begin(self) -> int:
         """Behind which offset it starts."""
+        if self._skips_partial:
+            return -1
         check = self._kept()
         if self._is_new:
             return check.checked_to_bytes - 1

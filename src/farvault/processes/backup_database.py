@@ -214,19 +214,27 @@ class DatabaseBackups:
         if kind == FULL:
             set_setting(tx, "FULLBACKUPNEEDED", "")
 
+    def full_needed(self, r: Snapshot) -> str:
+        """Why only a full backup is possible now; empty where an incremental one is. Reads the page digests."""
+        return self._basis(r)[2]
+
     def _check_incremental(self, r: Snapshot) -> tuple[list[HistoryVolume], PageState]:
-        reason = why_not_incremental(self.series(r))
-        newest = volume_history.newest_operation(r, SERIES_TYPES)
-        state = None
-        if not reason:
-            state = self._states.load(newest[0].series, newest[0].operation)
-            if state is None:
-                reason = "the page digests of the last backup are not there"
-            elif state.epoch != epoch(r):
-                reason = "the page digests are those of another epoch"
-        if reason or state is None:
+        newest, state, reason = self._basis(r)
+        if state is None:
             raise NotAvailable("ANR2361E", reason=reason)
         return newest, state
+
+    def _basis(self, r: Snapshot) -> tuple[list[HistoryVolume], PageState | None, str]:
+        """What an incremental backup builds on: the newest operation and the pages as it found them; or why it cannot be."""
+        newest = volume_history.newest_operation(r, SERIES_TYPES)
+        if reason := why_not_incremental(self.series(r)):
+            return newest, None, reason
+        state = self._states.load(newest[0].series, newest[0].operation)
+        if state is None:
+            return newest, None, "the page digests of the last backup are not there"
+        if state.epoch != epoch(r):
+            return newest, None, "the page digests are those of another epoch"
+        return newest, state, ""
 
 
 class _Step(NamedTuple):

@@ -6,13 +6,13 @@ copy in the copy pool. A damaged copy is replaced: it goes in the transaction th
 
 from __future__ import annotations
 
-from farvault.base.errors import BadInput
+from farvault.base.errors import BadInput, NotAvailable
 from farvault.base.units import show_size
 from farvault.catalog import nouns, placements
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot
 from farvault.model.storage_pool import StoragePool
-from farvault.model.volume import OFFLINE, READONLY, READWRITE, Volume
+from farvault.model.volume import OFFLINE, READONLY, READWRITE, UNAVAILABLE, Volume
 from farvault.processes.process import Process
 from farvault.processes.volume_copies import Place, copy_volumes, is_lost, leaving, survey, volumes_with_work
 from farvault.storage.storage import Storage
@@ -70,13 +70,17 @@ def backup_pool(
 
 
 def pools_of(storage: Storage, primary_name: str, copy_name: str) -> tuple[StoragePool, StoragePool]:
-    """The two pools; `NotFound`, or `BadInput` where one is of the wrong kind."""
+    """The two pools; `NotFound`, `BadInput` where one is of the wrong kind, `NotAvailable` where its access forbids it."""
     with storage.catalog.read() as r:
         primary, copy = nouns.get(r, StoragePool, primary_name), nouns.get(r, StoragePool, copy_name)
     if primary.is_copy:
         raise BadInput("ANR2255E", pool=primary.name, needed="a primary storage pool")
     if not copy.is_copy:
         raise BadInput("ANR2255E", pool=copy.name, needed="a copy storage pool")
+    if copy.access != READWRITE:
+        raise NotAvailable("ANR4722E", pool=copy.name, access=copy.access)
+    if primary.access == UNAVAILABLE:  # nothing is read from it (docs/decisions/0023)
+        raise NotAvailable("ANR4722E", pool=primary.name, access=primary.access)
     return primary, copy
 
 

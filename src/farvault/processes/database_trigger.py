@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from farvault.base.errors import FarvaultError
 from farvault.base.log import Log
 from farvault.catalog import nouns, volume_history
 from farvault.catalog.catalog import Catalog
+from farvault.catalog.database_recovery import DatabaseRecovery, database_recovery
 from farvault.model.database_backup_trigger import DatabaseBackupTrigger
 from farvault.model.volume_history import SERIES_TYPES
-from farvault.policy.database_backup import FULL, Decision, State, decide
+from farvault.policy.database_backup import FULL, INCREMENTAL, Decision, State, decide
 from farvault.processes.backup_database import DESCRIPTION, DatabaseBackups, Options
 from farvault.processes.process import Process, Processes
 
@@ -38,11 +41,13 @@ class DatabaseTrigger:
     def __call__(self) -> None:
         if self._backups.running or (self._process is not None and not self._process.ended_event.is_set()):
             return
-        trigger = find_trigger(self._catalog)
+        trigger, usual = self._find()
         decision = Decision() if trigger is None else decide(trigger, self._state())
         if not decision.kind:
             self._has_failed = False
             return
+        if decision.kind == INCREMENTAL and trigger is not None:
+            decision = self._possible(decision, trigger)
         if self._has_failed:
             self._log.say("ANR4561I")
         self._log.say(
@@ -50,12 +55,27 @@ class DatabaseTrigger:
             device_class=decision.device_class,
             reason=decision.reason,
         )
-        options = Options(decision.kind, decision.device_class)
+        options = Options(decision.kind, decision.device_class, compress=usual.compress)
         self._process = self._processes.start(DESCRIPTION, lambda process: self._run(process, options))
 
     def may_be_due(self) -> bool:
         """After the log has filled by another percent: is it worth looking? Not before a failed one may be tried again."""
         return not self._has_failed and not self._backups.running
+
+    def _find(self) -> tuple[DatabaseBackupTrigger | None, DatabaseRecovery]:
+        """The trigger, with the class that holds where it names none."""
+        trigger = find_trigger(self._catalog)
+        with self._catalog.read() as r:
+            usual = database_recovery(r)
+        if trigger is None or trigger.device_class:
+            return trigger, usual
+        return msgspec.structs.replace(trigger, device_class=usual.device_class), usual
+
+    def _possible(self, decision: Decision, trigger: DatabaseBackupTrigger) -> Decision:
+        """A full backup where the page digests that an incremental one needs are lost: it would be refused for ever."""
+        with self._catalog.read() as r:
+            needed = self._backups.full_needed(r)
+        return Decision(FULL, trigger.device_class, f"{decision.reason}; {needed}") if needed else decision
 
     def _run(self, process: Process, options: Options) -> None:
         try:
@@ -82,4 +102,5 @@ class DatabaseTrigger:
             log_freed_percent=used or 0.0,
             last_backup_time=newest[0].time if newest else 0,
             series=series,
+            log_is_full=figures is not None and figures.is_full,
         )

@@ -34,7 +34,7 @@ from farvault.seal.compress import decompress
 from farvault.seal.digest import digest
 from farvault.seal.pack import parse
 from farvault.seal.record import STORED_MAX_BYTES, check, open_checked
-from farvault.storage.history_volumes import place_of, read_ends, read_records
+from farvault.storage.history_reading import place_of, read_ends, read_records
 from farvault.storage.storage import Storage
 
 DESCRIPTION: Final = "DRILL"

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from farvault.base.errors import BadInput
+from farvault.base.errors import BadInput, NotAvailable
 from farvault.base.units import show_size
 from farvault.catalog import nouns, placements
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot
 from farvault.model.storage_pool import StoragePool
-from farvault.model.volume import DESTROYED, EMPTY, Volume
+from farvault.model.volume import DESTROYED, EMPTY, READWRITE, UNAVAILABLE, Volume
 from farvault.policy.mount_points import Priority
 from farvault.processes.process import Process
 from farvault.processes.volume_copies import (
@@ -48,7 +48,8 @@ def restore_volumes(
     `copy_pool`: take copies from this one only. `new_pool`: put it there instead of the volume's own pool. The process
     fails where something could not be restored; it stays on its volume.
     """
-    volumes, pool = _volumes_of_one_pool(storage, volume_names)
+    volumes, pool = volumes_of_one_pool(storage, volume_names)
+    destination = destination_of(storage, pool, new_pool)
     ids = tuple(volume.id for volume in volumes)
 
     def page(r: Snapshot, place: Place, limit: int) -> list[PlacementRow]:
@@ -67,7 +68,7 @@ def restore_volumes(
     process.say("ANR1232I", pool=pool.name, volumes=", ".join(volume_names), number=process.number)
     for volume in volumes:
         _destroy(storage, volume)
-    copied = _restore(storage, process, pool, page, ids, copy_pool, new_pool, max_processes)
+    copied = _restore(storage, process, pool, page, ids, copy_pool, destination, max_processes)
     process.say("ANR1240I", pool=pool.name, **_figures(copied))
 
 
@@ -87,6 +88,7 @@ def restore_pool(
         destroyed = tuple(volume.id for volume in nouns.select(r, Volume, pool_id=pool.id, access=DESTROYED))
     if pool.is_copy:
         raise BadInput("ANR2255E", pool=pool.name, needed="a primary storage pool")
+    destination = destination_of(storage, pool, new_pool)
 
     def page(r: Snapshot, place: Place, limit: int) -> list[PlacementRow]:
         return placements.to_restore(r, pool_id=pool.id, after=place, limit=limit)
@@ -99,7 +101,7 @@ def restore_pool(
     if preview:
         process.say("ANR1239I", pool=pool.name, **work.figures)
         return
-    copied = _restore(storage, process, pool, page, destroyed, copy_pool, new_pool, max_processes)
+    copied = _restore(storage, process, pool, page, destroyed, copy_pool, destination, max_processes)
     process.say("ANR1238I", pool=pool.name, **_figures(copied))
     if copied.lost:
         process.say("ANR1257W", pool=pool.name)
@@ -112,10 +114,10 @@ def _restore(
     page: Page,
     destroyed: Sequence[int],
     copy_pool: str,
-    new_pool: str,
+    destination: StoragePool,
     max_processes: int,
 ) -> Copied:
-    destination, only = _destination(storage, pool, new_pool), _copy_pool_id(storage, copy_pool)
+    only = _copy_pool_id(storage, copy_pool)
     leave = moving(storage, lambda row: row.pool_id == pool.id and is_lost(row))
 
     def allowed(row: PlacementRow) -> bool:
@@ -157,9 +159,10 @@ def _restore(
             _delete_if_empty(storage, process, volume_id)
 
 
-def _volumes_of_one_pool(storage: Storage, names: Sequence[str]) -> tuple[list[Volume], StoragePool]:
+def volumes_of_one_pool(storage: Storage, names: Sequence[str]) -> tuple[list[Volume], StoragePool]:
+    """Each named once, and all of one primary pool; `NotFound`, `BadInput`."""
     with storage.catalog.read() as r:
-        volumes = [nouns.get(r, Volume, name) for name in dict.fromkeys(names)]
+        volumes = [nouns.get(r, Volume, name) for name in _each_once(names)]
         pools = {volume.pool_id: nouns.by_id(r, StoragePool, volume.pool_id) for volume in volumes}
     for pool in pools.values():
         if pool.is_copy:
@@ -169,13 +172,22 @@ def _volumes_of_one_pool(storage: Storage, names: Sequence[str]) -> tuple[list[V
     return volumes, pools[volumes[0].pool_id]
 
 
-def _destination(storage: Storage, pool: StoragePool, new_pool: str) -> StoragePool:
-    if not new_pool:
-        return pool
+def _each_once(names: Sequence[str]) -> Sequence[str]:
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInput("ANR4780E", volume=name)
+    return names
+
+
+def destination_of(storage: Storage, pool: StoragePool, new_pool: str) -> StoragePool:
+    """Where it comes back; `BadInput`, or `NotAvailable` where that pool's access forbids it (docs/decisions/0064)."""
     with storage.catalog.read() as r:
-        destination = nouns.get(r, StoragePool, new_pool)
+        destination = nouns.get(r, StoragePool, new_pool or pool.name)
     if destination.is_copy:
         raise BadInput("ANR2255E", pool=destination.name, needed="a primary storage pool")
+    is_new = destination.id != pool.id
+    if destination.access == UNAVAILABLE or (is_new and destination.access != READWRITE):
+        raise NotAvailable("ANR4722E", pool=destination.name, access=destination.access)
     return destination
 
 

@@ -27,7 +27,7 @@ from farvault.policy import reconcile
 from farvault.policy.reconcile import Attributes, Kind
 from farvault.processes.reconcile_history import attributes_of, receipts_of
 from farvault.seal import volume_end
-from farvault.storage.history_volumes import place_of, read_end_record, read_records
+from farvault.storage.history_reading import place_of, read_end_record, read_records
 from farvault.storage.storage import Storage
 
 RECEIPTS_AT_ONCE: Final = 500

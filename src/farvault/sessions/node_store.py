@@ -40,8 +40,15 @@ ATTRIBUTES_MOST_BYTES: Final = 64 << 20
 
 
 def begin_transaction(session: NodeSession, incoming: Incoming) -> None:
-    """Serve one transaction to its end. Refused at once where its class or destination cannot take it."""
-    transaction = _Transaction(session, _open_intake(session, incoming))
+    """Serve one transaction to its end. Refused at once where its class or destination cannot take it, and said here too."""
+    try:
+        intake = _open_intake(session, incoming)
+    except (PeerMisbehaved, PeerUnreachable):
+        raise
+    except FarvaultError as refusal:
+        session.say("ANR0532W", reason=refusal.message)
+        raise
+    transaction = _Transaction(session, intake)
     connection = session.connection
     connection.idle_seconds = TRANSACTION_SECONDS
     try:

@@ -73,11 +73,14 @@ class Devices:
         return {name: number for name, number in sorted(idle.items()) if number}
 
     def full_name(self, class_name: str, typed: str) -> str:
-        """The name the catalog keeps for a volume a person named: local volumes are files in the class's folder."""
+        """The name the catalog keeps for a volume a person named: local volumes are files in the class's folder.
+
+        One file has one name: `/pool/a/../b` is `/pool/b`.
+        """
         definition = self.device_class(class_name)
-        if self.device(class_name).capabilities.remote or typed.startswith("/"):
+        if self.device(class_name).capabilities.remote:
             return typed
-        return os.path.join(self._folders(definition)[0], typed)
+        return os.path.normpath(os.path.join(self._folders(definition)[0], typed))
 
     def forget(self, class_name: str | None = None) -> None:
         """Make it anew at the next use: the class is gone, or its server's definition changed. None: all of them."""

@@ -146,9 +146,6 @@ class VolumeLife:
             if not found or not found[0].written_bytes or placements.has_placements(tx, volume_id):
                 return
             volume, pool = found[0], nouns.by_id(tx, StoragePool, found[0].pool_id)
-            if volume.access == OFFSITE:
-                self._log.say("ANR1423W", volume=volume.name)
-                return
             if volume.status == PENDING or pool.reuse_delay_days:
                 if volume.status != PENDING:
                     now = self._clock.now_seconds()
@@ -159,6 +156,16 @@ class VolumeLife:
             nouns.update(tx, volume)
         self._reuse(volume, pool)
 
+    def came_back(self, volume_id: int) -> None:
+        """It was OFFSITE and is here again: where it was emptied meanwhile, it goes on as any other emptied volume."""
+        with self._catalog.read() as r:
+            volume = _row(r, volume_id)
+            pool = nouns.by_id(r, StoragePool, volume.pool_id) if volume else None
+        if volume and pool and volume.scratch and volume.status == EMPTY:
+            self.discard_scratch(volume, pool)
+        else:
+            self.empty(volume_id)
+
     def end_pending(self) -> list[str]:
         """Volumes whose REUSEDELAY is over become EMPTY or go; returns their names. To be called now and then."""
         now = self._clock.now_seconds()
@@ -167,7 +174,7 @@ class VolumeLife:
             for volume in nouns.select(tx, Volume, status=PENDING):
                 pool = nouns.by_id(tx, StoragePool, volume.pool_id)
                 over = (volume.pending_time or 0) + pool.reuse_delay_days * DAY_SECONDS <= now
-                if over and volume.access != OFFSITE and not placements.has_placements(tx, volume.id):
+                if over and not placements.has_placements(tx, volume.id):
                     due.append((_emptied(volume), pool))
                     nouns.update(tx, due[-1][0])
         for volume, pool in due:
@@ -247,7 +254,13 @@ class VolumeLife:
             self._log.say("ANR1411W" if writing else "ANR1410W", volume=volume.name)
 
     def _reuse(self, volume: Volume, pool: StoragePool) -> None:
-        """An emptied volume: scratch goes, a defined one waits for its next pass with its old bytes gone."""
+        """An emptied volume: scratch goes, a defined one waits for its next pass with its old bytes gone.
+
+        One that is OFFSITE stays as it is, until it is brought back.
+        """
+        if volume.access == OFFSITE:
+            self._log.say("ANR1423W", volume=volume.name)
+            return
         crash_point("volume.empty.before_delete")
         if volume.scratch:
             self.discard_scratch(volume, pool)

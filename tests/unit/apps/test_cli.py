@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -66,3 +67,15 @@ def test_help_names_the_subcommands() -> None:
 
 def test_an_unknown_subcommand_is_refused() -> None:
     assert CliRunner().invoke(main, ["frobnicate"]).exit_code == 2
+
+
+def test_what_recover_cannot_read_is_told_in_a_line(tmp_path: Path) -> None:
+    good, binary, empty = (tmp_path / name for name in ("good", "binary", "empty"))
+    good.write_text("secret\n")
+    binary.write_bytes(b"\xe2\x28\xa1")
+    empty.touch()
+    for node, password in (("", good), ("DEL HI", good), ("DELHI", binary), ("DELHI", empty)):
+        typed = ["recover", str(tmp_path / "new"), "--from", "127.0.0.1:1", "--node", node]
+        files = ["--password-file", str(password), "--recovery-code-file", str(good)]
+        done = CliRunner().invoke(main, [*typed, *files])
+        assert done.exit_code == 3 and "ANR0999E" in done.output, done.output

@@ -101,6 +101,21 @@ def test_of_two_thousand_flipped_bits_none_changes_a_protected_row_unseen(
     assert seen["FOUND"] > 100 and seen["FOUND"] + seen["UNREADABLE"] > 400, seen
 
 
+@pytest.mark.parametrize("table", ["class_names", "directories"])
+def test_a_definition_that_says_something_else_is_found(
+    rows_and_image: tuple[dict[str, list[object]], bytes], table: str
+) -> None:
+    """One letter of PRIMARY KEY, and the same rows have no numbers."""
+    opened = Opened(rows_and_image[1])
+    with opened:
+        opened.connection.execute("PRAGMA writable_schema=ON")
+        change = "UPDATE sqlite_master SET sql = replace(sql, 'PRIMARY KEY', 'QRIMARY KEY') WHERE name = ?"
+        opened.connection.execute(change, (table,))
+        spoilt = opened.connection.serialize("main")
+    with Opened(spoilt) as snapshot:
+        assert f"the definition of {table} is not as it was written" in audit.check_structure(snapshot)
+
+
 @pytest.mark.soak
 def test_no_flipped_or_zeroed_byte_changes_a_protected_row_unseen(
     rows_and_image: tuple[dict[str, list[object]], bytes],

@@ -18,7 +18,8 @@ from farvault.base.errors import MediaFailed, MediaFull
 from farvault.base.units import MIB
 from farvault.catalog import roll_forward
 from farvault.catalog.catalog import Catalog
-from farvault.catalog.log import Position, RecoveryLog
+from farvault.catalog.log import RecoveryLog
+from farvault.catalog.log_chain import Position
 from farvault.catalog.roll_forward import NORMAL, ROLLFORWARD, LogPlace, Step, compare
 from farvault.catalog.settings import get_setting, set_setting
 from farvault.catalog.wal import Salts, pages_of
@@ -370,10 +371,38 @@ def test_a_disk_without_room_for_the_log_refuses_changes_too(
     with catalog.write(uses_reserve=True) as tx:
         set_setting(tx, "BACKUP", "still works")
     assert last(catalog) == 1
+    catalog.close()
+    catalog = home.open()
+    with pytest.raises(MediaFull, match="ANR4919E"):
+        put(catalog, 2)
+    with catalog.write(uses_reserve=True) as tx:
+        set_setting(tx, "BACKUP", "still works after a start")
     monkeypatch.undo()
     put(catalog, 2)
     catalog.close()
     assert last_of(home) == 2
+
+
+def test_what_an_older_log_left_in_the_reserved_segment_is_no_damage_of_a_new_one(home: Home) -> None:
+    """A pruned segment becomes the next one where the disk had no room; its entries have higher numbers than a new log's."""
+    catalog = home.make()
+    for number in range(1, 21):
+        put(catalog, number, 60_000)
+    log = catalog._log
+    assert log is not None
+    log.await_spare()
+    log.switch(1)
+    log.await_spare()
+    os.unlink(home.folder / "log" / "log.spare")
+    catalog.prune_log(log.log_id, log.sequence)
+    spare = home.folder / "log" / "log.spare"
+    assert b"FVLOG1" in spare.read_bytes(), "a pruned segment"
+    catalog.close()
+    catalog = home.open(begin_anew=True)
+    put(catalog, 21)
+    image = home.copy(home.folder.parent / "image")
+    catalog.close()
+    assert last_of(image) == 21 and last_of(home) == 21
 
 
 def test_an_error_of_the_logs_disk_ends_writing_and_the_next_start_knows_all(

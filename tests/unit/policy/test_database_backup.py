@@ -78,6 +78,16 @@ def state(**changes: Any) -> State:
         ({"maximum_age_hours": 2}, {"log_used_percent": 1.0}, "", ""),
         ({"maximum_age_hours": 24}, {"last_backup_time": 0, "series": Series()}, FULL, "F"),
         ({"maximum_age_hours": 1, "minimum_interval_minutes": 9999}, {}, INCREMENTAL, "F"),
+        (
+            {"maximum_age_hours": 99},
+            {"last_backup_time": 999 * HOUR, "log_used_percent": 1.0},
+            INCREMENTAL,
+            "F",
+        ),
+        ({"minimum_interval_minutes": 1}, {"last_backup_time": 999 * HOUR}, INCREMENTAL, "F"),
+        ({"log_full_percent": 99}, {"log_used_percent": 88.0, "log_is_full": True}, INCREMENTAL, "F"),
+        ({"minimum_interval_minutes": 9999}, {"log_is_full": True}, INCREMENTAL, "F"),
+        ({"minimum_log_free_percent": 99}, {"log_is_full": True}, INCREMENTAL, "F"),
     ],
 )
 def test_when_the_trigger_starts_one(

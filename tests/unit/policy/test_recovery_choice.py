@@ -17,6 +17,7 @@ def row(type: str, series: int, operation: int, time: int, sequence: int = 1) ->
 
 FULL1, INCR1, INCR2 = row("BACKUPFULL", 1, 0, 10), row("BACKUPINCR", 1, 1, 20), row("BACKUPINCR", 1, 2, 30)
 FULL2, SNAP = row("BACKUPFULL", 2, 0, 25), row("DBSNAPSHOT", 1, 0, 27)
+GIVEN_UP = row("BACKUPINCR", 1, 1, 15)
 SECOND = row("BACKUPFULL", 1, 0, 10, 2)
 
 CASES = [
@@ -30,6 +31,7 @@ CASES = [
     ("a lost second volume loses the operation", [FULL1, SECOND, FULL2], [SECOND], [FULL2], 0),
     ("an operation of two volumes counts whole", [FULL1, SECOND], [], [FULL1, SECOND], 0),
     ("nothing is there", [], [], [], 0),
+    ("one that was given up does not count", [FULL1, GIVEN_UP, INCR1], [], [FULL1, INCR1], 0),
 ]  # fmt: skip
 
 

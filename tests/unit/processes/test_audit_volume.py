@@ -16,12 +16,12 @@ from tests.unit.processes.depot_work import (
     said,
     volume_of,
 )
-from tests.unit.storage.depot import Depot, some_files
+from tests.unit.storage.depot import Depot, MakeDepot, some_bytes, some_files
 
 from farvault.base.disk import observe_crash_points
 from farvault.base.errors import InUse
 from farvault.base.units import MIB
-from farvault.catalog import nouns, objects, placements, vault
+from farvault.catalog import nouns, objects, placements, vault, volume_checks
 from farvault.catalog.placements import PlacementRow
 from farvault.model.file_space import FileSpace
 from farvault.model.volume import DESTROYED, OFFSITE, UNAVAILABLE
@@ -341,6 +341,30 @@ def test_killed_between_two_steps_a_second_audit_completes(depot: Depot, label: 
     audit(depot, rows[0], fix=True)
     assert depot.restore().keys() == depot.inventory().keys()
     assert 0 < len(depot.inventory()) < 12
+
+
+# --- files that span volumes -----------------------------------------------------------------------------------------
+
+
+def test_with_skippartial_records_of_files_that_reach_to_other_volumes_are_left_out(
+    make_depot: MakeDepot,
+) -> None:
+    depot = make_depot(capacity_bytes=8 * MIB)
+    begin = some_bytes(1, MIB)
+    depot.send({"begin": begin, **some_files(14, 900_000)})
+    depot.send({"both": begin + some_bytes(99, MIB), **some_files(1, 900_000, start=20)}, known=[begin])
+    depot.send({"tail": begin + some_bytes(98, MIB)}, known=[begin])
+    rows = [row for row in depot.placed("TAPEPOOL") if row.volume_name == depot.volumes()[-1].name]
+    damage(rows[-1])  # nothing but a part of `tail`
+    damage(rows[-2])  # a part of `both`, and a whole file
+    process = run(depot, lambda p: audit_volume(depot.storage, p, rows[0].volume_name, skip_partial=True))
+    assert (process.state, process.objects, process.failed_objects) == (State.FAILURE, len(rows) - 1, 1)
+    assert [row.damaged for row in depot.placed("TAPEPOOL")][-2:] == [True, False]
+    assert "1 records were left out" in said(depot, "ANR4784I").text
+    with depot.catalog.read() as r:
+        check = volume_checks.find(r, depot.volumes()[-1])
+    assert (check.checked_time, check.pass_time) == (0, 0), "not all of it was looked at"
+    assert audit(depot, rows[0]).failed_objects == 2
 
 
 # --- a whole pool ------------------------------------------------------------------------------------------------------

@@ -17,16 +17,8 @@ from farvault.model.volume_history import EXPORT, QUERY_TYPES, HistoryVolume
 from farvault.seal.compress import Compressor
 from farvault.seal.identity import Identity
 from farvault.seal.record import RecordKind
-from farvault.storage.history_volumes import (
-    HistoryWriter,
-    Operation,
-    Place,
-    delete_left_behind,
-    delete_volume,
-    place_of,
-    read_ends,
-    read_records,
-)
+from farvault.storage.history_reading import Place, place_of, read_ends, read_records
+from farvault.storage.history_volumes import HistoryWriter, Operation, delete_left_behind, delete_volume
 
 
 @pytest.fixture(autouse=True)

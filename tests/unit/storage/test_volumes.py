@@ -217,8 +217,33 @@ def test_an_empty_offsite_volume_stays(depot: Depot) -> None:
     depot.send(some_files(1))
     depot.change_volume(depot.volumes()[0], access="OFFSITE")
     depot.storage.delete_objects(depot.inventory().values())
-    assert len(depot.volumes()) == 1
-    assert "ANR1423W" in depot.messages()
+    for _ in range(2):
+        (volume,) = depot.volumes()
+        assert (volume.status, volume.access) == (EMPTY, "OFFSITE")
+        depot.storage.tidy()
+        depot.restart()
+    assert depot.messages().count("ANR1423W") == 1
+    depot.change_volume(volume, access="READWRITE")
+    depot.storage.life.came_back(volume.id)
+    assert depot.volumes() == []
+
+
+def test_an_offsite_volume_waits_for_its_reuse_delay_and_is_empty_then(depot: Depot) -> None:
+    depot.change_pool("TAPEPOOL", reuse_delay_days=2)
+    depot.send(some_files(1))
+    depot.change_volume(depot.volumes()[0], access="OFFSITE")
+    depot.storage.delete_objects(depot.inventory().values())
+    assert depot.volumes()[0].status == PENDING
+    depot.clock.advance(2 * DAY_SECONDS)
+    depot.storage.life.end_pending()
+    (volume,) = depot.volumes()
+    assert (volume.status, volume.access) == (EMPTY, "OFFSITE")
+
+
+def test_an_offsite_volume_that_still_holds_data_comes_back_as_it_was(depot: Depot) -> None:
+    depot.send(some_files(1))
+    depot.storage.life.came_back(depot.volumes()[0].id)
+    assert depot.restore() == some_files(1)
 
 
 def test_a_volume_that_empties_while_it_is_written_goes_when_it_is_let_go(depot: Depot) -> None:

@@ -25,27 +25,36 @@ from farvault.processes.process import Process
 
 
 def _audit(instance: Instance, call: Call) -> Iterator[Answer]:
-    if (call["volume"] is None) == (call["stgpool"] is None):
+    _check(call)
+    with instance.catalog.read() as r:
+        volumes = _volumes(r, call, instance.clock.now_seconds())
+
+    options = {"skip_partial": call["skippartial"], **{one: call[one] for one in ("fix", "quiet", "full")}}
+
+    def work(process: Process) -> None:
+        if call["volume"] is not None:
+            audit_volume(instance.storage, process, volumes[0].name, **options)
+        else:
+            audit_volumes(instance.storage, process, [volume.name for volume in volumes], **options)
+
+    yield from run_process(
+        instance, call, f"AUDIT VOLUME ({'REPAIR' if call['fix'] else 'INSPECT ONLY'})", work
+    )
+
+
+def _check(call: Call) -> None:
+    """One volume, or a pool and perhaps days."""
+    if call["volume"] is None and call["stgpool"] is None:
         raise BadInput(
             "ANR2022E",
             command=call.command.name,
             parameter="volume or STGPOOL",
             syntax="volume | STGPool=pool",
         )
-    with instance.catalog.read() as r:
-        volumes = _volumes(r, call, instance.clock.now_seconds())
-
-    def work(process: Process) -> None:
-        storage, fix, quiet, full = instance.storage, call["fix"], call["quiet"], call["full"]
-        if call["volume"] is not None:
-            audit_volume(storage, process, volumes[0].name, fix=fix, quiet=quiet, full=full)
-        else:
-            names = [volume.name for volume in volumes]
-            audit_volumes(storage, process, names, fix=fix, quiet=quiet, full=full)
-
-    yield from run_process(
-        instance, call, f"AUDIT VOLUME ({'REPAIR' if call['fix'] else 'INSPECT ONLY'})", work
-    )
+    if call["volume"] is not None and call["stgpool"] is not None:
+        raise BadInput("ANR4781E", command=call.command.name)
+    if call["volume"] is not None and call.given & {"fromdate", "todate"}:
+        raise BadInput("ANR4782E", command=call.command.name)
 
 
 def _volumes(r: Snapshot, call: Call, now: int) -> list[Volume]:
@@ -61,7 +70,9 @@ def _volumes(r: Snapshot, call: Call, now: int) -> list[Volume]:
 def _period(call: Call, now: int) -> tuple[int, int]:
     """The days given, from the beginning of the first to the end of the last."""
     begin = moment(call["fromdate"], _FIRST_SECOND, now) if call["fromdate"] else 0
-    end = moment(call["todate"], _LAST_SECOND, now) if call["todate"] else now
+    end = moment(call["todate"], _LAST_SECOND, now) if call["todate"] else max(begin, now)
+    if end < begin:
+        raise BadInput("ANR4783E", command=call.command.name)
     return begin, end
 
 
@@ -97,7 +108,9 @@ COMMANDS = (
         parameters=(
             Parameter(name="volume", kind=Text(1024), help="name of the volume"),
             keyword("Fix", YesNo(), "correct what is found", default=False),
-            keyword("SKIPPartial", YesNo(), "skip files that span volumes; here none does", only=False),
+            keyword(
+                "SKIPPartial", YesNo(), "leave out files of which parts lie on other volumes", default=False
+            ),
             keyword("Quiet", YesNo(), "no message for each damaged file", default=False),
             keyword("STGPool", Name(30), "all volumes of this pool"),
             keyword("FROMDate", Day(), "with STGPOOL: only volumes written since"),

@@ -79,6 +79,7 @@ def _content_row(row: ContentRow) -> dict[str, Any]:
         "is_aggregated": row.is_aggregated,
         "stored_bytes": row.stored_bytes,
         "is_whole": row.extents_here == row.extents,
+        "is_cached": row.is_cached,
     }
 
 
@@ -96,6 +97,7 @@ def _content_columns(detailed: bool) -> list[Column]:
             Column(key="stored_bytes", label="Stored Size", show=show_size, number=True),
             Column(key="size_bytes", label="Size", show=show_size, number=True),
             yes_column("is_whole", "Whole File on Volume?"),
+            yes_column("is_cached", "Cached Copy?"),
             yes_column("damaged", "Damaged?"),
             yes_column("copied", "Copied?"),
         ]

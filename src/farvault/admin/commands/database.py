@@ -1,4 +1,4 @@
-"""The database and its recovery log: BACKUP DB, QUERY DB, QUERY LOG, SET LOGMODE."""
+"""The database and its recovery log: BACKUP DB, SET DBRECOVERY, QUERY DB, QUERY LOG, SET LOGMODE."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from farvault.admin.authority import ANYONE, STORAGE
 from farvault.admin.background import run_process
 from farvault.admin.command import FORMAT, WAIT, Call, Command, keyword, positional
 from farvault.admin.instance import Instance
-from farvault.admin.kinds import Paths
+from farvault.admin.kinds import Clearable, Paths
 from farvault.admin.output import (
     Answer,
     Column,
@@ -20,29 +20,37 @@ from farvault.admin.output import (
     time_column,
     yes_column,
 )
-from farvault.base.errors import BadInput, NotAvailable
+from farvault.admin.volume_list import listed_volumes
+from farvault.base.errors import BadInput, NotAvailable, StillReferenced
 from farvault.base.messages import message
 from farvault.base.units import show_megabytes
-from farvault.catalog import volume_history
+from farvault.catalog import nouns, volume_history
+from farvault.catalog.database_recovery import DatabaseRecovery, database_recovery, set_database_recovery
 from farvault.catalog.roll_forward import ROLLFORWARD
 from farvault.model.attribute import Choice, Integer, Name, YesNo
+from farvault.model.database_backup_trigger import DatabaseBackupTrigger
+from farvault.model.device_class import DeviceClass
 from farvault.model.volume_history import SERIES_TYPES
 from farvault.processes.backup_database import DESCRIPTION, Options
 
-_FILE = "FILE:"
-_MOST_NAMES = 10_000
-
 
 def _backup(instance: Instance, call: Call) -> Iterator[Answer]:
+    with instance.catalog.read() as r:
+        usual = database_recovery(r)
+    class_name = call["devclass"] or usual.device_class
+    if not class_name:
+        raise BadInput("ANR4929E")
     options = Options(
         kind=call["type"],
-        class_name=call["devclass"],
-        volume_names=_volume_names(call["volumenames"] or ()),
+        class_name=class_name,
+        volume_names=listed_volumes(call["volumenames"] or ()),
         scratch=call["scratch"],
-        compress=call["compress"],
+        compress=usual.compress if call["compress"] is None else call["compress"],
     )
     backups = instance.database_backups
     backups.check(options)
+    if usual.device_class not in ("", class_name):
+        yield message("ANR2784W", device_class=class_name, usual=usual.device_class)
     yield from run_process(
         instance, call, DESCRIPTION, lambda process: _discard(backups.run(process, options))
     )
@@ -52,19 +60,17 @@ def _discard(volumes: object) -> None:
     del volumes
 
 
-def _volume_names(typed: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, or those in a file: one a line."""
-    if len(typed) != 1 or not typed[0].upper().startswith(_FILE):
-        return typed
-    path = typed[0][len(_FILE) :]
-    try:
-        with open(path, encoding="utf-8") as file:
-            names = tuple(line.strip() for line in file.read(1 << 20).splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput("ANR0999E", value=path, what="list of volumes", reason=error) from None
-    if not names or len(names) > _MOST_NAMES:
-        raise BadInput("ANR0999E", value=path, what="list of volumes", reason="it names none, or too many")
-    return names
+def _set_recovery(instance: Instance, call: Call) -> Iterator[Answer]:
+    wanted = DatabaseRecovery(call["device_class"], call["compress"])
+    with instance.catalog.write(uses_reserve=True) as tx:
+        if wanted.device_class:
+            if nouns.get(tx, DeviceClass, wanted.device_class).random_access:
+                raise BadInput("ANR4920E", device_class=wanted.device_class)
+        elif any(not trigger.device_class for trigger in nouns.select(tx, DatabaseBackupTrigger)):
+            raise StillReferenced("ANR4907E")
+        set_database_recovery(tx, wanted)
+    yield message("ANR2782I", device_class=wanted.device_class or "none")
+    instance.database_backups.poke()
 
 
 def _query_database(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -72,7 +78,8 @@ def _query_database(instance: Instance, call: Call) -> Iterator[Answer]:
     figures = catalog.figures()
     with catalog.read() as r:
         newest = volume_history.newest_operation(r, SERIES_TYPES)
-        series = backups.series(r)
+        series, full_needed = backups.series(r), backups.full_needed(r) if call.detailed else ""
+        usual = database_recovery(r)
     used = figures.pages - figures.free_pages
     room = os.statvfs(os.path.dirname(catalog.path) or ".")
     row: dict[str, Any] = {
@@ -88,11 +95,12 @@ def _query_database(instance: Instance, call: Call) -> Iterator[Answer]:
         "backup_in_progress": bool(backups.running),
         "backup_type": backups.running,
         "incrementals": series.incrementals,
-        "full_needed": series.full_needed or ("" if series.has_full else "there is no full backup"),
+        "full_needed": full_needed,
         "backup_series": newest[0].series if newest else 0,
         "backup_operation": newest[0].operation if newest else 0,
         "last_backup_time": newest[0].time if newest else 0,
-        "epoch": newest[0].epoch if newest else 0,
+        "device_class": usual.device_class,
+        "compress": "" if usual.compress is None else "Yes" if usual.compress else "No",
     }
     yield Report(
         columns=(*_DATABASE, *(_DATABASE_DETAILED if call.detailed else ())),
@@ -124,6 +132,8 @@ _DATABASE_DETAILED = (
     count_column("backup_series", "Last Backup Series"),
     count_column("backup_operation", "Last Backup Operation"),
     time_column("last_backup_time", "Last Complete Backup Date/Time"),
+    Column(key="device_class", label="Full Device Class Name"),
+    Column(key="compress", label="Compress Database Backups"),
 )
 
 
@@ -182,21 +192,44 @@ def _confirm_log_mode(instance: Instance, call: Call) -> str:
     return str(message("ANR2290W"))
 
 
+_STREAMS = keyword("NUMStreams", Integer(1, 99), "parallel streams", default=1, only=1)
+_KEYS = keyword(
+    "PROTECTKeys", YesNo(), "the keys travel along, wrapped by the recovery code", default=True, only=True
+)
+
 COMMANDS = (
     Command(
         words=("BAckup", "DB"),
         rule=STORAGE,
         help="Back up the database. The server goes on meanwhile.",
         parameters=(
-            keyword("DEVclass", Name(30), "device class, FILE or SERVER", required=True),
+            keyword("DEVclass", Name(30), "device class, FILE or SERVER; default: that of SET DBRECOVERY"),
             keyword("Type", Choice("Full", "Incremental", "DBSnapshot"), "kind of backup", default="FULL"),
             keyword("VOLumenames", Paths(), "volumes to use first, in order, or FILE:list"),
-            keyword("NUMStreams", Integer(1, 99), "parallel streams", default=1, only=1),
+            _STREAMS,
             keyword("Scratch", YesNo(), "scratch volumes may be used", default=True),
             WAIT,
-            keyword("COMPress", YesNo(), "compress it; default: Yes for volumes on another server"),
+            keyword(
+                "COMPress",
+                YesNo(),
+                "compress it; default: as SET DBRECOVERY says, else Yes for volumes on another server",
+            ),
+            _KEYS,
         ),
         run=_backup,
+    ),
+    Command(
+        words=("Set", "DBRECOVery"),
+        rule=STORAGE,
+        help="Set the device class of BACKUP DB and of the database backup trigger where they name none, and whether "
+        'backups are compressed. "" = none.',
+        parameters=(
+            positional("device_class", Clearable(Name(30)), "device class, FILE or SERVER"),
+            _STREAMS,
+            keyword("COMPress", YesNo(), "compress; default: Yes for volumes on another server"),
+            _KEYS,
+        ),
+        run=_set_recovery,
     ),
     Command(
         words=("Query", "DB"),

@@ -8,12 +8,13 @@ import msgspec
 
 from farvault.admin.authority import ANYONE, STORAGE
 from farvault.admin.command import FORMAT, Call, Command
-from farvault.admin.definition import define_parameters, defined, update_parameters
+from farvault.admin.definition import changed, define_parameters, defined, update_parameters
 from farvault.admin.instance import Instance
 from farvault.admin.output import Answer, Column, Report, of_attribute, row_of, time_column
 from farvault.base.errors import AlreadyExists, BadInput, NotFound
 from farvault.base.messages import message
 from farvault.catalog import nouns
+from farvault.catalog.database_recovery import database_recovery
 from farvault.catalog.roll_forward import ROLLFORWARD
 from farvault.catalog.transaction import Snapshot
 from farvault.model.database_backup_trigger import DatabaseBackupTrigger
@@ -22,7 +23,7 @@ from farvault.model.device_class import DeviceClass
 
 def _define(instance: Instance, call: Call) -> Iterator[Answer]:
     trigger = _stamped(instance, call, DatabaseBackupTrigger(**defined(DatabaseBackupTrigger, call)))
-    with instance.catalog.write() as tx:
+    with instance.catalog.write(uses_reserve=True) as tx:
         if nouns.select(tx, DatabaseBackupTrigger):
             raise AlreadyExists("ANR4922E")
         _check_classes(tx, trigger)
@@ -32,8 +33,8 @@ def _define(instance: Instance, call: Call) -> Iterator[Answer]:
 
 
 def _update(instance: Instance, call: Call) -> Iterator[Answer]:
-    changes = {name: call[name] for name in call.given}
-    with instance.catalog.write() as tx:
+    changes = changed(DatabaseBackupTrigger, call)
+    with instance.catalog.write(uses_reserve=True) as tx:
         trigger = _stamped(instance, call, msgspec.structs.replace(_only(tx), **changes))
         _check_classes(tx, trigger)
         nouns.update(tx, trigger)
@@ -43,15 +44,20 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
 
 def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
     del call
-    with instance.catalog.write() as tx:
+    with instance.catalog.write(uses_reserve=True) as tx:
         nouns.delete(tx, _only(tx))
     yield message("ANR2286I")
 
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
+        usual = database_recovery(r).device_class
         rows = [
-            row_of(trigger, incremental_device_class=trigger.incremental_device_class or trigger.device_class)
+            row_of(
+                trigger,
+                device_class=trigger.device_class or usual,
+                incremental_device_class=trigger.incremental_device_class or trigger.device_class or usual,
+            )
             for trigger in nouns.select(r, DatabaseBackupTrigger)
         ]
     yield Report(columns=_columns(call.detailed), rows=rows, detailed=call.detailed)
@@ -77,6 +83,8 @@ def _stamped(instance: Instance, call: Call, trigger: DatabaseBackupTrigger) -> 
 
 
 def _check_classes(r: Snapshot, trigger: DatabaseBackupTrigger) -> None:
+    if not trigger.device_class and not database_recovery(r).device_class:
+        raise BadInput("ANR4929E")
     for name in filter(None, (trigger.device_class, trigger.incremental_device_class)):
         if nouns.get(r, DeviceClass, name).random_access:
             raise BadInput("ANR4920E", device_class=name)

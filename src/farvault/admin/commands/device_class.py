@@ -16,6 +16,7 @@ from farvault.base.errors import BadInput, StillReferenced
 from farvault.base.messages import message
 from farvault.base.units import show_megabytes
 from farvault.catalog import nouns
+from farvault.catalog.database_recovery import database_recovery
 from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Name
 from farvault.model.database_backup_trigger import DatabaseBackupTrigger
@@ -31,7 +32,7 @@ _ACCEPTED = (keyword("FORMAT", Choice("DRIVE"), "recording format", only="DRIVE"
 
 def _define(instance: Instance, call: Call) -> Iterator[Answer]:
     made = DeviceClass(**defined(DeviceClass, call, call["device_type"]))
-    with instance.catalog.write() as tx:
+    with instance.catalog.write(uses_reserve=True) as tx:
         _check(tx, made)
         nouns.insert(tx, made)
     yield message("ANR2203I", device_class=made.name)
@@ -51,7 +52,7 @@ def _check(r: Snapshot, made: DeviceClass) -> None:
 
 
 def _update(instance: Instance, call: Call) -> Iterator[Answer]:
-    with instance.catalog.write() as tx:
+    with instance.catalog.write(uses_reserve=True) as tx:
         found = nouns.get(tx, DeviceClass, call["name"])
         if found.name == DISK:
             raise BadInput("ANR2251E")
@@ -102,7 +103,7 @@ def _columns(detailed: bool) -> list[Column]:
 
 
 def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
-    with instance.catalog.write() as tx:
+    with instance.catalog.write(uses_reserve=True) as tx:
         found = nouns.get(tx, DeviceClass, call["name"])
         if found.name == DISK:
             raise BadInput("ANR2251E")
@@ -113,6 +114,8 @@ def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
         for trigger in nouns.select(tx, DatabaseBackupTrigger):
             if found.name in (trigger.device_class, trigger.incremental_device_class):
                 raise StillReferenced("ANR4927E", device_class=found.name)
+        if database_recovery(tx).device_class == found.name:
+            raise StillReferenced("ANR4906E", device_class=found.name)
         if any(one.has_own_volume for one in nouns.select(tx, HistoryVolume, device_class=found.name)):
             raise StillReferenced("ANR4928E", device_class=found.name)
         nouns.delete(tx, found)

@@ -1,171 +1,104 @@
-"""Movable volumes: QUERY DRMEDIA, MOVE DRMEDIA. Volumes of copy pools and of database backups that leave this site.
-
-Virtual volumes are shown as REMOTE and never move. FILE volumes take part where SET DRMFILEPROCESS says so.
-"""
+"""Movable volumes: QUERY DRMEDIA, MOVE DRMEDIA. Volumes of copy pools and of database backups that leave this site."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+import os
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 import msgspec
 
-from farvault.admin.authority import ANYONE, OPERATOR
-from farvault.admin.command import Call, Command, keyword, positional
-from farvault.admin.grammar import matches
+from farvault.admin.authority import ANYONE, OPERATOR, require_system
+from farvault.admin.command import WAIT, Call, Command, keyword, positional
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import PathPattern, Patterns
+from farvault.admin.movable_media import Movable, movable_volumes, usual_place
 from farvault.admin.output import Answer, Code, Column, Report, Text, time_column
+from farvault.admin.period import PERIOD, period
 from farvault.base.disk import aligned_buffer, write_file
 from farvault.base.errors import FarvaultError, MediaFailed, NotFound
 from farvault.base.messages import message
-from farvault.catalog import nouns, offsite_media, placements, volume_history
-from farvault.catalog.drm_settings import drm_pools, drm_setting, is_chosen
-from farvault.catalog.offsite_media import (
-    COURIERRETRIEVE,
-    MOUNTABLE,
-    ONSITERETRIEVE,
-    REMOTE,
-    VAULTRETRIEVE,
-    Media,
-)
+from farvault.catalog import nouns, offsite_media
+from farvault.catalog.drm_settings import drm_setting
+from farvault.catalog.offsite_media import COURIERRETRIEVE, MOUNTABLE, ONSITERETRIEVE, REMOTE, VAULTRETRIEVE
 from farvault.catalog.transaction import Snapshot
 from farvault.media.interface import Span
-from farvault.model.attribute import Choice
+from farvault.model.attribute import Choice, YesNo
 from farvault.model.attribute import Text as TextKind
-from farvault.model.device_class import SERVER, DeviceClass
-from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import OFFSITE, READWRITE, Volume
-from farvault.model.volume_history import DBSNAPSHOT, SERIES_TYPES, HistoryVolume
+from farvault.model.volume_history import HistoryVolume
 from farvault.policy.drm_media import OUT, destination
 from farvault.seal import label
 from farvault.storage.free_space import LABEL_BYTES
 from farvault.storage.history_volumes import delete_volume
 
-
-class Movable(NamedTuple):
-    """A volume that may leave. Exactly one of `volume` and `entry` is there."""
-
-    name: str
-    state: str
-    location: str
-    updated_time: int
-    kind: str
-    pool: str
-    device_class: str
-    volume: Volume | None
-    entry: HistoryVolume | None
-
-
-_SHOWN = {
-    "NOTMOUNTABLE": "DRMNOTMOUNTABLENAME",
-    "COURIER": "DRMCOURIERNAME",
-    "COURIERRETRIEVE": "DRMCOURIERNAME",
-    "VAULT": "DRMVAULTNAME",
-    "VAULTRETRIEVE": "DRMVAULTNAME",
-}
-
-
-def _movable(r: Snapshot, call: Call) -> list[Movable]:
-    """Those that match the command, by name."""
-    classes = {one.name: one for one in nouns.select(r, DeviceClass)}
-    media = offsite_media.all_media(r)
-    files = drm_setting(r, "DRMFILEPROCESS") == "YES"
-    pools = drm_pools(r, "DRMCOPYSTGPOOL", call["copystgpool"] or ())
-    found: list[Movable] = []
-    for pool in nouns.select(r, StoragePool):
-        if pool.is_copy and is_chosen(pool.name, pools):
-            for volume in nouns.select(r, Volume, pool_id=pool.id):
-                found.append(
-                    _one(
-                        r,
-                        media,
-                        classes,
-                        volume.name,
-                        "CopyStgPool",
-                        pool.name,
-                        pool.device_class,
-                        volume,
-                        None,
-                    )
-                )
-    types = {"DBBACKUP": SERIES_TYPES, "DBSNAPSHOT": (DBSNAPSHOT,), "DBNONE": ()}[call["source"]]
-    for row in volume_history.rows(r, types):
-        kind = "DBSnapshot" if row.type == DBSNAPSHOT else "DBBackup"
-        found.append(_one(r, media, classes, row.volume, kind, "", row.device_class, None, row))
-    pattern = call["volume"]
-    state = call["wherestate"]
-    return sorted(
-        (
-            one
-            for one in found
-            if matches(pattern, one.name)
-            and state in ("ALL", one.state)
-            and (one.state == REMOTE or files)
-            and (not call["wherelocation"] or call["wherelocation"] == one.location)
-        ),
-        key=lambda one: one.name,
-    )
-
-
-def _one(
-    r: Snapshot,
-    media: dict[str, Media],
-    classes: dict[str, DeviceClass],
-    name: str,
-    kind: str,
-    pool: str,
-    class_name: str,
-    volume: Volume | None,
-    entry: HistoryVolume | None,
-) -> Movable:
-    found = media.get(name)
-    definition = classes[class_name]
-    if definition.device_type == SERVER:
-        return Movable(name, REMOTE, definition.server_name, 0, kind, pool, class_name, volume, entry)
-    state = found.state if found else MOUNTABLE
-    if volume is not None and state == "VAULT" and not placements.has_placements(r, volume.id):
-        state = VAULTRETRIEVE  # nothing is on it any more
-    place = (found.location if found else "") or (drm_setting(r, _SHOWN[state]) if state in _SHOWN else "")
-    return Movable(
-        name, state, place, found.updated_time if found else 0, kind, pool, class_name, volume, entry
-    )
+_LINES_MOST_BYTES: Final = 16 << 20
+"""Of a file that APPEND=YES goes on with."""
 
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
+    when = period(call, instance.clock.now_seconds())
     with instance.catalog.read() as r:
-        found = _movable(r, call)
-        command_file = call["cmdfilename"] or drm_setting(r, "DRMCMDFILENAME")
+        found = movable_volumes(r, call, when)
     if call["format"] != "CMD":
         rows = [one._asdict() for one in found]
         yield Report(columns=_DETAILED if call.detailed else _STANDARD, rows=rows, detailed=call.detailed)
         return
-    lines = [
-        (call["cmd"] or "&vol").replace("&vol", one.name).replace("&loc", one.location).replace("&nl", "\n")
-        for one in found
-    ]
     if not found:
         raise NotFound("ANR2034E", command=call.command.name)
-    if not command_file:
+    yield from _lines(call, _command_file(instance, call), [(one.name, one.location) for one in found])
+
+
+def _command_file(instance: Instance, call: Call) -> str:
+    """Where the lines go; '' = into the answer. Who has files written at the server needs system privilege."""
+    with instance.catalog.read() as r:
+        path = call["cmdfilename"] or drm_setting(r, "DRMCMDFILENAME")
+    if not path:
+        return ""
+    require_system(call, "CMDFILENAME")
+    return os.path.join(instance.folder, path)
+
+
+def _lines(call: Call, path: str, volumes: Sequence[tuple[str, str]]) -> Iterator[Answer]:
+    """CMD for each volume and its location. Nothing runs it here."""
+    lines = [
+        (call["cmd"] or "&vol").replace("&vol", name).replace("&loc", location).replace("&nl", "\n")
+        for name, location in volumes
+    ]
+    if not path:
         yield Text("\n".join(lines))
         return
     try:
-        write_file(command_file, ("\n".join(lines) + "\n").encode())
+        before = _so_far(path) if call["append"] else b""
+        write_file(path, before + ("\n".join(lines) + "\n").encode())
     except OSError as error:
-        raise MediaFailed("ANR6689E", path=command_file, reason=error.strerror or error) from error
+        raise MediaFailed("ANR6689E", path=path, reason=error.strerror or error) from error
 
 
-def _chosen(r: Snapshot, call: Call) -> list[Movable]:
-    return [one for one in _movable(r, call) if one.state != REMOTE]
+def _so_far(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            found = file.read(_LINES_MOST_BYTES + 1)
+    except FileNotFoundError:
+        return b""
+    if len(found) > _LINES_MOST_BYTES:
+        raise MediaFailed("ANR6689E", path=path, reason="it is too large to append to")
+    return found
+
+
+def _chosen(instance: Instance, r: Snapshot, call: Call) -> list[Movable]:
+    when = period(call, instance.clock.now_seconds())
+    return [one for one in movable_volumes(r, call, when) if one.state != REMOTE]
 
 
 def _move(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
-        found = _chosen(r, call)
+        found = _chosen(instance, r, call)
         check = drm_setting(r, "DRMCHECKLABEL") == "YES"
     if not found:
         raise NotFound("ANR2034E", command=call.command.name)
-    moved, refused = 0, False
+    path = _command_file(instance, call) if call["cmd"] else ""
+    moved, refused = list[tuple[str, str]](), False
     for one in found:
         after = destination(one.state, call["tostate"] or "")
         if not after:
@@ -179,12 +112,13 @@ def _move(instance: Instance, call: Call) -> Iterator[Answer]:
             yield message("ANR6688W", volume=one.name, reason=reason)
             refused = True
             continue
-        _move_one(instance, one, after, call["tolocation"])
-        moved += 1
+        moved.append((one.name, _move_one(instance, one, after, call["tolocation"] or "")))
         yield message("ANR6683I", volume=one.name, before=one.state, after=after)
         if after == ONSITERETRIEVE:
             yield message("ANR6684I", volume=one.name)
-    yield message("ANR6686I", count=moved)
+    yield message("ANR6686I", count=len(moved))
+    if call["cmd"] and moved:
+        yield from _lines(call, path, moved)
     if refused:
         yield Code(4)
 
@@ -202,10 +136,14 @@ def _label_problem(instance: Instance, one: Movable) -> str:
     return "" if found.volume == one.name else f"it says it is {found.volume}"
 
 
-def _move_one(instance: Instance, one: Movable, after: str, location: str | None) -> None:
-    """Its state, and for a copy pool volume its access with it. What is back is a new scratch volume: entries go."""
+def _move_one(instance: Instance, one: Movable, after: str, location: str) -> str:
+    """Its state, and for a copy pool volume its access with it; returns where it is then.
+
+    What is back is a new scratch volume: entries go.
+    """
     storage, now = instance.storage, instance.clock.now_seconds()
     with instance.catalog.write() as tx:
+        place = location or usual_place(tx, after)
         if after == ONSITERETRIEVE:
             offsite_media.forget(tx, one.name)
         else:
@@ -213,18 +151,20 @@ def _move_one(instance: Instance, one: Movable, after: str, location: str | None
         if one.volume is not None:
             access = OFFSITE if after in (*OUT[1:], VAULTRETRIEVE, COURIERRETRIEVE) else READWRITE
             volume = nouns.by_id(tx, Volume, one.volume.id)
-            nouns.update(
-                tx, msgspec.structs.replace(volume, access=access, location=location or one.location)
-            )
+            nouns.update(tx, msgspec.structs.replace(volume, access=access, location=place))
+        elif one.entry is not None:
+            entry = nouns.by_id(tx, HistoryVolume, one.entry.id)
+            nouns.update(tx, msgspec.structs.replace(entry, location=place))
     if after == ONSITERETRIEVE and one.volume is not None:
-        storage.life.empty(one.volume.id)
+        storage.life.came_back(one.volume.id)
     elif after == ONSITERETRIEVE and one.entry is not None:
         delete_volume(storage, one.entry)
+    return place
 
 
 def _confirm(instance: Instance, call: Call) -> str:
     with instance.catalog.read() as r:
-        count = len(_chosen(r, call))
+        count = len(_chosen(instance, r, call))
     return str(message("ANR6687W", count=count)) if count else ""
 
 
@@ -247,14 +187,20 @@ _WHERE = (
         "Source", Choice("DBBackup", "DBSnapshot", "DBNOne"), "which database backups", default="DBBACKUP"
     ),
     keyword("WHERELOcation", TextKind(255), "only volumes of this location"),
+    *PERIOD,
+)
+_COMMAND_LINES = (
+    keyword("CMd", TextKind(255), "a line for each volume: &vol, &loc, &nl are filled in"),
+    keyword("CMDFilename", TextKind(250), "file for the lines; default: SET DRMCMDFILENAME, else the answer"),
+    keyword("APPend", YesNo(), "behind what is in that file", default=False),
 )
 
 COMMANDS = (
     Command(
         words=("Query", "DRMedia"),
         rule=ANYONE,
-        help="Show where volumes of copy pools and database backups are. FORMAT=CMD writes a line for each, for a program "
-        "of yours: nothing runs it here.",
+        help="Show where volumes of copy pools and database backups are, and since when. FORMAT=CMD writes a line for each, "
+        "for a program of yours: nothing runs it here. A period chooses by the time of the last change of state.",
         parameters=(
             positional("volume", PathPattern(), "volumes", default="*"),
             keyword(
@@ -264,21 +210,29 @@ COMMANDS = (
             keyword(
                 "Format", Choice("Standard", "Detailed", "Cmd"), "table, list, or lines", default="STANDARD"
             ),
-            keyword("CMd", TextKind(255), "the line of FORMAT=CMD: &vol, &loc, &nl are filled in"),
-            keyword("CMDFilename", TextKind(250), "file for the lines"),
+            *_COMMAND_LINES,
         ),
         run=_query,
     ),
     Command(
         words=("MOVe", "DRMedia"),
         rule=OPERATOR,
-        help="Note that volumes have moved: to the vault, or back from there. Without TOSTATE one step.",
+        help="Note that volumes have moved: to the vault, or back from there. Without TOSTATE one step. It is done when "
+        "the command answers.",
         parameters=(
             positional("volume", PathPattern(), "volumes"),
             keyword("WHERESTate", Choice("All", *_STATE_WORDS), "only of this state", default="ALL"),
             *_WHERE,
             keyword("TOSTate", Choice(*_STATE_WORDS[1:], "ONSITERetrieve"), "to this state"),
             keyword("TOLOcation", TextKind(255), "where they are then"),
+            keyword(
+                "REMove",
+                Choice("No", "Yes", "Bulk", "Untileefull"),
+                "how a library gives them out; no volume here lies in one",
+                default="YES",
+            ),
+            *_COMMAND_LINES,
+            WAIT,
         ),
         run=_move,
         confirm=_confirm,

@@ -77,6 +77,8 @@ def _names(what: str) -> Parameter:
 
 
 COMMANDS = (
+    # active-data pools: there are none (`docs/decisions/0015`)
+    _later("Set DRMACTIVEDatastgpool", "Set the active-data pools of a recovery plan.", _names("pools")),
     # export and import
     _later("EXPort Admin", "Export administrators.", _names("administrators"), *_EXPORT),
     _later(

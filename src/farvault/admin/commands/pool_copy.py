@@ -17,16 +17,18 @@ from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Integer, Name, YesNo
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
-from farvault.processes.backup_pool import backup_pool
+from farvault.processes.backup_pool import backup_pool, pools_of
 from farvault.processes.process import Process
-from farvault.processes.restore_pool import restore_pool, restore_volumes
+from farvault.processes.restore_pool import (
+    destination_of,
+    restore_pool,
+    restore_volumes,
+    volumes_of_one_pool,
+)
 
 
 def _backup(instance: Instance, call: Call) -> Iterator[Answer]:
-    with instance.catalog.read() as r:
-        primary, copy = _primary(r, call["primary"]), nouns.get(r, StoragePool, call["copy"])
-    if not copy.is_copy:
-        raise BadInput("ANR2255E", pool=copy.name, needed="a copy storage pool")
+    primary, copy = pools_of(instance.storage, call["primary"], call["copy"])
 
     def work(process: Process) -> None:
         backup_pool(
@@ -48,17 +50,17 @@ def _primary(r: Snapshot, name: str) -> StoragePool:
     return pool
 
 
-def _check_targets(r: Snapshot, call: Call) -> None:
-    if call["copystgpool"] and not nouns.get(r, StoragePool, call["copystgpool"]).is_copy:
-        raise BadInput("ANR2255E", pool=call["copystgpool"], needed="a copy storage pool")
-    if call["newstgpool"]:
-        _primary(r, call["newstgpool"])
+def _check_targets(instance: Instance, call: Call, pool: StoragePool) -> None:
+    with instance.catalog.read() as r:
+        if call["copystgpool"] and not nouns.get(r, StoragePool, call["copystgpool"]).is_copy:
+            raise BadInput("ANR2255E", pool=call["copystgpool"], needed="a copy storage pool")
+    destination_of(instance.storage, pool, call["newstgpool"] or "")
 
 
 def _restore_pool(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
         pool = _primary(r, call["primary"])
-        _check_targets(r, call)
+    _check_targets(instance, call, pool)
 
     def work(process: Process) -> None:
         restore_pool(
@@ -75,11 +77,8 @@ def _restore_pool(instance: Instance, call: Call) -> Iterator[Answer]:
 
 
 def _restore_volumes(instance: Instance, call: Call) -> Iterator[Answer]:
-    with instance.catalog.read() as r:
-        volumes = [nouns.get(r, Volume, name) for name in call["volumes"]]
-        for volume in volumes:
-            _primary(r, nouns.by_id(r, StoragePool, volume.pool_id).name)
-        _check_targets(r, call)
+    volumes, pool = volumes_of_one_pool(instance.storage, call["volumes"])
+    _check_targets(instance, call, pool)
 
     def work(process: Process) -> None:
         restore_volumes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from farvault.admin.authority import SYSTEM
 from farvault.admin.command import Call, Command, keyword, positional
@@ -13,7 +14,7 @@ from farvault.admin.kinds import Paths
 from farvault.admin.output import Answer
 from farvault.admin.volume_history_file import HEADING as HISTORY_HEADING
 from farvault.base.errors import BadInput
-from farvault.base.messages import Message, message
+from farvault.base.messages import message
 from farvault.catalog.protection_file_settings import (
     DEVCONFIG,
     VOLUMEHISTORY,
@@ -24,37 +25,75 @@ NONE = "NONE"
 _MOST_FILES = 16
 
 
-def _history(instance: Instance, call: Call) -> Iterator[Answer]:
-    for path in instance.protection_files.write_history(call["filenames"] or ()):
-        yield message("ANR2462I", path=path)
+class _Kind(NamedTuple):
+    """One of the two. `written`: the message that tells of a file."""
+
+    option: str
+    backup: str
+    setopt: str
+    what: str
+    usual: str
+    heading: str
+    written: str
 
 
-def _devices(instance: Instance, call: Call) -> Iterator[Answer]:
-    for path in instance.protection_files.write_devices(call["filenames"] or ()):
-        yield message("ANR2393I", path=path)
+_KINDS = (
+    _Kind(
+        VOLUMEHISTORY,
+        "VOLHistory",
+        "VOLUMEHistory",
+        "the volume history",
+        "volhist.out",
+        HISTORY_HEADING,
+        "ANR2462I",
+    ),
+    _Kind(
+        DEVCONFIG,
+        "DEVCONFig",
+        "DEVCONFig",
+        "the device configuration",
+        "devconfig.out",
+        DEVICES_HEADING,
+        "ANR2393I",
+    ),
+)
 
 
-def _set_history_files(instance: Instance, call: Call) -> Iterator[Answer]:
-    files = instance.protection_files
-    paths = _checked(call["files"], HISTORY_HEADING, files.device_paths())
-    if paths:
-        files.write_history(paths)
-    yield _store(instance, VOLUMEHISTORY, paths)
+def _commands(kind: _Kind) -> tuple[Command, Command]:
+    """BACKUP and SETOPT of one kind."""
 
+    def write(instance: Instance, call: Call) -> Iterator[Answer]:
+        for path in instance.protection_files.write(kind.option, call["filenames"] or ()):
+            yield message(kind.written, path=path)
 
-def _set_device_files(instance: Instance, call: Call) -> Iterator[Answer]:
-    files = instance.protection_files
-    paths = _checked(call["files"], DEVICES_HEADING, files.history_paths())
-    if paths:
-        files.write_devices(paths)
-    yield _store(instance, DEVCONFIG, paths)
+    def keep(instance: Instance, call: Call) -> Iterator[Answer]:
+        files = instance.protection_files
+        others = [path for one in _KINDS if one is not kind for path in files.paths(one.option)]
+        paths = _checked(call["files"], kind.heading, others)
+        if paths:
+            files.write(kind.option, paths)
+        with instance.catalog.write() as tx:  # after they were written: what is stored is known to work
+            set_protection_file_paths(tx, kind.option, paths)
+        yield message("ANR6701I", option=kind.option, files=", ".join(paths) or NONE)
 
-
-def _store(instance: Instance, option: str, paths: list[str]) -> Message:
-    """After they were written: what is stored is known to work."""
-    with instance.catalog.write() as tx:
-        set_protection_file_paths(tx, option, paths)
-    return message("ANR6701I", option=option, files=", ".join(paths) or NONE)
+    return (
+        Command(
+            words=("BAckup", kind.backup),
+            rule=SYSTEM,
+            help=f"Write {kind.what} to its files: {kind.usual} in the instance folder and those of {kind.option} in "
+            "farvault.toml and SETOPT. They are rewritten at every change by themselves.",
+            parameters=(_FILES,),
+            run=write,
+        ),
+        Command(
+            words=("SETOPT", kind.setopt),
+            rule=SYSTEM,
+            help=f"Keep {kind.what} in these files too, besides {kind.usual} in the instance folder and those of "
+            "farvault.toml: on other disks. They replace those set before and are written at once. NONE: no more of them.",
+            parameters=(_KEPT,),
+            run=keep,
+        ),
+    )
 
 
 def _checked(typed: tuple[str, ...], heading: str, others: list[str]) -> list[str]:
@@ -102,37 +141,4 @@ def _begins_with(path: str, heading: str) -> bool:
 _FILES = keyword("Filenames", Paths(), "these files, instead of those that are kept current")
 _KEPT = positional("files", Paths(), "paths from / on, in folders that exist, or NONE")
 
-COMMANDS = (
-    Command(
-        words=("BAckup", "VOLHistory"),
-        rule=SYSTEM,
-        help="Write the volume history to its files: volhist.out in the instance folder and those of VOLUMEHISTORY in "
-        "farvault.toml and SETOPT. They are rewritten at every change by themselves.",
-        parameters=(_FILES,),
-        run=_history,
-    ),
-    Command(
-        words=("BAckup", "DEVCONFig"),
-        rule=SYSTEM,
-        help="Write the device configuration to its files: devconfig.out in the instance folder and those of DEVCONFIG in "
-        "farvault.toml and SETOPT. They are rewritten at every change by themselves.",
-        parameters=(_FILES,),
-        run=_devices,
-    ),
-    Command(
-        words=("SETOPT", "VOLUMEHistory"),
-        rule=SYSTEM,
-        help="Keep the volume history in these files too, besides volhist.out in the instance folder and those of "
-        "farvault.toml: on other disks. They replace those set before and are written at once. NONE: no more of them.",
-        parameters=(_KEPT,),
-        run=_set_history_files,
-    ),
-    Command(
-        words=("SETOPT", "DEVCONFig"),
-        rule=SYSTEM,
-        help="Keep the device configuration in these files too, besides devconfig.out in the instance folder and those of "
-        "farvault.toml: on other disks. They replace those set before and are written at once. NONE: no more of them.",
-        parameters=(_KEPT,),
-        run=_set_device_files,
-    ),
-)
+COMMANDS = tuple(command for kind in _KINDS for command in _commands(kind))

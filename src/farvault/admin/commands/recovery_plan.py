@@ -8,7 +8,7 @@ from farvault.admin.authority import ANYONE, SYSTEM
 from farvault.admin.background import run_process
 from farvault.admin.command import FORMAT, WAIT, Call, Command, keyword, positional
 from farvault.admin.instance import Instance
-from farvault.admin.kinds import Pattern, Patterns
+from farvault.admin.kinds import Clearable, Pattern, Patterns
 from farvault.admin.output import Answer, Column, Report, Row, Text, time_column, yes_column
 from farvault.base.errors import BadInput, NotAvailable, NotFound
 from farvault.base.units import show_size
@@ -26,7 +26,7 @@ from farvault.policy.recovery_names import is_plan
 from farvault.processes.prepare import DESCRIPTION, Request
 from farvault.processes.process import Process
 from farvault.seal import recovery_plan
-from farvault.storage.history_volumes import place_of, read_ends, read_records
+from farvault.storage.history_reading import place_of, read_ends, read_records
 
 
 def _prepare(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -161,6 +161,12 @@ COMMANDS = (
             keyword("INSTRPrefix", TextKind(250), "where your own instructions are"),
             keyword("COPYstgpool", Patterns(30), "copy pools it speaks of"),
             keyword("PRIMstgpool", Patterns(30), "primary pools it restores"),
+            keyword(
+                "ACTIVEDatastgpool",
+                Clearable(Patterns(30)),
+                "active-data pools it speaks of; there are none here",
+                only="",
+            ),
             WAIT,
         ),
         run=_prepare,

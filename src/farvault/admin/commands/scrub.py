@@ -19,7 +19,7 @@ from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Integer
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
-from farvault.policy.scrub import VolumeState, pieces_of
+from farvault.policy.scrub import VolumeState, notice_new, pieces_of
 from farvault.processes.scrub import PERIOD_SETTING, RATE_SETTING, period_days
 
 
@@ -37,20 +37,22 @@ def _set_rate(instance: Instance, call: Call) -> Iterator[Answer]:
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
-        rows = list(_rows(r, call))
+        rows = list(_rows(r, call, instance.clock.now_seconds()))
     if not rows:
         raise NotFound("ANR2034E", command=call.command.name)
     yield Report(columns=_columns(call.detailed), rows=rows, detailed=call.detailed)
 
 
-def _rows(r: Snapshot, call: Call) -> Iterator[Row]:
+def _rows(r: Snapshot, call: Call, now: int) -> Iterator[Row]:
+    """`now`: what nobody has looked at yet counts as new since it was written, also where no scrub has run so far."""
     pools = {pool.id: pool.name for pool in nouns.select(r, StoragePool, call["stgpool"])}
     days = period_days(r)
     states = {state.check.volume_id: state for state in volume_checks.states(r)}
     for volume in nouns.select(r, Volume):
         state = states.get(volume.id)
         if state is not None and volume.pool_id in pools and matches(call["volume"], volume.name):
-            yield _row(volume, pools[volume.pool_id], state, days)
+            noticed = state._replace(check=notice_new(state, now))
+            yield _row(volume, pools[volume.pool_id], noticed, days)
 
 
 def _row(volume: Volume, pool: str, state: VolumeState, days: int) -> Row:

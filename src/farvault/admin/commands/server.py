@@ -62,7 +62,7 @@ def _define(instance: Instance, call: Call) -> Iterator[Answer]:
         for parameter in _TARGET_ONLY:
             if parameter in call.given:
                 raise BadInput("ANR1665E", keyword=_keyword_of(call, parameter))
-    with instance.catalog.write() as tx:
+    with instance.catalog.write(uses_reserve=True) as tx:
         _refuse_ourselves(tx, instance, server)
         nouns.insert(tx, server)
         own_name = get_setting(tx, "SERVERNAME") or ""
@@ -130,7 +130,7 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
         values["fingerprint"] = _fingerprint(call)
     if call.given == {"name"}:
         raise BadInput("ANR2026E", command=call.command.name)
-    with instance.catalog.write() as tx:
+    with instance.catalog.write(uses_reserve=True) as tx:
         old = nouns.get(tx, Server, call["name"])
         values |= _sealed(instance, call, old.name, old)
         if "forcesync" in call.given:
@@ -239,7 +239,7 @@ def _detailed_columns(now: int) -> list[Column]:
 
 
 def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
-    with instance.catalog.write() as tx:
+    with instance.catalog.write(uses_reserve=True) as tx:
         server = nouns.get(tx, Server, call["name"])
         if classes := _classes_of(tx, server.name):
             raise StillReferenced("ANR1672E", server=server.name, classes=", ".join(classes))
@@ -274,7 +274,7 @@ def _ping_target(instance: Instance, server: Server) -> Message:
 
 
 def _reached(instance: Instance, name: str, **values: str) -> None:
-    with instance.catalog.write() as tx:
+    with instance.catalog.write(uses_reserve=True) as tx:
         found = nouns.get(tx, Server, name)
         nouns.update(tx, replace(found, last_access_time=instance.clock.now_seconds(), **values))
 

@@ -19,6 +19,7 @@ from farvault.admin.output import (
 from farvault.base.messages import message
 from farvault.base.units import show_size
 from farvault.catalog import drills, volume_checks
+from farvault.catalog.protection_file_settings import DEVCONFIG, VOLUMEHISTORY
 from farvault.catalog.settings import all_settings
 from farvault.policy.scrub import coverage
 from farvault.processes.expire_inventory import EXPIRE_HOURS
@@ -61,8 +62,8 @@ def _status(instance: Instance, call: Call) -> Iterator[Answer]:
         "sessions": len(instance.session_table.list()),
         "processes": len(instance.processes.list()),
         "log_mode": instance.catalog.log_mode,
-        "history_files": ", ".join(instance.protection_files.history_paths()),
-        "device_files": ", ".join(instance.protection_files.device_paths()),
+        "history_files": ", ".join(instance.protection_files.paths(VOLUMEHISTORY)),
+        "device_files": ", ".join(instance.protection_files.paths(DEVCONFIG)),
         "epoch": int(settings.get("EPOCH", "1")),
     }
     yield Report(columns=_COLUMNS, rows=[row], detailed=True)

@@ -21,8 +21,10 @@ from farvault.admin.output import (
     of_attribute,
     percent_column,
     row_of,
+    time_column,
     yes_column,
 )
+from farvault.admin.policy_tree import stamp
 from farvault.base.errors import BadInput, StillReferenced
 from farvault.base.messages import message
 from farvault.base.units import show_size
@@ -44,6 +46,7 @@ _ACCEPTED = (
     keyword(
         "RECLAMATIONType", Choice("THRESHold", "SNAPlock"), "when volumes are reclaimed", only="THRESHOLD"
     ),
+    keyword("IDENTIFYPRocess", Integer(0, 50), "processes that look for equal data; none is needed", only=0),
     keyword("SHRED", Integer(0, 10), "overwrites of deleted data", only=0),
 )
 
@@ -51,11 +54,13 @@ _ACCEPTED = (
 def _define(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.write() as tx:
         variant = _variant(nouns.get(tx, DeviceClass, call["device_class"]), call)
-        pool = StoragePool(**defined(StoragePool, call, variant), variant=variant)
+        pool = StoragePool(**defined(StoragePool, call, variant), variant=variant, **stamp(instance, call))
         _check(tx, pool)
         nouns.insert(tx, pool)
         tx.after_commit.append(lambda: instance.storage.watch.changed(pool))
     yield message("ANR2200I", pool=pool.name, device_class=pool.device_class)
+    if not pool.is_random and not pool.max_scratch:
+        yield message("ANR4786W", pool=pool.name)
 
 
 def _variant(device_class: DeviceClass, call: Call) -> str:
@@ -73,6 +78,8 @@ def _check(r: Snapshot, pool: StoragePool) -> None:
     if pool.next_pool:
         _check_next(r, pool)
     if pool.reclaim_pool:
+        if pool.reclaim_pool == pool.name:
+            raise BadInput("ANR4785E", pool=pool.name)
         target = nouns.get(r, StoragePool, pool.reclaim_pool)
         if target.variant != SEQUENTIAL:
             raise BadInput("ANR2255E", pool=target.name, needed="a sequential primary storage pool")
@@ -105,11 +112,14 @@ def _check_next(r: Snapshot, pool: StoragePool) -> None:
 def _update(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.write() as tx:
         found = nouns.get(tx, StoragePool, call["name"])
-        pool = replace(found, **changed(StoragePool, call, found.variant))
+        pool = replace(found, **changed(StoragePool, call, found.variant), **stamp(instance, call))
         _check(tx, pool)
         nouns.update(tx, pool)
         tx.after_commit.append(lambda: instance.storage.watch.changed(pool))
+        has_volumes = nouns.count(tx, Volume, pool_id=pool.id) > 0
     yield message("ANR2202I", pool=pool.name)
+    if "max_scratch" in call.given and not pool.max_scratch and not has_volumes:
+        yield message("ANR4786W", pool=pool.name)
 
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -201,6 +211,8 @@ def _columns(detailed: bool) -> list[Column]:
         Column(key="migrated_bytes", label="Amount Migrated", show=show_size, number=True),
         count_column("migration_seconds", "Elapsed Migration Time (seconds)"),
         yes_column("reclaims_now", "Reclamation in Progress?"),
+        time_column("updated_time", "Last Update Date/Time"),
+        Column(key="updated_by", label="Last Update by (administrator)"),
         *(_of(f) for f in ("copy_pools", "copy_continue", "crc_data", "auto_copy")),
     ]
 

@@ -27,6 +27,7 @@ from farvault.admin.output import (
     time_column,
     yes_column,
 )
+from farvault.admin.policy_tree import stamp
 from farvault.admin.target_columns import VOLUME_COLUMNS, volume_row
 from farvault.base.errors import BadInput, StillReferenced
 from farvault.base.messages import Message, message
@@ -106,7 +107,7 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
         found = some(_select(tx, call, "where"), call)
         for volume in found:
             try:
-                changed = _changed(call, volume, pools[volume.pool_id])
+                changed = replace(_changed(call, volume, pools[volume.pool_id]), **stamp(instance, call))
             except BadInput as refused:
                 if len(found) == 1:
                     raise
@@ -118,7 +119,7 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
                     come_back.append(changed)
             said.append(message("ANR2264I" if call["preview"] else "ANR2207I", volume=volume.name))
     for volume in come_back:  # an emptied scratch volume was kept only because it was off-site
-        instance.storage.life.empty(volume.id)
+        instance.storage.life.came_back(volume.id)
     yield from said
     if any(one.severity == "E" for one in said):
         yield Code(4)
@@ -216,6 +217,8 @@ def _columns(detailed: bool) -> list[Column]:
         count_column("write_errors", "Number of Write Errors"),
         count_column("read_errors", "Number of Read Errors"),
         of_attribute(Volume, "location"),
+        time_column("updated_time", "Last Update Date/Time"),
+        Column(key="updated_by", label="Last Update by (administrator)"),
         *VOLUME_COLUMNS,
     ]
 

@@ -17,6 +17,7 @@ _SUBJECTS = (
     "auditing",
     "client",
     "database",
+    "hierarchy",
     "link",
     "migration",
     "mounts",

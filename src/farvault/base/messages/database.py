@@ -112,6 +112,23 @@ ROWS: dict[str, Row] = {
         "",
         "Name a class of DEVTYPE=FILE or DEVTYPE=SERVER.",
     ),
+    "ANR2782I": Row("The device class of database backups that name none is now: {device_class}."),
+    "ANR2784W": Row(
+        "Device class {device_class} is not the one of SET DBRECOVERY ({usual}). The backup goes to {device_class}."
+    ),
+    "ANR4929E": Row(
+        "No device class: DEVCLASS was not given, and SET DBRECOVERY names none.",
+        "",
+        "Give DEVCLASS, or SET DBRECOVERY a class of DEVTYPE=FILE or DEVTYPE=SERVER.",
+    ),
+    "ANR4906E": Row(
+        "Device class {device_class} is the one of SET DBRECOVERY.", "", "SET DBRECOVERY another class first."
+    ),
+    "ANR4907E": Row(
+        "The database backup trigger uses the device class of SET DBRECOVERY.",
+        "Without one its backups would go nowhere.",
+        "SET DBRECOVERY another class, or UPDATE DBBACKUPTRIGGER DEVCLASS=... first.",
+    ),
     "ANR4923E": Row(
         "SCRATCH=NO needs VOLUMENAMES.",
         "There would be no volume to write to.",

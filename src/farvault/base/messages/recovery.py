@@ -138,6 +138,17 @@ ROWS: dict[str, Row] = {
         "come back from the vault.",
     ),
     # movable volumes
+    "ANR2475I": Row("The volume history notes where volume {volume} is."),
+    "ANR2476E": Row(
+        "Volume {volume} is kept by another server: it is REMOTE and goes nowhere else.",
+        "",
+        "LOCATION may be given for it.",
+    ),
+    "ANR2477E": Row(
+        "Volume {volume} is in state {state}: what it holds has not expired.",
+        "On its way back from COURIERRETRIEVE a volume ends as scratch and what is on it is deleted.",
+        "EXPIRE INVENTORY makes volumes of expired series VAULTRETRIEVE. A volume that comes back early: ORMSTATE=MOUNTABLE.",
+    ),
     "ANR6683I": Row("Volume {volume} was moved from state {before} to {after}."),
     "ANR6684I": Row("Volume {volume} is back: its entry is deleted."),
     "ANR6685E": Row(

@@ -166,6 +166,8 @@ CREATE TABLE storage_pools (
     max_scratch INTEGER NOT NULL,                -- volumes the pool may make by itself
     reuse_delay_days INTEGER NOT NULL,           -- days an emptied volume stays PENDING
     overflow_location TEXT NOT NULL,             -- free text
+    updated_time INTEGER NOT NULL,               -- last DEFINE or UPDATE; 0 = made by the server
+    updated_by TEXT NOT NULL,                    -- administrator; '' = the server
     row_digest BLOB NOT NULL                     -- over all columns above
 );
 
@@ -190,6 +192,8 @@ CREATE TABLE volumes (
     last_written_time INTEGER NOT NULL,          -- 0 = never
     pending_time INTEGER,                        -- when it became PENDING; NULL = it is not
     receipt BLOB NOT NULL,                       -- virtual volume: the target's last receipt (msgpack); else empty
+    updated_time INTEGER NOT NULL,               -- last UPDATE VOLUME; 0 = never
+    updated_by TEXT NOT NULL,                    -- administrator; '' = nobody
     row_digest BLOB NOT NULL                     -- over all columns above
 );
 -- The volumes of a pool.

@@ -51,7 +51,7 @@ CREATE INDEX volume_history_by_volume ON volume_history (volume);
 -- When a database backup starts by itself: DEFINE DBBACKUPTRIGGER. One row at most.
 CREATE TABLE database_backup_trigger (
     id INTEGER PRIMARY KEY,                      -- number
-    device_class TEXT NOT NULL,                  -- of full backups
+    device_class TEXT NOT NULL,                  -- of full backups; empty = that of SET DBRECOVERY
     log_full_percent INTEGER NOT NULL,           -- starts when more of the recovery log's capacity is used
     incremental_device_class TEXT NOT NULL,      -- of incremental backups; empty = the same
     incrementals INTEGER NOT NULL,               -- how many may follow a full one; 0 = always full
