@@ -26,7 +26,8 @@ from farvault.apps.server import identity_of
 from farvault.base.log import Log
 from farvault.base.units import MIB
 from farvault.catalog import nouns
-from farvault.catalog.catalog import NORMAL, ROLLFORWARD, Catalog, LogPlace
+from farvault.catalog.catalog import Catalog
+from farvault.catalog.roll_forward import NORMAL, ROLLFORWARD, LogPlace
 from farvault.catalog.settings import set_setting
 from farvault.model.device_class import DeviceClass
 from farvault.model.volume_history import HistoryVolume

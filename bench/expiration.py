@@ -207,7 +207,7 @@ def expire(filled: Filled, folder: str, *, preview: bool) -> int:
     log.add_sink(lambda line: click.echo(f"  {line.message}"))
     ended = processes.start(
         DESCRIPTION,
-        lambda process: expire_inventory(storage, process, processes, Options(preview=preview)),
+        lambda process: expire_inventory(storage, process, Options(preview=preview)),
         wait=True,
     )
     storage.close()

@@ -359,7 +359,7 @@ def test_known_records_are_appended_without_their_bytes_or_reported_missing(
     assert read_back(sequential, other, spans) == [b for _, _, b in first.placed]
 
 
-def test_scratch_names_differ(sequential: Device) -> None:
+def test_no_two_scratch_names_are_the_same(sequential: Device) -> None:
     assert len({sequential.scratch_name("POOL", sequence) for sequence in range(50)}) == 50
 
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.faults.two_servers import Pair, prepare_source, prepare_target
-from tests.grid.conftest import make_server  # noqa: F401 - a fixture
+from tests.faults.killed_target import KilledTarget
+from tests.faults.two_servers import Pair, running_pair
+from tests.grid.conftest import delhi, make_server, tokyo  # noqa: F401 - fixtures
 from tests.grid.grid_server import GridServer
+from tests.grid.vaults import make_target
 
 from farvault.base.disk import observe_crash_points
-from farvault.transport.ports import unused_port
 
 
 @pytest.fixture(autouse=True)
@@ -21,15 +22,20 @@ def own_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def killed_target(tmp_path: Path) -> Iterator[KilledTarget]:
+    """TOKYO, set up and not started."""
+    made = GridServer("TOKYO", str(tmp_path / "process")).start()
+    make_target(made, "DELHI")
+    made.stop()
+    target = KilledTarget(made)
+    yield target
+    target.stop()
+
+
+@pytest.fixture
 def pair(tmp_path: Path) -> Iterator[Pair]:
     """DELHI and TOKYO as an administrator sets them up, running in this process on ports that stay."""
-    tokyo = GridServer("TOKYO", str(tmp_path / "tokyo"), data_port=unused_port()).start()
-    delhi = GridServer("DELHI", str(tmp_path / "delhi"), data_port=unused_port()).start()
-    prepare_target(tokyo)
-    prepare_source(delhi, tokyo.port)
-    yield Pair(delhi, tokyo)
-    delhi.stop()
-    tokyo.stop()
+    yield from running_pair(tmp_path)
 
 
 @pytest.fixture

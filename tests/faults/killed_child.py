@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import traceback
 from collections.abc import Callable
 
-from farvault.base.disk import observe_crash_points
+from tests.grid.nursery import die_at
+from tests.patience import PATIENCE_SECONDS
 
 
 def killed_at(label: str, nth: int, work: Callable[[], object]) -> bool:
@@ -17,23 +19,29 @@ def killed_at(label: str, nth: int, work: Callable[[], object]) -> bool:
     child = os.fork()
     if child == 0:
         _die_in(label, nth, work)
+    ended = _wait(child)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert ended, "the child did not end"
     assert status in (0, -signal.SIGKILL), f"the child ended with {status}"
     return status == -signal.SIGKILL
 
 
+def _wait(child: int) -> bool:
+    """For its end; False where that does not come, and then it is killed."""
+    descriptor = os.pidfd_open(child)
+    try:
+        ended = bool(select.select([descriptor], [], [], PATIENCE_SECONDS)[0])
+    finally:
+        os.close(descriptor)
+    if not ended:
+        os.kill(child, signal.SIGKILL)
+    return ended
+
+
 def _die_in(label: str, nth: int, work: Callable[[], object]) -> None:
-    left = nth
-
-    def observe(at: str) -> None:
-        nonlocal left
-        left -= at == label
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
     code = 0
     try:
-        observe_crash_points(observe)
+        die_at(label, nth)
         work()
     except BaseException:
         traceback.print_exc()

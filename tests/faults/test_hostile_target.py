@@ -17,7 +17,7 @@ from tests.faults.lying_target import (
     signed_by,
 )
 from tests.grid.grid_server import GridServer
-from tests.grid.vaults import file_bytes, make_source, make_target, restored, sealed_record, store_files
+from tests.grid.vaults import file_bytes, restored, sealed_record, store_files
 
 from farvault.base.errors import NotAvailable
 from farvault.catalog import kept_receipts, nouns, placements, target_truth
@@ -48,18 +48,10 @@ COPY = "backup stgpool tapepool targetcopypool wait=yes"
 
 
 @pytest.fixture
-def tokyo(make_server: Callable[[str], GridServer]) -> GridServer:
-    server = make_server("TOKYO")
-    make_target(server, "DELHI")
-    return server
-
-
-@pytest.fixture
-def delhi(make_server: Callable[[str], GridServer], tokyo: GridServer) -> GridServer:
-    server = make_server("DELHI")
-    make_source(server, tokyo)
-    server.admin("define stgpool shelfpool tapeclass pooltype=copy maxscratch=20")
-    return server
+def delhi(delhi: GridServer) -> GridServer:
+    """With a copy pool on files, too."""
+    delhi.admin("define stgpool shelfpool tapeclass pooltype=copy maxscratch=20")
+    return delhi
 
 
 @pytest.fixture

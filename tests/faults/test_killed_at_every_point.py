@@ -6,26 +6,13 @@ What the other files of this folder do not kill is killed here, on both sides.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.faults.test_killed_while_deleting import _volumes_at, is_sound, killed
-from tests.faults.test_killed_while_receiving import NAME, SIZE, ReviveClock, Tokyo, check_catalog
-from tests.grid.grid_server import GridServer
-from tests.grid.test_pending_deletions import COPY, marked, volumes
-from tests.grid.vaults import (
-    Source,
-    file_bytes,
-    make_source,
-    make_target,
-    restored,
-    sealed_record,
-    store_files,
-)
-
-from farvault.media.interface import Span
-from farvault.transport.ports import unused_port
+from tests.faults.killed_server import is_whole, killed, stored
+from tests.faults.killed_target import KilledTarget, write_while_it_dies
+from tests.grid.both_sides import COPY, marked, volumes, write_marked_volumes
+from tests.grid.grid_server import GridServer, is_sound
 
 pytestmark = pytest.mark.slow
 
@@ -140,31 +127,11 @@ def test_the_file_that_is_said_to_kill_there_does(label: str) -> None:
 # --- the source --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def tokyo(tmp_path: Path) -> Iterator[GridServer]:
-    server = GridServer("TOKYO", str(tmp_path / "tokyo"), data_port=unused_port()).start()
-    make_target(server, "DELHI")
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def delhi(tmp_path: Path, tokyo: GridServer) -> Iterator[GridServer]:
-    server = GridServer("DELHI", str(tmp_path / "delhi")).start()
-    make_source(server, tokyo)
-    yield server
-    server.stop()
-
-
-def contents(seeds: range, ids: list[int]) -> dict[int, bytes]:
-    return {number: file_bytes(seed, 1 << 20) for number, seed in zip(ids, seeds, strict=True)}
-
-
 @pytest.mark.parametrize("crash_at", ["discard.page.before_catalog#1", "discard.volume.before_media#1"])
 def test_a_source_killed_while_it_discards_a_virtual_volume_does_it_the_next_time(
     delhi: GridServer, tokyo: GridServer, crash_at: str
 ) -> None:
-    ids = store_files(delhi, *range(10))
+    files = stored(delhi, *range(10))
     delhi.admin(COPY)
     name = volumes(delhi)[0]
     delete = f"delete volume {name} discarddata=yes wait=yes"
@@ -175,9 +142,7 @@ def test_a_source_killed_while_it_discards_a_virtual_volume_does_it_the_next_tim
     delhi.server.housekeeping.do_everything()
     assert name not in volumes(delhi) and marked(tokyo) == {name}
     delhi.admin(COPY)
-    delhi.admin("update volume * access=unavailable wherestgpool=tapepool")
-    assert restored(delhi, ids) == contents(range(10), ids)
-    assert is_sound(delhi) and is_sound(tokyo)
+    assert is_whole(delhi, files, without="tapepool") and is_sound(tokyo)
 
 
 def test_a_source_killed_while_it_defines_a_virtual_volume_can_define_it_again(
@@ -188,11 +153,9 @@ def test_a_source_killed_while_it_defines_a_virtual_volume_can_define_it_again(
     assert is_sound(delhi)
     delhi.admin("delete volume delhi.mine", allow=(0, 11))
     delhi.admin(define)
-    ids = store_files(delhi, *range(10))
+    files = stored(delhi, *range(10))
     delhi.admin(COPY)
-    delhi.admin("update volume * access=unavailable wherestgpool=tapepool")
-    assert restored(delhi, ids) == contents(range(10), ids)
-    assert is_sound(delhi) and is_sound(tokyo)
+    assert is_whole(delhi, files, without="tapepool") and is_sound(tokyo)
 
 
 def test_a_source_killed_while_it_deletes_an_old_database_backup_does_it_the_next_time(
@@ -218,25 +181,14 @@ def test_a_source_killed_while_it_deletes_an_old_database_backup_does_it_the_nex
 def test_a_source_killed_at_any_transaction_of_a_copy_completes_the_next_time(
     delhi: GridServer, tokyo: GridServer, crash_at: str
 ) -> None:
-    ids = store_files(delhi, *range(20))
+    files = stored(delhi, *range(20))
     killed(delhi, crash_at, COPY)
     assert is_sound(delhi)
     delhi.admin(COPY)
-    delhi.admin("update volume * access=unavailable wherestgpool=tapepool")
-    assert restored(delhi, ids) == contents(range(20), ids)
+    assert is_whole(delhi, files, without="tapepool")
 
 
 # --- the target --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def tokyo_process(tmp_path: Path) -> Iterator[Tokyo]:
-    made = GridServer("TOKYO", str(tmp_path / "process")).start()
-    make_target(made, "DELHI")
-    made.stop()
-    running = Tokyo(made)
-    yield running
-    running.stop()
 
 
 @pytest.mark.parametrize(
@@ -249,34 +201,15 @@ def tokyo_process(tmp_path: Path) -> Iterator[Tokyo]:
     ],
 )
 def test_a_target_killed_below_the_vault_loses_nothing_it_acknowledged(
-    tokyo_process: Tokyo, crash_at: str
+    killed_target: KilledTarget, crash_at: str
 ) -> None:
-    clock = ReviveClock(tokyo_process)
-    source = Source(tokyo_process.start(crash_at), clock=clock)
-    clock.source = source
-    device = source.device(max_capacity_bytes=1 << 30)
-    writer = device.open_writer(NAME, 0, 1 << 30)
-    spans: list[Span] = []
-    for first, last in ((0, 30), (30, 40)):
-        for seed in range(first, last):
-            record, address = sealed_record(seed, SIZE)
-            spans.append(Span(writer.append(record, address), record.nbytes))
-        writer.commit()
-    writer.close()
-    assert tokyo_process.deaths == 1
-    reader = device.open_reader(NAME)
-    for seed, record_read in enumerate(reader.read_many(spans)):
-        assert record_read is not None and bytes(record_read) == bytes(sealed_record(seed, SIZE)[0])
-    reader.close()
-    device.close()
-    tokyo_process.stop()
-    check_catalog(tokyo_process.made, records=40)
+    write_while_it_dies(killed_target, crash_at, records=30, more=10)
 
 
 def test_a_target_killed_before_it_removes_an_emptied_file_removes_it_at_its_next_start(
     tokyo: GridServer, tmp_path: Path
 ) -> None:
-    _volumes_at(tokyo, "V1", "V2")
+    write_marked_volumes(tokyo, "V1", "V2")
     assert list((tmp_path / "tokyo" / "vault").iterdir())
     killed(tokyo, "volume.delete.before_unlink#1", "expire inventory wait=yes")
     tokyo.server.housekeeping.do_everything()

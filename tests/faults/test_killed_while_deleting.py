@@ -3,53 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
 from tests.faults.killed_child import killed_at
-from tests.faults.two_servers import farvault_admin
-from tests.grid.grid_server import GridServer
-from tests.grid.server_process import ServerProcess
-from tests.grid.test_pending_deletions import COPY, marked, volumes, waiting
-from tests.grid.vaults import Source, make_source, make_target, sealed_record, store_files
+from tests.faults.killed_server import killed
+from tests.grid.both_sides import COPY, marked, volumes, waiting, write_marked_volumes
+from tests.grid.grid_server import GridServer, is_sound
+from tests.grid.vaults import store_files
 
-from farvault.catalog import audit, nouns, volume_history
+from farvault.catalog import nouns, volume_history
 from farvault.catalog import vault as rows
 from farvault.model.node import Node
 from farvault.model.volume_history import DBSNAPSHOT
-from farvault.protocol import messages as m
-from farvault.protocol import virtual_volumes as v
-from farvault.transport.ports import unused_port
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def tokyo(tmp_path: Path) -> Iterator[GridServer]:
-    server = GridServer("TOKYO", str(tmp_path / "tokyo"), data_port=unused_port()).start()
-    make_target(server, "DELHI")
-    yield server
-    server.stop()
-
-
-def killed(server: GridServer, crash_at: str, command: str) -> None:
-    """Run the command in a process that dies at the label; the server runs again afterwards."""
-    server.stop()
-    running = ServerProcess(server.folder, FARVAULT_CRASH_AT=crash_at)
-    try:
-        assert running.port, running.lines
-        farvault_admin(server.folder, command)
-        assert running.process.wait(30) == -9, "it never came by there"
-    finally:
-        running.kill()
-    server.start()
-
-
-def is_sound(server: GridServer) -> bool:
-    with server.server.catalog.read() as r:
-        return list(audit.check_row_digests(r)) == [] and list(audit.check_sums(r)) == []
 
 
 @pytest.mark.parametrize(
@@ -61,56 +29,30 @@ def is_sound(server: GridServer) -> bool:
     ],
 )
 def test_a_source_killed_while_it_deletes_has_the_volume_or_the_note(
-    tmp_path: Path, tokyo: GridServer, crash_at: str, here: bool, waits: bool, there: bool
+    delhi: GridServer, tokyo: GridServer, crash_at: str, here: bool, waits: bool, there: bool
 ) -> None:
-    delhi = GridServer("DELHI", str(tmp_path / "delhi")).start()
-    try:
-        make_source(delhi, tokyo)
-        store_files(delhi, *range(10))
-        delhi.admin(COPY)
-        name = volumes(delhi)[0]
-        delete = f"delete volume {name} discarddata=yes wait=yes"
-        killed(delhi, crash_at, delete)
-        assert (name in volumes(delhi), bool(waiting(delhi)), bool(marked(tokyo))) == (here, waits, there)
-        assert is_sound(delhi)
-        if here:
-            delhi.admin(delete)
-        delhi.server.housekeeping.do_everything()
-        assert name not in volumes(delhi) and waiting(delhi) == [] and marked(tokyo) == {name}
-        assert is_sound(delhi)
-    finally:
-        delhi.stop()
+    store_files(delhi, *range(10))
+    delhi.admin(COPY)
+    name = volumes(delhi)[0]
+    delete = f"delete volume {name} discarddata=yes wait=yes"
+    killed(delhi, crash_at, delete)
+    assert (name in volumes(delhi), bool(waiting(delhi)), bool(marked(tokyo))) == (here, waits, there)
+    assert is_sound(delhi)
+    if here:
+        delhi.admin(delete)
+    delhi.server.housekeeping.do_everything()
+    assert name not in volumes(delhi) and waiting(delhi) == [] and marked(tokyo) == {name}
+    assert is_sound(delhi)
 
 
 SNAPSHOT = "backup db devclass=targetclass type=dbsnapshot wait=yes"
 DELETE_OLD = "delete volhistory todate=today type=dbsnapshot"
 
 
-@pytest.fixture
-def delhi(tmp_path: Path, tokyo: GridServer) -> Iterator[GridServer]:
-    server = GridServer("DELHI", str(tmp_path / "delhi")).start()
-    make_source(server, tokyo)
-    yield server
-    server.stop()
-
-
 def snapshots(delhi: GridServer, *, complete: bool | None = None) -> list[str]:
     """Volumes of the volume history, in order."""
     with delhi.server.catalog.read() as r:
         return [row.volume for row in volume_history.rows(r, (DBSNAPSHOT,), complete=complete)]
-
-
-def dies(delhi: GridServer, label: str, command: str) -> None:
-    """In a process of its own, at the label; the server runs again afterwards."""
-    delhi.stop()
-
-    def work() -> None:
-        delhi.start()
-        delhi.admin(command)
-        os._exit(0)
-
-    assert killed_at(label, 1, work), f"it never came by {label}"
-    delhi.start()
 
 
 @pytest.mark.parametrize(
@@ -127,7 +69,7 @@ def test_a_source_killed_while_it_deletes_a_database_backup_has_the_entry_or_the
     delhi.admin(SNAPSHOT)
     delhi.admin(SNAPSHOT)
     old, new = snapshots(delhi)
-    dies(delhi, label, DELETE_OLD)
+    killed(delhi, label, DELETE_OLD)
     assert (old in snapshots(delhi), bool(waiting(delhi)), bool(marked(tokyo))) == (here, waits, there)
     assert is_sound(delhi)
     delhi.admin(DELETE_OLD)
@@ -149,7 +91,7 @@ def test_a_source_killed_while_old_backups_expire_ends_it_the_next_time(
         nouns.update(tx, msgspec.structs.replace(row, time=row.time - 86_400))
     delhi.admin(SNAPSHOT)
     old, new = snapshots(delhi)
-    dies(delhi, label, "expire inventory wait=yes")
+    killed(delhi, label, "expire inventory wait=yes")
     assert is_sound(delhi)
     delhi.admin("expire inventory wait=yes")
     delhi.server.housekeeping.do_everything()
@@ -161,7 +103,7 @@ def test_killed_while_what_a_broken_backup_left_is_deleted_it_goes_all_the_same(
     delhi: GridServer, tokyo: GridServer, label: str
 ) -> None:
     """The first kill leaves a volume whose backup did not end; the second one comes while it is tidied away."""
-    dies(delhi, "history.commit.before_catalog", SNAPSHOT)
+    killed(delhi, "history.commit.before_catalog", SNAPSHOT)
     (left,) = snapshots(delhi, complete=False)
     delhi.stop()
 
@@ -177,23 +119,6 @@ def test_killed_while_what_a_broken_backup_left_is_deleted_it_goes_all_the_same(
     assert is_sound(delhi)
 
 
-def _volumes_at(tokyo: GridServer, *names: str) -> Source:
-    """Volumes of DELHI, all marked without a grace."""
-    source = Source(tokyo.port)
-    device = source.device()
-    for number, name in enumerate(names):
-        writer = device.open_writer(name, 0, 1 << 20)
-        writer.append(*sealed_record(number))
-        writer.commit()
-        writer.close()
-    device.close()
-    session = source.target().open_session()
-    for name in names:
-        session.connection.call(v.MarkVolume(volume=f"ADSM.{name}", grace_days=0), m.Done)
-    session.close()
-    return source
-
-
 def _names(tokyo: GridServer, *, marked: bool) -> list[str]:
     with tokyo.server.catalog.read() as r:
         found = rows.list_volumes(r, nouns.get(r, Node, "DELHI").id)
@@ -201,7 +126,7 @@ def _names(tokyo: GridServer, *, marked: bool) -> list[str]:
 
 
 def test_a_target_killed_while_it_removes_goes_on_at_its_next_start(tokyo: GridServer) -> None:
-    _volumes_at(tokyo, "V1", "V2")
+    write_marked_volumes(tokyo, "V1", "V2")
     killed(tokyo, "vault.collect.before_delete#1", "expire inventory wait=yes")
     assert is_sound(tokyo)
     assert _names(tokyo, marked=True) == [] == _names(tokyo, marked=False)
@@ -210,7 +135,7 @@ def test_a_target_killed_while_it_removes_goes_on_at_its_next_start(tokyo: GridS
 
 def test_a_target_killed_while_it_puts_a_vault_back_does_it_the_next_time(tokyo: GridServer) -> None:
     tokyo.admin("update node delhi mingrace=5")
-    _volumes_at(tokyo, "V1", "V2")
+    write_marked_volumes(tokyo, "V1", "V2")
     with tokyo.server.catalog.write() as tx:  # they came yesterday
         for row in rows.list_volumes(tx, nouns.get(tx, Node, "DELHI").id):
             rows._write(tx, row._replace(received_time=row.received_time - 86_400))

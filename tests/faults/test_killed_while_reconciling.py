@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from tests.faults.two_servers import farvault_admin
-from tests.grid.grid_server import GridServer
-from tests.grid.server_process import ServerProcess
-from tests.grid.test_reconcile import access, files, forget_volume, lose_file, mark_file, reconcile, volumes
-from tests.grid.vaults import make_source, make_target, store_files
+from tests.faults.killed_server import killed
+from tests.grid.both_sides import (
+    COPY,
+    access,
+    files,
+    forget_volume,
+    lose_file,
+    mark_file,
+    reconcile,
+    volumes,
+)
+from tests.grid.grid_server import GridServer, is_sound
+from tests.grid.vaults import store_files
 
-from farvault.catalog import audit, volume_history
+from farvault.catalog import volume_history
 from farvault.model.volume_history import SERIES_TYPES, HistoryVolume
 
 RECONCILE = "reconcile volumes fix=yes wait=yes"
@@ -21,42 +26,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def tokyo(tmp_path: Path) -> Iterator[GridServer]:
-    server = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
-    make_target(server, "DELHI")
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def delhi(tmp_path: Path, tokyo: GridServer) -> Iterator[GridServer]:
-    server = GridServer("DELHI", str(tmp_path / "delhi")).start()
-    make_source(server, tokyo)
-    store_files(server, *range(18))
-    server.admin("backup stgpool tapepool targetcopypool wait=yes")
-    yield server
-    server.stop()
-
-
-def killed(delhi: GridServer, crash_at: str, command: str) -> None:
-    """Run the command in a process of its own that dies at the label; DELHI runs again afterwards."""
-    delhi.stop()
-    running = ServerProcess(delhi.folder, FARVAULT_CRASH_AT=crash_at)
-    try:
-        assert running.port, running.lines
-        farvault_admin(delhi.folder, command)
-        assert running.process.wait(30) == -9, "it never came by there"
-    finally:
-        running.kill()
-    delhi.start()
-
-
-def is_sound(*servers: GridServer) -> bool:
-    for server in servers:
-        with server.server.catalog.read() as r:
-            assert list(audit.check_row_digests(r)) == []
-            assert list(audit.check_sums(r)) == []
-    return True
+def delhi(delhi: GridServer) -> GridServer:
+    """With copies at TOKYO."""
+    store_files(delhi, *range(18))
+    delhi.admin(COPY)
+    return delhi
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.faults.killed_child import killed_at
 from tests.faults.two_servers import prepare_source, prepare_target
 from tests.grid.grid_server import PASSWORD, GridServer
-from tests.grid.server_process import ServerProcess
+from tests.grid.server_process import ForkedServer
 from tests.grid.vaults import file_bytes, restored, store_files
-from tests.patience import PATIENCE_SECONDS
 
 from farvault.apps.recover import Wanted, recover
-from farvault.catalog import audit, drills, lost_volumes, volume_history
+from farvault.catalog import audit, drills, lost_volumes, nouns, volume_history
 from farvault.model.volume_history import OWN_VOLUME
+from farvault.transport.ports import unused_port
 
 SEEDS = (1, 2, 3)
 TO_TARGET = "prepare devclass=targetclass wait=yes"
@@ -31,7 +32,7 @@ class Burned:
     """TOKYO in a process of its own; DELHI's folder, stopped. `ids`: what its node stored."""
 
     delhi: GridServer
-    tokyo: ServerProcess
+    tokyo: ForkedServer
     ids: list[int]
 
     def recover(self, folder: str) -> None:
@@ -53,10 +54,8 @@ def own(tmp_path: Path) -> Iterator[Burned]:
 
 
 def make_burned(folder: Path) -> Iterator[Burned]:
-    tokyo, delhi = (
-        GridServer("TOKYO", f"{folder}/tokyo").start(),
-        GridServer("DELHI", f"{folder}/delhi").start(),
-    )
+    tokyo = GridServer("TOKYO", f"{folder}/tokyo", data_port=unused_port()).start()
+    delhi = GridServer("DELHI", f"{folder}/delhi").start()
     prepare_target(tokyo)
     prepare_source(delhi, tokyo.port)
     ids = store_files(delhi, *SEEDS)
@@ -64,17 +63,9 @@ def make_burned(folder: Path) -> Iterator[Burned]:
     delhi.admin("backup db type=full devclass=targetclass wait=yes")
     delhi.stop()
     tokyo.stop()
-    process = ServerProcess(tokyo.folder)
-    with_port(delhi, process.port)
+    process = ForkedServer(tokyo.folder)
     yield Burned(delhi, process, ids)
     process.kill()
-
-
-def with_port(delhi: GridServer, port: int) -> None:
-    """DELHI learns TOKYO's new port."""
-    delhi.start()
-    delhi.admin(f"update server tokyo lladdress={port}")
-    delhi.stop()
 
 
 def moved(burned: Burned, folder: Path) -> GridServer:
@@ -98,6 +89,9 @@ def test_expiration_killed_between_media_and_entry_goes_on(own: Burned) -> None:
     delhi.admin("set drmrpfexpiredays 0")
     delhi.admin("set drmdbbackupexpiredays 0")
     delhi.admin("update server tokyo delgraceperiod=0")
+    with delhi.server.catalog.write() as tx:  # the first one is a day old
+        (row,) = volume_history.rows(tx, ("BACKUPFULL",))
+        nouns.update(tx, msgspec.structs.replace(row, time=row.time - 86_400))
     delhi.admin("backup db type=full devclass=targetclass wait=yes")
     delhi.stop()
 
@@ -202,9 +196,9 @@ def test_a_rebuilt_server_that_is_killed_goes_on_where_it_was(
     for lost in (delhi.folder, f"{burned.delhi.folder}/tapes"):
         shutil.rmtree(lost)
     burned.recover(delhi.folder)
-    running = ServerProcess(delhi.folder, FARVAULT_CRASH_AT=f"{label}#1")
+    running = ForkedServer(delhi.folder, label)
     try:
-        assert running.process.wait(PATIENCE_SECONDS) == -9, "it never came by there"
+        assert running.was_killed(), "it never came by there"
     finally:
         running.kill()
     delhi.start()

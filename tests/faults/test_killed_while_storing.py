@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from tests.grid.grid_server import PASSWORD, GridServer
 from tests.grid.node_client import NodeClient
-from tests.grid.server_process import ServerProcess
+from tests.grid.server_process import ForkedServer
 
 from farvault.base.errors import FarvaultError
 from farvault.model.stored_object import ObjectKind
@@ -107,7 +107,7 @@ def test_nothing_acknowledged_is_lost(prepared: str, tmp_path: Path, arrival: st
     folder = str(tmp_path / "delhi")
     shutil.copytree(prepared, folder)
     done = Acknowledged()
-    running = ServerProcess(folder, FARVAULT_CRASH_AT=arrival)
+    running = ForkedServer(folder, arrival)
     if running.port:
         try:
             _store_until_it_dies(running.port, done)
@@ -115,12 +115,12 @@ def test_nothing_acknowledged_is_lost(prepared: str, tmp_path: Path, arrival: st
             pass  # the link broke: it is dead
         else:
             running.process.terminate()
-    assert running.wait() == -9, "this step was never reached so often"
+    assert running.was_killed(), "this step was never reached so often"
     _check(folder, done)
 
 
 def _check(folder: str, done: Acknowledged) -> None:
-    again = ServerProcess(folder)
+    again = ForkedServer(folder)
     try:
         with _connect(again.port) as client:
             for kind, promised in ((ObjectKind.BACKUP, done.backups), (ObjectKind.ARCHIVE, done.archives)):

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from tests.grid.grid_server import PASSWORD, GridServer
 from tests.grid.node_client import NodeClient
-from tests.grid.server_process import ServerProcess
+from tests.grid.server_process import ForkedServer
 
 from farvault.apps.server import Server
 from farvault.base.errors import FarvaultError
@@ -78,10 +78,10 @@ def store_until_it_dies(port: int) -> tuple[dict[bytes, bytes], dict[bytes, byte
 def test_a_transaction_is_in_all_pools_or_in_none(prepared: str, tmp_path: Path, crash_at: str) -> None:
     folder = str(tmp_path / "delhi")
     shutil.copytree(prepared, folder)
-    running = ServerProcess(folder, FARVAULT_CRASH_AT=crash_at)
+    running = ForkedServer(folder, crash_at)
     try:
         done, pending = store_until_it_dies(running.port)
-        assert running.process.wait(30) == -9, "it never came by there"
+        assert running.was_killed(), "it never came by there"
     finally:
         running.kill()
     server = Server(folder)

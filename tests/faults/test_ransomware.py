@@ -16,8 +16,7 @@ from pathlib import Path
 
 import pytest
 from tests.grid.grid_server import PASSWORD
-from tests.grid.test_vault_trust import of_epoch
-from tests.grid.trusting import CAPACITY, DAY, START, Tokyo, mark, read, write
+from tests.grid.trusting import CAPACITY, DAY, START, Tokyo, mark, of_epoch, read, write
 from tests.grid.vaults import Source, sealed_record
 
 from farvault.base.errors import (

@@ -89,7 +89,7 @@ def test_a_source_that_may_not_come_in_is_told_by_number_and_so_is_the_target(
     pinged = filled.delhi.admin("ping server tokyo", allow=(14,)).text
     assert number in pinged and "ANR1705W" in pinged
     assert words in said(filled.tokyo, int(number[3:7]))
-    assert words in said(filled.delhi, int(number[3:7])) or number in said(filled.delhi, 1893)
+    assert words in said(filled.delhi, int(number[3:7]))
 
 
 def test_once_the_cause_is_gone_the_backup_runs(filled: Pair) -> None:
@@ -155,7 +155,7 @@ def test_a_server_that_reaches_itself_is_refused_by_its_identity_key(itself: Pai
     assert "ANR0499E" in failed and "this server itself" in failed
     assert "ANR0499E" in itself.delhi.admin("ping server mirror", allow=(14,)).text
     assert "itself" in said(itself.delhi, 499)
-    assert "ANR0440W" in said(itself.delhi, 440) or "itself" in said(itself.delhi, 498)
+    assert "ANR0440W" in said(itself.delhi, 440)
 
 
 def test_a_target_refuses_a_source_that_shows_its_own_identity(pair: Pair) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.grid.client_command import Client
 from tests.grid.grid_server import PASSWORD, GridServer
 
 from farvault.apps.admin_terminal import main
+from farvault.transport.ports import unused_port
 
 TARGET_COMMANDS = (
     "define devclass vaultclass devtype=file directory={folder}/vault maxcapacity=64m",
@@ -44,6 +46,17 @@ class Pair:
 
     delhi: GridServer
     tokyo: GridServer
+
+
+def running_pair(folder: Path) -> Iterator[Pair]:
+    """Both set up, in this process, on ports that stay; stopped at the end."""
+    tokyo = GridServer("TOKYO", f"{folder}/tokyo", data_port=unused_port()).start()
+    delhi = GridServer("DELHI", f"{folder}/delhi", data_port=unused_port()).start()
+    prepare_target(tokyo)
+    prepare_source(delhi, tokyo.port)
+    yield Pair(delhi, tokyo)
+    delhi.stop()
+    tokyo.stop()
 
 
 def prepare_target(server: GridServer) -> None:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 from tests.grid.grid_server import GridServer
+from tests.grid.vaults import make_source, make_target
+
+from farvault.transport.ports import unused_port
 
 
 @pytest.fixture
@@ -22,3 +25,23 @@ def make_server(tmp_path: Path) -> Iterator[Callable[[str], GridServer]]:
     yield make
     for server in reversed(made):
         server.stop()
+
+
+@pytest.fixture
+def tokyo(tmp_path: Path) -> Iterator[GridServer]:
+    """A target of DELHI. On a port that stays: it may be stopped and started again."""
+    server = GridServer("TOKYO", str(tmp_path / "tokyo"), data_port=unused_port()).start()
+    make_target(server, "DELHI")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def delhi(make_server: Callable[[str], GridServer], tokyo: GridServer) -> GridServer:
+    """A source with TAPEPOOL, and TARGETCOPYPOOL at TOKYO: small volumes, so that there are several.
+
+    A file that needs more of it defines its own `delhi` on top.
+    """
+    server = make_server("DELHI")
+    make_source(server, tokyo)
+    return server

@@ -14,6 +14,7 @@ from farvault.apps.instance_folder import Settings
 from farvault.apps.make_instance import make_instance
 from farvault.apps.server import Server
 from farvault.base.log import Line
+from farvault.catalog import audit
 from farvault.protocol.login import NODE, ClientLogin, SourceProof
 from farvault.protocol.messages import CommandEnd, Output, Question, Welcome
 from farvault.transport.connection import Connection
@@ -135,3 +136,12 @@ class GridServer:
             server_name=server_name,
         )
         return connection, sign_on(connection, login)
+
+
+def is_sound(*servers: GridServer) -> bool:
+    """Are all rows of their catalogs as they were written, and do all sums add up?"""
+    for server in servers:
+        with server.server.catalog.read() as r:
+            assert list(audit.check_row_digests(r)) == []
+            assert list(audit.check_sums(r)) == []
+    return True

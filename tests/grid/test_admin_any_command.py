@@ -66,11 +66,11 @@ def commands(draw: st.DrawFn) -> str:
 
 @settings(max_examples=250, deadline=None)
 @given(text=commands(), style=st.sampled_from(["", "TABLE", "LIST", "COMMA", "TAB", "JSON"]))
-def test_plausible_commands(server: GridServer, text: str, style: str) -> None:
+def test_a_plausible_command_gets_an_answer_or_a_refusal(server: GridServer, text: str, style: str) -> None:
     check(server, text, style)
 
 
 @settings(max_examples=100, deadline=None)
 @given(text=st.text(max_size=100), style=st.text(max_size=5))
-def test_any_text(server: GridServer, text: str, style: str) -> None:
+def test_any_text_gets_an_answer_or_a_refusal(server: GridServer, text: str, style: str) -> None:
     check(server, text, style)

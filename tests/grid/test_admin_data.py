@@ -121,7 +121,9 @@ def test_audit_finds_a_flipped_byte_and_restore_brings_it_back(
     assert restored(delhi) == files
 
 
-def test_restore_volume(servers: tuple[GridServer, GridServer]) -> None:
+def test_restore_volume_puts_the_data_of_a_volume_on_another_one(
+    servers: tuple[GridServer, GridServer],
+) -> None:
     delhi, _ = servers
     files = some_files(3)
     back_up(delhi, files)

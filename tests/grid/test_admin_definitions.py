@@ -152,7 +152,7 @@ class TestNodes:
         (ann,) = rows(delhi, "q node ann f=d")
         assert (ann["max_mount_points"], ann["keep_mount_point"]) == (3, True)
 
-    def test_register_update_query(self, delhi: GridServer) -> None:
+    def test_a_node_is_as_it_was_registered_and_updated(self, delhi: GridServer) -> None:
         delhi.admin('register node ann secret1 contact="Ann, room 5" archdelete=no')
         delhi.admin("update node ann backdelete=yes emailaddress=ann@example.org")
         (found,) = rows(delhi, "query node ann format=detailed")
@@ -162,7 +162,7 @@ class TestNodes:
         assert found["type"] == "CLIENT"
         assert "last_access_time" in found and found["last_access_time"] is None
 
-    def test_patterns_and_lists(self, delhi: GridServer) -> None:
+    def test_update_and_query_take_patterns_and_lists(self, delhi: GridServer) -> None:
         for name in ("ann", "anton", "bob"):
             delhi.admin(f"register node {name} secret1")
         assert [row["name"] for row in rows(delhi, "q node an*")] == ["ANN", "ANTON"]

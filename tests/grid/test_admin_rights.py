@@ -110,7 +110,9 @@ MATRIX = [
 
 
 @pytest.mark.parametrize(("command", "allowed"), MATRIX, ids=[command for command, _ in MATRIX])
-def test_the_privilege_matrix(server: GridServer, command: str, allowed: set[str]) -> None:
+def test_a_command_lets_those_through_whose_privilege_allows_it(
+    server: GridServer, command: str, allowed: set[str]
+) -> None:
     let_through = {name for name in HOLDERS if is_let_through(server, name, command)}
     assert let_through == allowed
 

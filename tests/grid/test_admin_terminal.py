@@ -99,7 +99,7 @@ class TestBatch:
         run("-dataonly=yes", f"query domain >> {path}")
         assert path.read_text() == 2 * first and "STANDARD" in first
 
-    def test_width_follows_columns(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_width_follows_columns(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COLUMNS", "40")
         assert "Policy Domain Name: STANDARD" in run("-dataonly=yes", "query domain")[1]
 
@@ -209,11 +209,11 @@ class TestSignOn:
         code, _, err = run("query status")
         assert code == 14 and "ANS8023E" in err
 
-    def test_no_instance_there(self, run: Run, tmp_path: Path) -> None:
+    def test_a_folder_without_an_instance_is_named(self, run: Run, tmp_path: Path) -> None:
         code, _, err = run(f"-instance={tmp_path}/nothing", "query status", local=False)
         assert code == 11 and "ANR0994E" in err
 
-    def test_an_unknown_option(self, run: Run) -> None:
+    def test_an_unknown_option_is_a_syntax_error(self, run: Run) -> None:
         assert run("-frobnicate", "query status", local=False)[0] == 3
 
 
@@ -261,7 +261,7 @@ def test_a_pasted_block_is_several_commands(typed: Callable[[str], list[str]]) -
         ("zz", set()),
     ],
 )
-def test_completion(text: str, offered: set[str]) -> None:
+def test_the_prompt_offers_the_words_that_may_follow(text: str, offered: set[str]) -> None:
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 

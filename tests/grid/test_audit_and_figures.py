@@ -12,20 +12,14 @@ import pytest
 from tests.grid.counting_proxy import CountingProxy, counting_proxy
 from tests.grid.grid_server import PASSWORD, GridServer
 from tests.grid.node_client import NodeClient, some_files
-from tests.grid.vaults import make_source, make_target, store_files
+from tests.grid.vaults import make_source, store_files
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.catalog import audit, nouns, placements
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def tokyo(make_server: Callable[[str], GridServer]) -> GridServer:
-    server = make_server("TOKYO")
-    make_target(server, "DELHI")
-    return server
 
 
 @pytest.fixture
@@ -150,7 +144,7 @@ def test_housekeeping_starts_the_scrub(delhi: GridServer) -> None:
     delhi.server.housekeeping.do_everything()
     delhi.lines.wait_for("ANR0984I")
     for process in delhi.server.processes.list():
-        process.wait(20)
+        assert process.wait(PATIENCE_SECONDS)
     assert any("SCRUB" in line.message.text for line in delhi.lines.all if line.message.id == "ANR0984I")
     assert rows(delhi, "query scrub f=d")[0]["last_time"]
 

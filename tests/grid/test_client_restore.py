@@ -48,7 +48,9 @@ def names(folder: Path) -> set[str]:
         ("none", {"f", "g"}),
     ],
 )
-def test_preserve_path(client: Client, tree: Path, preserve: str, expected: set[str], spec: str) -> None:
+def test_preservepath_says_how_much_of_the_path_comes_back(
+    client: Client, tree: Path, preserve: str, expected: set[str], spec: str
+) -> None:
     target = tree.parent / "d"
     client.succeed(
         "restore", f"{tree}/h1/h2/{spec}", f"{target}/", "-subdir=yes", f"-preservepath={preserve}"
@@ -158,7 +160,7 @@ def test_a_replaced_file_is_there_under_one_name_or_the_other(client: Client, tr
     assert names(tree) == {"h1/h2/f", "h1/h2/sub/g"}
 
 
-def test_nothing_matches(client: Client, tree: Path) -> None:
+def test_a_name_that_nothing_matches_is_an_error(client: Client, tree: Path) -> None:
     outcome = client.run("restore", f"{tree}/nothing", f"{tree}/")
     assert outcome.code == 12 and "ANS1084E" in outcome.errors
     assert client.run("query", "backup", f"{tree}/nothing").code == 8

@@ -67,7 +67,7 @@ def test_a_locked_node_is_refused(server: GridServer, client: Client) -> None:
     assert outcome.code == 12 and "ANR0430W" in outcome.errors
 
 
-def test_nobody_listens(client: Client) -> None:
+def test_a_server_that_does_not_listen_is_named(client: Client) -> None:
     outcome = client.run("query", "session", f"-tcpport={unused_port()}", "-tcpserveraddress=127.0.0.1")
     assert outcome.code == 0, "the address of -se= counts"
     client.server.stop()

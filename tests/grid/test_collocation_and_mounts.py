@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from tests.grid.grid_server import PASSWORD, GridServer
 from tests.grid.node_client import NodeClient, some_files
-from tests.grid.vaults import file_bytes, make_source, make_target, restored, store_files
+from tests.grid.vaults import file_bytes, make_source, restored, store_files
 
 from farvault.base.errors import FarvaultError
 from farvault.catalog import audit, nouns, owners, placements
@@ -19,13 +19,6 @@ from farvault.model.volume import Volume
 from farvault.policy.mount_points import Priority
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def tokyo(make_server: Callable[[str], GridServer]) -> GridServer:
-    server = make_server("TOKYO")
-    make_target(server, "DELHI")
-    return server
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.faults.two_servers import prepare_source, prepare_target
+from tests.faults.two_servers import Pair, running_pair
 from tests.grid.grid_server import GridServer
 from tests.grid.vaults import store_files
 
@@ -22,21 +21,9 @@ FULL = "backup db type=full devclass=targetclass wait=yes"
 DRILL = "run drill wait=yes"
 
 
-@dataclass
-class Pair:
-    delhi: GridServer
-    tokyo: GridServer
-
-
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[Pair]:
-    tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
-    delhi = GridServer("DELHI", str(tmp_path / "delhi")).start()
-    prepare_target(tokyo)
-    prepare_source(delhi, tokyo.port)
-    yield Pair(delhi, tokyo)
-    delhi.stop()
-    tokyo.stop()
+    yield from running_pair(tmp_path)
 
 
 def last(server: GridServer) -> Drill:

@@ -87,13 +87,12 @@ def test_two_servers_vault_at_each_other_at_the_same_time(make_server: MakeServe
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(PATIENCE_SECONDS)
     assert all("SUCCESS" in answers[server.name] for server in (delhi, tokyo)), answers
-    for here, there in ((delhi, tokyo), (tokyo, delhi)):
+    for here in (delhi, tokyo):
         lose_tapes(here)
         assert restored(here, ids[here.name]) == known(ids[here.name])
-        assert "0 damaged" in here.admin("query status").text or here.admin(f"ping server {there.name}").text
-        assert "rc 0" not in here.admin("reconcile volumes wait=yes").text
+        assert " 0 differ" in here.admin("reconcile volumes wait=yes").text
 
 
 def vault_pool_at(target: GridServer, source: GridServer, **pool: str) -> None:
@@ -229,20 +228,6 @@ class GridServerAt(msgspec.Struct):
 # --- what is shown -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def tokyo(make_server: MakeServer) -> GridServer:
-    server = make_server("TOKYO")
-    make_target(server, "DELHI")
-    return server
-
-
-@pytest.fixture
-def delhi(make_server: MakeServer, tokyo: GridServer) -> GridServer:
-    server = make_server("DELHI")
-    make_source(server, tokyo)
-    return server
-
-
 def test_query_server_counts_sessions_bytes_and_errors(delhi: GridServer, tokyo: GridServer) -> None:
     before = link_of(delhi)
     assert (before["sessions_open"], before["link_bytes_sent"]) == (0, 0)
@@ -252,12 +237,12 @@ def test_query_server_counts_sessions_bytes_and_errors(delhi: GridServer, tokyo:
     assert after["sessions_open"] == after["sessions_idle"] == 1
     assert after["sessions_waiting"] == after["links_broken"] == after["records_again"] == 0
     assert int(str(after["link_bytes_sent"])) > len(SEEDS) * SIZE
-    assert "link_error" not in after or not after["link_error"]
+    assert not after.get("link_error")
     shown = delhi.admin("query mount").text
     assert "1 session(s) with TOKYO kept open" in shown
     tokyo.stop()
     failed = delhi.admin("reconcile volumes wait=yes", allow=(4,)).text
-    assert "ANR4376E" in failed or "TOKYO" in failed
+    assert "ANR4376E" in failed
     row = link_of(delhi)
     assert row["links_broken"] and row["link_error_time"] and "ANR82" in str(row["link_error"])
 
@@ -339,7 +324,7 @@ def test_with_one_mount_point_the_second_one_waits_and_is_shown_waiting(
         assert "TARGETCLASS" in delhi.admin("query mount f=d").text
         assert "WAITING" in delhi.admin("query mount f=d").text
         assert got == {}
-    thread.join()
+    thread.join(PATIENCE_SECONDS)
     assert got == known(ids)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 from tests.grid.grid_server import GridServer
-from tests.grid.vaults import file_bytes, make_source, make_target, restored, store_files
+from tests.grid.vaults import file_bytes, restored, store_files
 
 from farvault.catalog import audit, nouns, occupancy
 from farvault.model.storage_pool import StoragePool
@@ -17,17 +16,8 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def tokyo(make_server: Callable[[str], GridServer]) -> GridServer:
-    server = make_server("TOKYO")
-    make_target(server, "DELHI")
-    return server
-
-
-@pytest.fixture
-def delhi(make_server: Callable[[str], GridServer], tokyo: GridServer) -> GridServer:
+def delhi(delhi: GridServer) -> GridServer:
     """DISKPOOL (30 MB) -> TAPEPOOL (files) -> TARGETPOOL (virtual volumes at TOKYO)."""
-    delhi = make_server("DELHI")
-    make_source(delhi, tokyo)
     for command in (
         "define stgpool targetpool targetclass maxscratch=100",
         "update stgpool tapepool nextstgpool=targetpool highmig=100 lowmig=0",

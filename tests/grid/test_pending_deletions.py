@@ -3,60 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
+from tests.grid.both_sides import COPY, marked, volumes, waiting
 from tests.grid.grid_server import PASSWORD, GridServer
-from tests.grid.vaults import make_source, make_target, store_files
+from tests.grid.vaults import store_files
 
 from farvault.catalog import nouns, vault, volume_history
 from farvault.catalog import pending_deletions as rows
 from farvault.catalog.epoch import raise_epoch
 from farvault.model.node import Node
-from farvault.model.pending_deletion import PendingDeletion
-from farvault.model.storage_pool import StoragePool
-from farvault.model.volume import Volume
 from farvault.model.volume_history import OWN_VOLUME
-from farvault.transport.ports import unused_port
-
-COPY = "backup stgpool tapepool targetcopypool wait=yes"
 
 
 @pytest.fixture
-def tokyo(tmp_path: Path) -> Iterator[GridServer]:
-    server = GridServer("TOKYO", str(tmp_path / "tokyo"), data_port=unused_port()).start()
-    make_target(server, "DELHI")
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def delhi(tmp_path: Path, tokyo: GridServer) -> Iterator[GridServer]:
-    server = GridServer("DELHI", str(tmp_path / "delhi")).start()
-    make_source(server, tokyo)
-    store_files(server, *range(20))
-    server.admin(COPY)
-    yield server
-    server.stop()
-
-
-def volumes(delhi: GridServer) -> list[str]:
-    with delhi.server.catalog.read() as r:
-        pool = nouns.get(r, StoragePool, "TARGETCOPYPOOL")
-        return [volume.name for volume in nouns.select(r, Volume, pool_id=pool.id)]
-
-
-def waiting(delhi: GridServer) -> list[PendingDeletion]:
-    with delhi.server.catalog.read() as r:
-        return nouns.select(r, PendingDeletion)
-
-
-def marked(tokyo: GridServer) -> set[str]:
-    with tokyo.server.catalog.read() as r:
-        found = vault.list_volumes(r, nouns.get(r, Node, "DELHI").id)
-    return {row.volume.removeprefix("ADSM.") for row in found if row.marked_time}
+def delhi(delhi: GridServer) -> GridServer:
+    """With copies at TOKYO."""
+    store_files(delhi, *range(20))
+    delhi.admin(COPY)
+    return delhi
 
 
 def shown(delhi: GridServer) -> dict[str, object]:

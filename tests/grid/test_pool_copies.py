@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.grid.grid_server import GridServer
-from tests.grid.vaults import file_bytes, make_source, make_target, restored, store_files
+from tests.grid.vaults import file_bytes, make_source, restored, store_files
 
 from farvault.base.disk import observe_crash_points
 from farvault.catalog import nouns, placements
@@ -28,20 +28,6 @@ from farvault.processes.restore_pool import restore_pool, restore_volumes
 
 MIB = 1 << 20
 SEEDS = tuple(range(20))
-
-
-@pytest.fixture
-def tokyo(make_server: Callable[[str], GridServer]) -> GridServer:
-    server = make_server("TOKYO")
-    make_target(server, "DELHI")
-    return server
-
-
-@pytest.fixture
-def delhi(make_server: Callable[[str], GridServer], tokyo: GridServer) -> GridServer:
-    server = make_server("DELHI")
-    make_source(server, tokyo)
-    return server
 
 
 def run(server: GridServer, work: Callable[[Process], None]) -> Process:

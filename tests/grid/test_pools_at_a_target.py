@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.grid.grid_server import GridServer
-from tests.grid.vaults import Source, make_target
+from tests.grid.vaults import Source
 from tests.unit.storage.depot import Depot, some_files
 
-from farvault.base.errors import FarvaultError
+from farvault.base.errors import FarvaultError, MediaFull
+from farvault.base.units import MIB
 from farvault.catalog import placements
 from farvault.catalog.placements import PlacementRow
 from farvault.model.volume import FULL
 from farvault.storage.copying import copy_aggregates
 
 FILES = some_files(60, 300_000)
-
-
-@pytest.fixture
-def tokyo(make_server: Callable[[str], GridServer]) -> GridServer:
-    server = make_server("TOKYO")
-    make_target(server, "DELHI")
-    return server
 
 
 @pytest.fixture
@@ -60,6 +54,29 @@ def test_what_the_target_holds_already_travels_by_name(delhi: Depot) -> None:
     assert [row.digest for row in delhi.placed("TARGETCOPYPOOL2")] == [
         row.digest for row in delhi.placed("TARGETCOPYPOOL")
     ]
+
+
+def test_a_pool_that_is_full_keeps_what_travelled_by_name(tokyo: GridServer, tmp_path: Path) -> None:
+    source = Source(tokyo.port)
+    delhi = Depot(
+        tmp_path, capacity_bytes=8 * MIB, connect_server=lambda _: source.device(max_capacity_bytes=8 * MIB)
+    )
+    try:
+        delhi.send(FILES)
+        copy_aggregates(delhi.storage, missing(delhi, "TARGETCOPYPOOL"), delhi.pool("TARGETCOPYPOOL"))
+        delhi.change_pool("TARGETCOPYPOOL2", max_scratch=1)
+        with pytest.raises(MediaFull):
+            copy_aggregates(delhi.storage, missing(delhi, "TARGETCOPYPOOL2"), delhi.pool("TARGETCOPYPOOL2"))
+        (volume,) = delhi.volumes("TARGETCOPYPOOL2")
+        assert volume.status == FULL
+        kept = len(delhi.placed("TARGETCOPYPOOL2"))
+        assert 0 < kept < len(delhi.placed("TAPEPOOL"))
+        delhi.change_pool("TARGETCOPYPOOL2", max_scratch=9)
+        left = missing(delhi, "TARGETCOPYPOOL2")
+        done = copy_aggregates(delhi.storage, left, delhi.pool("TARGETCOPYPOOL2"))
+        assert done.referred == len(left) == len(delhi.placed("TAPEPOOL")) - kept
+    finally:
+        delhi.close()
 
 
 def test_a_primary_pool_at_the_target_takes_transactions(delhi: Depot) -> None:

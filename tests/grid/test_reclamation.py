@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from tests.grid.counting_proxy import CountingProxy, counting_proxy
 from tests.grid.grid_server import GridServer
-from tests.grid.vaults import file_bytes, make_source, make_target, restored, store_files
+from tests.grid.vaults import file_bytes, make_source, restored, store_files
 
 from farvault.base.errors import NotFound
 from farvault.catalog import audit, nouns, placements
@@ -17,13 +17,6 @@ from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def tokyo(make_server: Callable[[str], GridServer]) -> GridServer:
-    server = make_server("TOKYO")
-    make_target(server, "DELHI")
-    return server
 
 
 @pytest.fixture

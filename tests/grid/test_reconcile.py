@@ -8,15 +8,25 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from tests.grid.both_sides import (
+    COPY,
+    access,
+    change_file,
+    files,
+    forget_placements,
+    forget_volume,
+    lose_file,
+    mark_file,
+    reconcile,
+    volumes,
+)
 from tests.grid.grid_server import GridServer
-from tests.grid.vaults import file_bytes, make_source, make_target, restored, store_files
+from tests.grid.vaults import file_bytes, make_source, restored, store_files
+from tests.patience import PATIENCE_SECONDS
 
-from farvault.catalog import kept_receipts, nouns, owners, target_truth
-from farvault.catalog import vault as rows
-from farvault.catalog.transaction import Snapshot, Transaction
+from farvault.catalog import kept_receipts, nouns, target_truth
 from farvault.media import receipt as receipts
 from farvault.media.target_link import TargetLink
-from farvault.model.node import Node
 from farvault.model.volume import Volume
 from farvault.model.volume_history import BACKUPFULL, EXPORT, HistoryVolume
 from farvault.processes import reconcile_volumes as process
@@ -26,83 +36,14 @@ from farvault.processes.reconcile_volumes import reconcile_volumes
 MakeServer = Callable[[str], GridServer]
 SEEDS = tuple(range(12))
 MIB = 1 << 20
-COPY = "backup stgpool tapepool targetcopypool wait=yes"
 
 
 @pytest.fixture
-def tokyo(make_server: MakeServer) -> GridServer:
-    server = make_server("TOKYO")
-    make_target(server, "DELHI")
-    return server
-
-
-@pytest.fixture
-def delhi(make_server: MakeServer, tokyo: GridServer) -> GridServer:
-    server = make_server("DELHI")
-    make_source(server, tokyo)
-    store_files(server, *SEEDS)
-    server.admin(COPY)
-    return server
-
-
-def node_id(r: Snapshot) -> int:
-    return nouns.get(r, Node, "DELHI").id
-
-
-def volumes(delhi: GridServer) -> list[str]:
-    with delhi.server.catalog.read() as r:
-        return [one.name for one in kept_receipts.volumes_here(r, ["TARGETCLASS"])]
-
-
-def access(delhi: GridServer, name: str) -> str:
-    with delhi.server.catalog.read() as r:
-        return nouns.get(r, Volume, name).access
-
-
-def files(tokyo: GridServer) -> dict[str, bool]:
-    """Archive file -> is it marked?"""
-    with tokyo.server.catalog.read() as r:
-        return {row.volume: bool(row.marked_time) for row in rows.list_volumes(r, node_id(r))}
-
-
-def lose_file(tokyo: GridServer, name: str) -> None:
-    """TOKYO forgets a file for good."""
-    with tokyo.server.catalog.read() as r:
-        gone = [row.object_id for row in rows.list_volumes(r, node_id(r), f"ADSM.{name}")]
-    tokyo.server.storage.delete_objects(gone)
-
-
-def mark_file(tokyo: GridServer, name: str) -> None:
-    with tokyo.server.catalog.write() as tx:
-        assert rows.mark(tx, node_id(tx), f"ADSM.{name}", tokyo.server.clock.now_seconds(), 5)
-
-
-def change_file(tokyo: GridServer, name: str) -> None:
-    """TOKYO's catalog says something else of the file."""
-    with tokyo.server.catalog.write() as tx:
-        (row, *_) = rows._segments(tx, node_id(tx), f"ADSM.{name}")
-        rows._write(tx, row._replace(digest=bytes(32)))
-
-
-def forget_volume(delhi: GridServer, name: str) -> None:
-    """DELHI's catalog is one that does not know the volume."""
-    with delhi.server.catalog.write() as tx:
-        volume = nouns.get(tx, Volume, name)
-        forget_placements(tx, volume.id, 0)
-        nouns.delete(tx, volume)
-
-
-def forget_placements(tx: Transaction, volume_id: int, from_offset: int) -> None:
-    gone = tx.all(
-        "SELECT aggregate_id, volume_id FROM placements WHERE volume_id = ? AND offset_bytes >= ?",
-        (volume_id, from_offset),
-    )
-    owners.removed(tx, gone)
-    tx.run("DELETE FROM placements WHERE volume_id = ? AND offset_bytes >= ?", (volume_id, from_offset))
-
-
-def reconcile(delhi: GridServer, words: str = "", *, allow: tuple[int, ...] = (0,)) -> str:
-    return delhi.admin(f"reconcile volumes targetclass {words} wait=yes", allow=allow).text
+def delhi(delhi: GridServer) -> GridServer:
+    """With copies at TOKYO."""
+    store_files(delhi, *SEEDS)
+    delhi.admin(COPY)
+    return delhi
 
 
 def findings(delhi: GridServer) -> list[dict[str, object]]:
@@ -368,13 +309,13 @@ def test_only_one_runs_at_a_time_and_it_needs_a_class(delhi: GridServer) -> None
 
     def rest(_: object) -> None:
         begun.set()
-        may_end.wait(20)
+        may_end.wait(PATIENCE_SECONDS)
 
     running = delhi.server.processes.start(process.DESCRIPTION, rest)
-    assert begun.wait(20)
+    assert begun.wait(PATIENCE_SECONDS)
     assert "ANR4899E" in delhi.admin("reconcile volumes", allow=(12,)).text
     may_end.set()
-    assert running.wait(20)
+    assert running.wait(PATIENCE_SECONDS)
     assert "ANR2034E" in delhi.admin("reconcile volumes nosuch", allow=(11,)).text
     assert "0 = never" in delhi.admin("setopt reconcileinterval 0").text
     assert "24 hours" in delhi.admin("setopt reconcileinterval 24").text

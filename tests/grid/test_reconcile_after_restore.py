@@ -7,19 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.grid.both_sides import COPY, files, marked, volumes
 from tests.grid.grid_server import GridServer
-from tests.grid.test_reconcile import files, volumes
-from tests.grid.vaults import make_source, make_target, store_files
+from tests.grid.vaults import make_source, store_files
 
 from farvault.base.errors import NotAvailable
 from farvault.catalog.epoch import raise_epoch
-
-
-@pytest.fixture
-def tokyo(make_server: Callable[[str], GridServer]) -> GridServer:
-    server = make_server("TOKYO")
-    make_target(server, "DELHI")
-    return server
 
 
 def test_files_of_the_forgotten_time_are_marked_only_after_everything_was_compared(
@@ -28,14 +21,13 @@ def test_files_of_the_forgotten_time_are_marked_only_after_everything_was_compar
     delhi = make_server("DELHI")
     make_source(delhi, tokyo)
     store_files(delhi, *range(7))  # a volume that is full
-    copy = "backup stgpool tapepool targetcopypool wait=yes"
-    delhi.admin(copy)
+    delhi.admin(COPY)
     old = volumes(delhi)
     delhi.stop()
     shutil.copytree(delhi.folder, tmp_path / "last week")
     delhi.start()
     store_files(delhi, *range(100, 116))
-    delhi.admin(copy)
+    delhi.admin(COPY)
     later = set(volumes(delhi)) - set(old)
     assert later
     delhi.stop()
@@ -54,5 +46,4 @@ def test_files_of_the_forgotten_time_are_marked_only_after_everything_was_compar
     said = delhi.admin("reconcile volumes fix=yes wait=yes").text
     assert "The target has taken note." in said
     tokyo.lines.wait_for("ANR4873I")
-    marked = {name.removeprefix("ADSM.") for name, is_marked in files(tokyo).items() if is_marked}
-    assert later <= marked and not marked & (set(old) - later)
+    assert later <= marked(tokyo) and not marked(tokyo) & (set(old) - later)

@@ -3,83 +3,33 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.grid.grid_server import GridServer
-from tests.grid.vaults import make_source, make_target, restored, store_files
+from tests.grid.both_sides import COPY, Disk, access, truth, volumes
+from tests.grid.grid_server import GridServer, is_sound
+from tests.grid.vaults import restored, store_files
 
 from farvault.base.errors import NotAvailable
-from farvault.catalog import audit, kept_receipts, nouns, target_truth
+from farvault.catalog import kept_receipts, nouns
 from farvault.catalog import vault as rows
-from farvault.catalog.target_truth import Truth
 from farvault.media import receipt as receipts
 from farvault.media.target_link import TargetLink
 from farvault.model.node import Node
 from farvault.model.volume import Volume
 from farvault.protocol.truth import Challenge, Probe, Proofs, QueryReceipts, Receipts
 from farvault.seal import probe
-from farvault.transport.ports import unused_port
 
 SEEDS = tuple(range(12))
-COPY = "backup stgpool tapepool targetcopypool wait=yes"
 CHALLENGE = "challenge server tokyo count={} wait=yes"
 
 
 @pytest.fixture
-def tokyo(tmp_path: Path) -> Iterator[GridServer]:
-    """On a port that stays: it is set back and comes again."""
-    server = GridServer("TOKYO", str(tmp_path / "tokyo"), data_port=unused_port()).start()
-    make_target(server, "DELHI")
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def delhi(make_server: Callable[[str], GridServer], tokyo: GridServer) -> GridServer:
-    server = make_server("DELHI")
-    make_source(server, tokyo)
-    store_files(server, *SEEDS)
-    server.admin(COPY)
-    return server
-
-
-def truth(delhi: GridServer) -> Truth:
-    with delhi.server.catalog.read() as r:
-        return target_truth.truth(r, target_truth.server_id(r, "TOKYO"))
-
-
-def volumes(delhi: GridServer) -> list[str]:
-    with delhi.server.catalog.read() as r:
-        return [one.name for one in kept_receipts.volumes_here(r, ["TARGETCLASS"])]
-
-
-def access(delhi: GridServer, name: str) -> str:
-    with delhi.server.catalog.read() as r:
-        return nouns.get(r, Volume, name).access
-
-
-def is_whole(server: GridServer) -> bool:
-    with server.server.catalog.read() as r:
-        return not list(audit.check_row_digests(r)) and not list(audit.check_sums(r))
-
-
-class Disk:
-    """TOKYO's disk as it was, to be put back."""
-
-    def __init__(self, server: GridServer, kept: Path) -> None:
-        self._server, self._kept = server, str(kept)
-        server.stop()
-        shutil.copytree(server.folder, self._kept)
-        server.start()
-
-    def put_back(self) -> None:
-        self._server.stop()
-        shutil.rmtree(self._server.folder)
-        shutil.copytree(self._kept, self._server.folder)
-        self._server.start()
+def delhi(delhi: GridServer) -> GridServer:
+    """With copies at TOKYO."""
+    store_files(delhi, *SEEDS)
+    delhi.admin(COPY)
+    return delhi
 
 
 # --- receipts ----------------------------------------------------------------------------------------------------------
@@ -103,7 +53,7 @@ def test_every_receipt_is_kept_with_its_volume_and_shown(delhi: GridServer, toky
     shown = delhi.admin(f"query volume {here[-1].name} f=d").text
     assert "Receipt Numbers" in shown and "Records signed for" in shown
     assert "Signature" in delhi.admin(f"query receipt {here[-1].name}").text
-    assert is_whole(delhi)
+    assert is_sound(delhi)
 
 
 def test_receipts_go_with_their_volume(delhi: GridServer) -> None:
@@ -121,7 +71,7 @@ def test_validate_volume_finds_the_target_standing_by_its_word(delhi: GridServer
     with delhi.server.catalog.read() as r:
         (kept,) = kept_receipts.of_volume(r, nouns.get(r, Volume, name).id)
     assert kept.verified_time
-    assert is_whole(delhi)
+    assert is_sound(delhi)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +162,7 @@ def test_a_target_set_back_to_last_weeks_disk_is_noticed_at_first_contact(
     assert "0 differ" in delhi.admin("reconcile volumes wait=yes").text
     delhi.admin("update volume * access=unavailable wherestgpool=tapepool")
     assert len(restored(delhi, ids)) == len(ids), "everything is there again"
-    assert is_whole(delhi)
+    assert is_sound(delhi)
 
 
 def test_a_target_that_went_on_from_an_older_state_is_noticed_too(
@@ -290,7 +240,7 @@ def test_where_nothing_lies_here_questions_kept_before_are_used_and_then_records
     with delhi.server.catalog.read() as r:
         (left,) = r.one("SELECT COUNT(*) FROM probes") or (0,)
     assert left < kept + 30 and ", 0 fetched" not in said
-    assert is_whole(delhi)
+    assert is_sound(delhi)
 
 
 @pytest.mark.parametrize("locally", [True, False])

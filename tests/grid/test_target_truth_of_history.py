@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.grid.grid_server import GridServer
-from tests.grid.test_reconcile import change_file, files, lose_file, mark_file
-from tests.grid.test_target_truth import Disk, is_whole, truth
-from tests.grid.vaults import make_source, make_target, store_files
+from tests.grid.both_sides import Disk, change_file, files, lose_file, mark_file, truth
+from tests.grid.grid_server import GridServer, is_sound
+from tests.grid.vaults import store_files
 
 from farvault.catalog import history_probes, volume_history
 from farvault.media import receipt as receipts
 from farvault.model.volume_history import OWN_VOLUME, HistoryVolume
-from farvault.transport.ports import unused_port
 
 FULL = "backup db devclass=targetclass type=full wait=yes"
 INCREMENTAL = "backup db devclass=targetclass type=incremental wait=yes"
@@ -22,21 +20,10 @@ CHALLENGE = "challenge server tokyo count={} wait=yes"
 
 
 @pytest.fixture
-def tokyo(tmp_path: Path) -> Iterator[GridServer]:
-    """On a port that stays: it is set back and comes again."""
-    server = GridServer("TOKYO", str(tmp_path / "tokyo"), data_port=unused_port()).start()
-    make_target(server, "DELHI")
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def delhi(make_server: Callable[[str], GridServer], tokyo: GridServer) -> GridServer:
+def delhi(delhi: GridServer) -> GridServer:
     """With one full database backup and the plan that followed it, and nothing else at TOKYO."""
-    server = make_server("DELHI")
-    make_source(server, tokyo)
-    server.admin(FULL)
-    return server
+    delhi.admin(FULL)
+    return delhi
 
 
 def entries(delhi: GridServer) -> list[HistoryVolume]:
@@ -66,7 +53,7 @@ def test_receipts_of_backups_and_plans_count_like_those_of_pools(delhi: GridServ
     assert truth(delhi).receipt_number == signed[-1] + 1
     full = of_type(delhi, "BACKUPFULL")
     assert delhi.admin(f"query receipt {full.volume}").text.count("TOKYO") == 2
-    assert is_whole(delhi)
+    assert is_sound(delhi)
 
 
 def test_a_target_set_back_to_before_a_database_backup_is_noticed_at_first_contact(
@@ -97,7 +84,7 @@ def test_validate_volume_finds_the_target_standing_by_a_backup_and_a_plan(
     assert "stands by all 2 receipts" in delhi.admin(f"validate volume {row.volume}").text
     assert of_type(delhi, type).verified_time and not of_type(delhi, type).missed_time
     assert "are as they were written" in delhi.admin(f"validate volume {row.volume} contents=yes").text
-    assert is_whole(delhi)
+    assert is_sound(delhi)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +142,7 @@ def test_a_target_proves_its_backups_by_questions_kept_and_then_by_records(delhi
     assert "1 proven, 0 missed (0 compared with data here, 0 with answers kept, 1 fetched)" in said
     assert sum(questions(delhi, row) for row in entries(delhi)) == 2, "about the end and the record it named"
     assert (truth(delhi).challenges, truth(delhi).missed) == (42, 0)
-    assert is_whole(delhi)
+    assert is_sound(delhi)
 
 
 def test_questions_go_with_their_volume(delhi: GridServer) -> None:
@@ -195,7 +182,7 @@ def test_a_missed_challenge_of_the_newest_series_asks_for_a_full_backup(
     assert "ANR2361E" in refused and full.volume in refused
     delhi.admin(FULL)
     delhi.admin(INCREMENTAL)
-    assert is_whole(delhi)
+    assert is_sound(delhi)
 
 
 def test_a_lost_plan_is_told_as_one_and_the_series_goes_on(delhi: GridServer, tokyo: GridServer) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from tests.grid.grid_server import PASSWORD
-from tests.grid.trusting import DAY, Tokyo, mark, read, write
+from tests.grid.trusting import DAY, Tokyo, mark, of_epoch, read, write
 from tests.grid.vaults import Source, sealed_record
 
 from farvault.base.errors import FarvaultError, LoginRefused, NotAuthorized, NotAvailable
 from farvault.catalog import audit
 from farvault.catalog.inventory import InventoryRow, every_volume
 from farvault.media.inventory_digest import InventoryDigest
-from farvault.media.target import DefinedTarget, TargetDefinition, TargetSession
+from farvault.media.target import TargetSession
 from farvault.protocol import messages as m
 from farvault.protocol.truth import ReconcileDone
 from farvault.seal.identity import Identity, key_fingerprint, new_code
@@ -367,19 +367,6 @@ def test_the_quota_is_enforced_at_the_target_and_told_at_the_source(tokyo: Tokyo
 
 
 # --- epoch ---------------------------------------------------------------------------------------------------------------
-
-
-def of_epoch(source: Source, epoch: int) -> DefinedTarget:
-    """The same source after RESTORE DB."""
-
-    def definition() -> TargetDefinition:
-        given = source.definition()
-        values = {field: getattr(given, field) for field in TargetDefinition.__dataclass_fields__}
-        return TargetDefinition(**{**values, "epoch": epoch})
-
-    return DefinedTarget(
-        "TOKYO", definition, source.identity, pinned=source._pin, code_registered=source._registered
-    )
 
 
 def said_of(volumes: list[InventoryRow], epoch: int) -> ReconcileDone:

@@ -14,7 +14,7 @@ from farvault.base.log import Log
 from farvault.catalog import nouns
 from farvault.catalog import vault as rows
 from farvault.media.interface import Span
-from farvault.media.target import TargetSession
+from farvault.media.target import DefinedTarget, TargetDefinition, TargetSession
 from farvault.model.node import Node
 from farvault.protocol import messages as m
 from farvault.protocol import virtual_volumes as v
@@ -103,3 +103,16 @@ def read(source: Source, name: str, spans: Sequence[Span]) -> list[bytes | None]
 def mark(session: TargetSession, volume: str, grace_days: int = 0) -> None:
     """What a source sends to delete a volume; raises the target's refusal."""
     session.connection.call(v.MarkVolume(volume=volume, grace_days=grace_days), m.Done)
+
+
+def of_epoch(source: Source, epoch: int) -> DefinedTarget:
+    """The same source after RESTORE DB."""
+
+    def definition() -> TargetDefinition:
+        given = source.definition()
+        values = {field: getattr(given, field) for field in TargetDefinition.__dataclass_fields__}
+        return TargetDefinition(**{**values, "epoch": epoch})
+
+    return DefinedTarget(
+        "TOKYO", definition, source.identity, pinned=source._pin, code_registered=source._registered
+    )

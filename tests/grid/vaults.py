@@ -30,7 +30,7 @@ from farvault.seal.identity import Identity, new_code
 from farvault.seal.pack import PackBuilder, parse
 from farvault.seal.record import RecordKind, seal, sealed_bytes
 from farvault.storage.intake import Intake
-from farvault.storage.reading import ObjectReader
+from farvault.storage.object_reading import ObjectReader
 from farvault.transport.heartbeat import STEADY, Pulse
 
 VAULT_DOMAIN = "VAULTDOMAIN"

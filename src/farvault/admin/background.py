@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from farvault.admin.command import Call
 from farvault.admin.instance import Instance
@@ -18,20 +19,21 @@ Work = Callable[[Process], None]
 
 
 def run_process(
-    instance: Instance, call: Call, description: str, work: Work, *, pool: str = ""
+    instance: Instance, call: Call, description: str, work: Work, *, pool: str = "", refusal: str = ""
 ) -> Iterator[Answer]:
     """Start it; with WAIT=YES stay until it has ended, and end with return code 4 where it did not succeed.
 
-    `pool`: the storage pool it moves data out of; `InUse` where another process does that already.
+    `pool`, `refusal`: beside which others it does not run (`InUse`), see `Processes.start`.
     """
+    start = partial(instance.processes.start, description, session=call.session, pool=pool, refusal=refusal)
     if call["wait"]:
-        yield from _foreground(instance, call, description, work, pool)
+        yield from _foreground(instance, start, work)
     else:
-        process = instance.processes.start(description, work, session=call.session, pool=pool)
+        process = start(work)
         yield Overheard(message("ANS8003I", number=process.number))
 
 
-def _foreground(instance: Instance, call: Call, description: str, work: Work, pool: str) -> Iterator[Answer]:
+def _foreground(instance: Instance, start: Callable[..., Process], work: Work) -> Iterator[Answer]:
     """The process runs in a thread of its own, so that its lines can be passed on while it works.
 
     Where the administrator's session goes away the process runs on; CANCEL PROCESS ends it.
@@ -51,9 +53,7 @@ def _foreground(instance: Instance, call: Call, description: str, work: Work, po
 
     def run() -> None:
         try:
-            ended.append(
-                instance.processes.start(description, watched, wait=True, session=call.session, pool=pool)
-            )
+            ended.append(start(watched, wait=True))
         except FarvaultError as error:
             refused.append(error)
         finally:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from farvault.admin.output import Column, Row, count_column, time_column
+from farvault.base.units import show_numbers
 from farvault.catalog import kept_receipts, target_truth, volume_history
 from farvault.catalog.transaction import Snapshot
 from farvault.model.server import Server
 from farvault.model.volume import Volume
-from farvault.processes.reconcile_volumes import show_numbers
 
 SET_BACK: Final = "Rolled back"
 STATE_COLUMN: Final = Column(key="state", label="State")

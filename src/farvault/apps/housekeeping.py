@@ -26,10 +26,10 @@ from farvault.model.storage_pool import StoragePool
 from farvault.processes.expire_inventory import (
     DESCRIPTION,
     EXPIRE_HOURS,
+    ONE_RUNS,
     Options,
     expire_inventory,
     is_quiet,
-    refuse_second,
 )
 from farvault.processes.migrate_when_due import PERIOD_SECONDS, MigrateWhenDue
 from farvault.processes.process import Processes
@@ -202,6 +202,7 @@ class ExpireWhenDue:
         if not hours or (self._last is not None and now < self._last + hours * HOUR_SECONDS):
             return
         self._last = now
-        storage, processes = self._storage, self._processes
-        refuse_second(processes)
-        processes.start(DESCRIPTION, lambda process: expire_inventory(storage, process, processes, options))
+        storage = self._storage
+        self._processes.start(
+            DESCRIPTION, lambda process: expire_inventory(storage, process, options), refusal=ONE_RUNS
+        )

@@ -34,7 +34,8 @@ from farvault.base.clock import Clock, SystemClock
 from farvault.base.errors import FarvaultError, LoginRefused
 from farvault.base.log import Log, Sink
 from farvault.base.units import MIB
-from farvault.catalog.catalog import Catalog, LogPlace
+from farvault.catalog.catalog import Catalog
+from farvault.catalog.roll_forward import LogPlace
 from farvault.catalog.settings import get_setting
 from farvault.media.interface import Device
 from farvault.media.link_book import LinkBook

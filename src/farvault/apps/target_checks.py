@@ -61,7 +61,7 @@ class TargetChecks:
                     or volume_history.provable_at(r, one.name)
                 )
             ]
-        if not count or not targets or self._runs(challenge_server.DESCRIPTION):
+        if not count or not targets or self._processes.is_running(challenge_server.DESCRIPTION):
             return
         self._processes.start(
             challenge_server.DESCRIPTION,
@@ -78,7 +78,7 @@ class TargetChecks:
         if not hours or now < self._reconcile_from:
             return
         self._reconcile_from = now + hours * HOUR_SECONDS
-        if has_targets and not self._runs(reconcile_volumes.DESCRIPTION):
+        if has_targets and not self._processes.is_running(reconcile_volumes.DESCRIPTION):
             self._processes.start(
                 reconcile_volumes.DESCRIPTION,
                 lambda process: reconcile_volumes.reconcile_volumes(
@@ -93,6 +93,3 @@ class TargetChecks:
         a_day = CHALLENGES if typed is None else int(typed)
         before, self._share = self._share, self._share + 1
         return a_day * (before + 1) // RUNS_A_DAY - a_day * before // RUNS_A_DAY
-
-    def _runs(self, description: str) -> bool:
-        return any(one.description == description for one in self._processes.list())

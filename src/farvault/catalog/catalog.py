@@ -37,28 +37,17 @@ from farvault.catalog.image import Image
 from farvault.catalog.log import LogFigures, RecoveryLog
 from farvault.catalog.log_chain import Position
 from farvault.catalog.migrate import migrate
-from farvault.catalog.roll_forward import Found, Step
+from farvault.catalog.readers import Readers
+from farvault.catalog.roll_forward import NORMAL, ROLLFORWARD, LogPlace
 from farvault.catalog.row_digest import RowDigester
 from farvault.catalog.settings import set_setting
 from farvault.catalog.transaction import Snapshot, Transaction
-from farvault.catalog.wal import Salts, WalFile, parse_frame
+from farvault.catalog.wal import Salts, WalFile
 
 PAGE_BYTES = 8192
 WAL_CHECKPOINT_BYTES = 32 * MIB
 WRITER_CACHE_BYTES = 32 * MIB
-READER_CACHE_BYTES = 4 * MIB
-IDLE_READERS = 8
 WRITER_WAIT_SECONDS = 600.0
-NORMAL, ROLLFORWARD = "NORMAL", "ROLLFORWARD"
-"""LOGMODE."""
-
-
-class LogPlace(NamedTuple):
-    """Where the recovery log lies. `begin_anew`: an administrator has said that the old one is lost or does not belong."""
-
-    folder: str
-    capacity_bytes: int
-    begin_anew: bool = False
 
 
 class CatalogFigures(NamedTuple):
@@ -84,8 +73,7 @@ class Catalog:
         self._lock_file = lock(path)
         self._write_lock = threading.Lock()
         self._writing_thread = 0
-        self._readers: list[apsw.Connection] = []
-        self._readers_lock = threading.Lock()
+        self._readers = Readers(path, vfs)
         self._closed = False
         self._failed = False
         self._wal_pages = -1
@@ -110,7 +98,10 @@ class Catalog:
         """What opening it found out; for the server to say."""
         try:
             if log is not None:
-                self._bring_together(log)
+                self._log, notes = roll_forward.bring_together(
+                    path, log, row_key, PAGE_BYTES, clock.now_seconds()
+                )
+                self.notes += notes
             self._writer = self._connect_writer()
             with translated(path):
                 migrate(self._writer, row_key, clock.now_seconds(), path)
@@ -157,7 +148,7 @@ class Catalog:
     @contextlib.contextmanager
     def read(self) -> Iterator[Snapshot]:
         """A consistent state, fixed on entry. Streams taken from it end with it."""
-        connection = self._take_reader()
+        connection = self._readers.take()
         snapshot = Snapshot(connection, self._digester)
         try:
             with translated(self.path):
@@ -168,7 +159,7 @@ class Catalog:
                 yield snapshot
         finally:
             snapshot.end()
-            self._give_reader(connection)
+            self._readers.give(connection)
 
     @contextlib.contextmanager
     def write(self, *, uses_reserve: bool = False) -> Iterator[Transaction]:
@@ -236,18 +227,15 @@ class Catalog:
         """
         self._take_writer(to_close=True)
         try:
-            with self._readers_lock:
-                self._closed = True
-                idle, self._readers = self._readers, []
-            for connection in idle:
-                self._disconnect(connection)
+            self._closed = True
+            self._readers.close()
             self._writer.set_busy_timeout(0)  # a snapshot still in use must not hold us
             if not self._failed:
                 with contextlib.suppress(FarvaultError):  # the log keeps what could not be copied
                     self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
                     if self._log is not None:
                         self._log.mark_clean(self._clock.now_seconds())
-            self._disconnect(self._writer)
+            self._readers.disconnect(self._writer)
             self._wal.close()
             self._close_log()
             if self._descriptor >= 0:
@@ -329,7 +317,7 @@ class Catalog:
     @contextlib.contextmanager
     def image(self) -> Iterator[Image]:
         """The database as it is now, to be copied page by page while others go on; see `image.py`."""
-        connection = self._take_reader()
+        connection = self._readers.take()
         image: Image | None = None
         try:
             if self._log is not None:
@@ -359,7 +347,7 @@ class Catalog:
             image.find_frames()
             yield image
         finally:
-            self._give_reader(connection)
+            self._readers.give(connection)
 
     def _file(self) -> int:
         """The database file, to be read beside SQLite. Never closed while a connection is open: that would drop its locks."""
@@ -378,37 +366,6 @@ class Catalog:
             grown, self._log_percent = percent > self._log_percent, percent
             if grown:
                 self.log_grown()
-
-    def _bring_together(self, place: LogPlace) -> None:
-        """Before anybody else opens the database."""
-        now = self._clock.now_seconds()
-        half_replayed = roll_forward.is_half_replayed(self.path)
-        with translated(self.path):
-            found = (
-                Found(None, 0, ROLLFORWARD) if half_replayed else roll_forward.look_at(self.path, PAGE_BYTES)
-            )
-        if half_replayed and place.begin_anew:
-            raise MediaFailed("ANR4918E", path=self.path)
-        begin_anew = place.begin_anew or not (half_replayed or found.log_id)
-        if found.log_mode != ROLLFORWARD or begin_anew:
-            aside = recovery_log.set_aside(place.folder, now)
-            if aside and found.log_mode == ROLLFORWARD:
-                self.notes.append(message("ANR4917W", aside=aside))
-            return
-        log = RecoveryLog.open(place.folder, place.capacity_bytes, self._row_key, PAGE_BYTES)
-        if log is None:
-            raise MediaFailed("ANR4914E", folder=place.folder)
-        self._log = log
-        step = Step.REPLAY if half_replayed else roll_forward.compare(log.position, found.salts, found.frames)
-        is_other = not half_replayed and (log.log_id != found.log_id or found.pruned < log.first_sequence - 1)
-        if step is Step.MISMATCH or is_other:
-            raise MediaFailed("ANR4913E", folder=place.folder)
-        if step is Step.REPLAY:
-            with translated(self.path):
-                entries = roll_forward.replay(self.path, log)
-            log.mark_clean(now)
-            if entries:
-                self.notes.append(message("ANR4915I", entries=entries))
 
     def _attach_log(self, place: LogPlace) -> None:
         """With the writer open: the log gets what it lacks, also what bringing the schema up to date has changed."""
@@ -482,20 +439,8 @@ class Catalog:
 
     def _log_frames(self) -> int:
         """What SQLite's file has and the log lacks; returns how many frames."""
-        log = self._log
-        assert log is not None
-        salts, end = self._wal.salts(), self._frames_now()
-        if salts is None:
-            return 0
-        start = log.position.frames if salts == log.position.salts else 0
-        if end <= start:
-            return 0
-        frames = self._wal.frames(start, end)
-        last = parse_frame(memoryview(frames)[-self._wal.frame_bytes :])
-        if last.salts != salts or not last.database_pages:
-            raise MediaFailed("ANR0132E", path=self._wal.path, reason="its last frame ends no commit")
-        log.append(frames, salts, end, last.database_pages, self._clock.now_seconds())
-        return end - start
+        assert self._log is not None
+        return roll_forward.feed(self._log, self._wal, self._frames_now(), self._clock.now_seconds())
 
     def _frames_now(self) -> int:
         """Frames of the present generation. The writer is ours."""
@@ -518,34 +463,6 @@ class Catalog:
             set_up(connection, WRITER_CACHE_BYTES)
             connection.set_wal_hook(self._note_wal_pages)  # also switches automatic checkpoints off
         return connection
-
-    def _take_reader(self) -> apsw.Connection:
-        with self._readers_lock:
-            if self._closed:
-                raise MediaFailed("ANR0138E")
-            if self._readers:
-                return self._readers.pop()
-        with translated(self.path):
-            connection = apsw.Connection(self.path, flags=apsw.SQLITE_OPEN_READWRITE, vfs=self._vfs)
-            set_up(connection, READER_CACHE_BYTES)
-            connection.execute("PRAGMA query_only=ON")
-            connection.wal_autocheckpoint(0)
-        return connection
-
-    def _give_reader(self, connection: apsw.Connection) -> None:
-        with contextlib.suppress(apsw.Error):
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-        with self._readers_lock:
-            if not self._closed and not connection.in_transaction and len(self._readers) < IDLE_READERS:
-                self._readers.append(connection)
-                return
-        self._disconnect(connection)
-
-    def _disconnect(self, connection: apsw.Connection) -> None:
-        if self._failed:  # else the last connection copies and deletes the log by itself
-            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        connection.close()
 
     def _take_writer(self, *, to_close: bool = False) -> None:
         if self._writing_thread == threading.get_ident():
@@ -591,3 +508,4 @@ class Catalog:
     def _stop_writing(self) -> None:
         """After a failed write or sync the kernel may have dropped pages: only a reopened file tells the truth."""
         self._failed = True
+        self._readers.copy_log = False

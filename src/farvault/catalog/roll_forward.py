@@ -15,9 +15,23 @@ import apsw
 
 from farvault.base.disk import crash_point, remove_file, write_file
 from farvault.base.errors import MediaFailed
+from farvault.base.messages import Message, message
+from farvault.catalog import log as recovery_log
+from farvault.catalog.file_edges import translated
 from farvault.catalog.log import RecoveryLog
 from farvault.catalog.log_chain import Position
-from farvault.catalog.wal import Salts, WalFile, pages_of
+from farvault.catalog.wal import Salts, WalFile, pages_of, parse_frame
+
+NORMAL, ROLLFORWARD = "NORMAL", "ROLLFORWARD"
+"""LOGMODE."""
+
+
+class LogPlace(NamedTuple):
+    """Where the recovery log lies. `begin_anew`: an administrator has said that the old one is lost or does not belong."""
+
+    folder: str
+    capacity_bytes: int
+    begin_anew: bool = False
 
 
 class Step(Enum):
@@ -50,6 +64,58 @@ def compare(log: Position, salts: Salts | None, frames: int) -> Step:
     if log.is_clean or log.salts.is_followed_by(salts):
         return Step.APPEND_ALL if frames else Step.NOTHING
     return Step.REPLAY if not frames else Step.MISMATCH
+
+
+def bring_together(
+    catalog_path: str, place: LogPlace, row_key: bytes, page_bytes: int, now: int
+) -> tuple[RecoveryLog | None, list[Message]]:
+    """Before anybody else opens the database: its log, None where it has none, and what there is to say.
+
+    `MediaFailed` where the log is missing, damaged or another one.
+    """
+    half_replayed = is_half_replayed(catalog_path)
+    with translated(catalog_path):
+        found = Found(None, 0, ROLLFORWARD) if half_replayed else look_at(catalog_path, page_bytes)
+    if half_replayed and place.begin_anew:
+        raise MediaFailed("ANR4918E", path=catalog_path)
+    begin_anew = place.begin_anew or not (half_replayed or found.log_id)
+    if found.log_mode != ROLLFORWARD or begin_anew:
+        aside = recovery_log.set_aside(place.folder, now)
+        is_missed = aside and found.log_mode == ROLLFORWARD
+        return None, [message("ANR4917W", aside=aside)] if is_missed else []
+    log = RecoveryLog.open(place.folder, place.capacity_bytes, row_key, page_bytes)
+    if log is None:
+        raise MediaFailed("ANR4914E", folder=place.folder)
+    try:
+        step = Step.REPLAY if half_replayed else compare(log.position, found.salts, found.frames)
+        is_other = not half_replayed and (log.log_id != found.log_id or found.pruned < log.first_sequence - 1)
+        if step is Step.MISMATCH or is_other:
+            raise MediaFailed("ANR4913E", folder=place.folder)
+        entries = 0
+        if step is Step.REPLAY:
+            with translated(catalog_path):
+                entries = replay(catalog_path, log)
+            log.mark_clean(now)
+    except BaseException:
+        log.close()
+        raise
+    return log, [message("ANR4915I", entries=entries)] if entries else []
+
+
+def feed(log: RecoveryLog, wal: WalFile, frames: int, now: int) -> int:
+    """Append what SQLite's file has and the log lacks; returns how many frames. `frames`: of the present generation."""
+    salts = wal.salts()
+    if salts is None:
+        return 0
+    start = log.position.frames if salts == log.position.salts else 0
+    if frames <= start:
+        return 0
+    added = wal.frames(start, frames)
+    last = parse_frame(memoryview(added)[-wal.frame_bytes :])
+    if last.salts != salts or not last.database_pages:
+        raise MediaFailed("ANR0132E", path=wal.path, reason="its last frame ends no commit")
+    log.append(added, salts, frames, last.database_pages, now)
+    return frames - start
 
 
 class Found(NamedTuple):

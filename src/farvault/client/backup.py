@@ -1,7 +1,7 @@
 """INCREMENTAL, SELECTIVE and ARCHIVE: walk, compare, hand out, tell (TSM reference, clients 5 and 6).
 
-This process only walks and compares; reading, packing and sending are the crew's (`crew.py`). An object is counted and
-shown when its transaction is durable, not before.
+This process only walks and compares; reading, packing and sending are the crew's (`crew.py`), and what became of it is
+counted and shown in `outcomes.py`.
 """
 
 from __future__ import annotations
@@ -12,44 +12,37 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from farvault.base.errors import FarvaultError, NotFound
-from farvault.base.messages import Message
 from farvault.client.attributes import (
     Owners,
     TooLong,
     decode_attributes,
     encode_attributes,
-    object_type,
     read_extended,
 )
 from farvault.client.beneath import FOLDER_FLAGS, split_directory
 from farvault.client.binding import Binding, Bound
-from farvault.client.crew import Crew, Result
+from farvault.client.crew import Crew
 from farvault.client.filespec import matcher
 from farvault.client.inventory import Inventory
 from farvault.client.merge import Merge, Stored
 from farvault.client.mounts import FileSpaces, join_path, show_path
 from farvault.client.options import Options
+from farvault.client.outcomes import Outcomes
 from farvault.client.outgoing import Destination, Lane, Outgoing
 from farvault.client.reading import SHARED_STATIC, failure_message
-from farvault.client.report import ERROR, SKIPPED_FILE, Report
+from farvault.client.report import SKIPPED_FILE, Report
 from farvault.client.scopes import Scope
 from farvault.client.session import PLATFORM, Sessions
 from farvault.client.walk import Folder, walk
-from farvault.client.work import Notice, Unit, UnitResult, Work
+from farvault.client.work import Unit
 from farvault.model.stored_object import FileAttributes, ObjectKind, ObjectType
 from farvault.policy.changed import Change, what_changed
 from farvault.protocol import messages as m
 
-REFUSALS_MOST = 3
-"""After so many refused transactions in a row the rest would be refused too."""
 _DAY_SECONDS = 86400
 _TYPE_MASK, _FOLDER, _FILE, _SOCKET = 0o170000, 0o040000, 0o100000, 0o140000
 
 Rows = dict[bytes, tuple[m.ObjectRow, str]]
-
-
-class StopBackup(Exception):
-    """Going on makes no sense; why has been said."""
 
 
 class Task(NamedTuple):
@@ -85,15 +78,13 @@ class Backup:
         self._sessions = sessions
         self._report = report
         self._outgoing = make_outgoing(self._give)
+        self.outcomes = Outcomes(report)
         self.crew: Crew | None = None
         self._owners = Owners()
-        self._refusals = 0
-        self._stopped = False
         self._now = now_seconds
         self._since = 0
         self._parents_done: set[tuple[bytes, bytes]] = set()
         self._said_no_group: set[str] = set()
-        self._shown: dict[int, tuple[str, bytes]] = {}
         self._lanes: dict[str, Lane] = {}
         self._has_objects: dict[bytes, bool] = {}
         self._flags = FOLDER_FLAGS | (os.O_NOATIME if os.geteuid() == 0 else 0)
@@ -101,7 +92,7 @@ class Backup:
     # --- scopes --------------------------------------------------------------------------------------------------
 
     def run(self, scope: Scope) -> bool:
-        """One scope; True where nothing of it failed. Raises `NotFound` where there is none of it, `StopBackup`."""
+        """One scope; True where nothing of it failed. Raises `NotFound` where there is none of it, `Stop`."""
         failed_before = self._report.counts.failed
         if self._binding.excludes_file_space(scope.root):
             self._report.say("ANS1115W", path=os.fsdecode(scope.root))
@@ -115,7 +106,7 @@ class Backup:
         self._outgoing.flush()
         if self.crew is not None:
             self.crew.wait()
-        self._raise_if_stopped()
+        self.outcomes.raise_if_stopped()
         fine = self._report.counts.failed == failed_before
         # What failed would be missed by the next run by date: that one moves its date only where all went well.
         if is_full and (fine or self._task.compares):
@@ -234,7 +225,7 @@ class Backup:
             self._report.count_inspected()
             if self.crew is not None:
                 self.crew.collect()
-            self._raise_if_stopped()
+            self.outcomes.raise_if_stopped()
         for stored in merge.rest():
             matched += len(stored.rows)
             self._expire_all(scope, stored)
@@ -333,10 +324,10 @@ class Backup:
             self._lane(scope, bound).send(directory, name, st)
             return
         if change is Change.ATTRIBUTES:
-            self._shown[row.id] = "Updating", join_path(scope.root, directory, name)
+            self.outcomes.note(row.id, "Updating", join_path(scope.root, directory, name))
             self._lane(scope, bound).update(row.id, blob)
         if old_class != bound.name:
-            self._shown[row.id] = "Rebinding", join_path(scope.root, directory, name)
+            self.outcomes.note(row.id, "Rebinding", join_path(scope.root, directory, name))
             self._lane(scope, bound).rebind(row.id)
 
     def _is_too_early(self, scope: Scope, row: m.ObjectRow, group: m.CopyGroupRow) -> bool:
@@ -381,7 +372,7 @@ class Backup:
             is_folder = row.type == ObjectType.DIRECTORY
             if self._options.files_only if is_folder else self._options.directories_only:
                 continue
-            self._shown[row.id] = "Expiring", join_path(scope.root, stored.directory, name)
+            self.outcomes.note(row.id, "Expiring", join_path(scope.root, stored.directory, name))
             lane.expire(row.id)
 
     def _no_copy_group(self, bound: Bound, path: bytes) -> None:
@@ -412,86 +403,10 @@ class Backup:
             lane = self._lanes[bound.name] = self._outgoing.lane(to)
         return lane
 
-    # --- what the crew tells ---------------------------------------------------------------------------------------
-
     def _give(self, unit: Unit, is_large: bool) -> None:
         assert self.crew is not None
         self.crew.give(unit, is_large=is_large)
-        self._raise_if_stopped()
-
-    def on_notice(self, notice: Notice) -> None:
-        self._report.notice(notice)
-
-    def on_result(self, work: Work, result: Result | None) -> None:
-        """Count and show a unit when it is durable, or say why it is not."""
-        assert isinstance(work, Unit)
-        counts = self._report.counts
-        if not isinstance(result, UnitResult):
-            self._all_failed(work)
-            self._report.say("ANS9804E", objects=_objects(work))
-            self._stopped = True
-            return
-        counts.read_bytes += result.read_bytes
-        counts.processed_bytes += result.processed_bytes
-        counts.transferred_bytes += result.sent_bytes
-        counts.transfer_seconds += result.transfer_seconds
-        counts.retries += sum(each.times for each in result.retried)
-        if result.lost_link or result.refused is not None:
-            self._not_stored(work, result)
-            return
-        self._refusals = 0
-        counts.new_bytes += result.new_bytes
-        counts.deduplicated += result.deduplicated
-        counts.packed_bytes += result.packed_bytes
-        counts.done += result.stored
-        counts.expired += result.expired
-        counts.updated += result.updated
-        counts.rebound += result.rebound
-        for failure in result.failures:
-            folder = work.folders[failure.folder]
-            path = show_path(join_path(work.root, folder.directory, folder.entries[failure.entry].name))
-            counts.failed += 1
-            self._report.say("ANS1228E", code=SKIPPED_FILE, path=path)
-            self._report.say(failure.message_id, code=SKIPPED_FILE, path=path, reason=failure.reason)
-        if self._report.lines:
-            self._show(work, result)
-        for object_id in (*work.expire, *(row.id for row in work.updates), *work.rebind):
-            self._shown.pop(object_id, None)
-
-    def _show(self, unit: Unit, result: UnitResult) -> None:
-        failed = {(each.folder, each.entry) for each in result.failures}
-        retried = {(each.folder, each.entry): each.times for each in result.retried}
-        line = self._report.object_line
-        for number, folder in enumerate(unit.folders):
-            prefix = show_path(join_path(unit.root, folder.directory)).rstrip("/") + "/"
-            for place, entry in enumerate(folder.entries):
-                if (number, place) in failed:
-                    continue
-                path = prefix + show_path(entry.name)
-                retry = retried.get((number, place), 0)
-                line(_label(entry.mode), entry.size_bytes, path, " [Sent]", retry)
-        for object_id in (*unit.expire, *(row.id for row in unit.updates), *unit.rebind):
-            if (shown := self._shown.get(object_id)) is not None:
-                line(shown[0], 0, show_path(shown[1]), " [Sent]")
-
-    def _not_stored(self, unit: Unit, result: UnitResult) -> None:
-        self._all_failed(unit)
-        if result.lost_link:
-            self._report.raise_code(ERROR)
-            self._stopped = True
-            return
-        assert result.refused is not None
-        self._report.repeat(Message(*result.refused), code=ERROR)
-        self._report.say("ANS9805E", objects=_objects(unit), file_space=unit.file_space)
-        self._refusals += 1
-        self._stopped = self._stopped or self._refusals >= REFUSALS_MOST
-
-    def _all_failed(self, unit: Unit) -> None:
-        self._report.counts.failed += _objects(unit)
-
-    def _raise_if_stopped(self) -> None:
-        if self._stopped:
-            raise StopBackup
+        self.outcomes.raise_if_stopped()
 
 
 def _last_incremental(file_space: m.FileSpaceRow) -> int:
@@ -510,20 +425,6 @@ def _is_newer(st: os.stat_result, since: int) -> bool:
     if st.st_mode & _TYPE_MASK == _FOLDER:
         moment = max(moment, st.st_ctime_ns)
     return moment // 10**9 >= since
-
-
-def _objects(unit: Unit) -> int:
-    changes = len(unit.expire) + len(unit.updates) + len(unit.rebind)
-    return sum(len(folder.entries) for folder in unit.folders) + changes
-
-
-def _label(mode: int) -> str:
-    kind = object_type(mode)
-    if kind is ObjectType.FILE:
-        return "Normal File"
-    if kind is ObjectType.DIRECTORY:
-        return "Directory"
-    return "Symbolic Link" if kind is ObjectType.SYMLINK else "Special File"
 
 
 def _file_space_name(root: bytes) -> str:

@@ -17,6 +17,7 @@ from typing import Final
 
 from farvault.base.units import MIB
 from farvault.client.consumer import Consumer
+from farvault.client.report import Report
 from farvault.client.session import Sessions
 from farvault.client.work import (
     Answer,
@@ -43,6 +44,10 @@ HELD_MOST: Final = 3
 """Units a consumer has at once: one being made durable, one being read, one waiting."""
 
 Result = UnitResult | BatchResult
+
+
+class Stop(Exception):
+    """Going on makes no sense; why has been said."""
 
 
 class _Member:
@@ -154,6 +159,21 @@ class Crew:
         self._stop = threading.Event()
         self.before_waiting: Callable[[], None] | None = None
         """Called before the caller has to wait for a consumer (the inventory stream must not stand still)."""
+
+    @contextlib.contextmanager
+    def at_work(self, report: Report) -> Iterator[None]:
+        """Inside, work is handed out; what was is waited for at the end, also where `Stop` ends it. Ctrl-C breaks it off."""
+        try:
+            yield
+            self.close()
+        except Stop:
+            self.close()
+        except KeyboardInterrupt:
+            self.abort()
+            report.say("ANS2820E")
+        except BaseException:
+            self.abort()
+            raise
 
     @property
     def is_working(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 
@@ -9,7 +10,7 @@ from farvault.client.crew import Crew
 from farvault.client.inventory import Inventory
 from farvault.client.job import Job
 from farvault.client.moments import moments
-from farvault.client.restore import Restore, StopRestore
+from farvault.client.restore import Restore
 from farvault.client.selection import (
     Found,
     at_moments,
@@ -64,21 +65,10 @@ def _get_back(job: Job, operands: list[str], kind: ObjectKind) -> None:
         crew.before_waiting = None
         job.sessions.give_back(session)
 
-    try:
+    with contextlib.closing(run), crew.at_work(report):
         run.run(counted())
         if not count:
             report.say("ANS1084E", spec=operands[0])
-        crew.close()
-    except StopRestore:
-        crew.close()
-    except KeyboardInterrupt:
-        crew.abort()
-        report.say("ANS2820E")
-    except BaseException:
-        crew.abort()
-        raise
-    finally:
-        run.close()
     report.summary("restored" if kind is ObjectKind.BACKUP else "retrieved")
 
 

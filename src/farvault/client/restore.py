@@ -16,7 +16,7 @@ from farvault.base.errors import NotFound
 from farvault.base.units import MIB
 from farvault.client.attributes import decode_attributes
 from farvault.client.beneath import is_safe_name, open_beneath, split_directory
-from farvault.client.crew import Crew, Result
+from farvault.client.crew import Crew, Result, Stop
 from farvault.client.fetching import restore_failure
 from farvault.client.mounts import join_path, show_path
 from farvault.client.options import Options
@@ -32,10 +32,6 @@ _ROOM_KEPT = 4 * MIB
 
 Ask = Callable[[str], str]
 """Asks a person what to do with an existing file: `YES`, `NO`, `ALL`, `NONE` or `ABORT`."""
-
-
-class StopRestore(Exception):
-    """Going on makes no sense; why has been said."""
 
 
 class _Link(NamedTuple):
@@ -76,7 +72,7 @@ class Restore:
         os.close(self._root)
 
     def run(self, found: Iterable[Found]) -> None:
-        """Restore all of it. Raises `StopRestore`."""
+        """Restore all of it. Raises `Stop`."""
         for each in found:
             self._plan(each)
             self._report.count_inspected()
@@ -194,7 +190,7 @@ class Restore:
         answer = self._ask(show_path(self._path(directory, name))) if self._ask is not None else "NO"
         if answer == "ABORT":
             self._report.say("ANS2820E")
-            raise StopRestore
+            raise Stop
         if answer in ("ALL", "NONE"):
             self._replace = "ALL" if answer == "ALL" else "NO"
         if answer in ("YES", "ALL"):
@@ -257,9 +253,9 @@ class Restore:
             self._report.say(
                 "ANS4009E", path=show_path(self._placement.root), reason="no space left on device"
             )
-            raise StopRestore
+            raise Stop
         if self._lost_link:
-            raise StopRestore
+            raise Stop
 
     # --- what the crew tells ---------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from farvault.base.errors import BadInput, FarvaultError, NotFound
-from farvault.client.backup import Backup, StopBackup, Task
+from farvault.client.backup import Backup, Task
 from farvault.client.binding import Binding
 from farvault.client.crew import Crew
 from farvault.client.job import Job
@@ -68,8 +68,8 @@ def _store(job: Job, operands: list[str], kind: ObjectKind, *, compares: bool, b
         job.consumer_settings(policy.compression),
         job.processes(),
         job.sessions,
-        backup.on_result,
-        backup.on_notice,
+        backup.outcomes.on_result,
+        backup.outcomes.on_notice,
     )
 
     def scopes() -> Iterator[Scope]:
@@ -82,22 +82,13 @@ def _store(job: Job, operands: list[str], kind: ObjectKind, *, compares: bool, b
                 report.error(problem)
 
     verb = "archived" if kind is ObjectKind.ARCHIVE else "backed up"
-    try:
+    with crew.at_work(report):
         any_scope = False
         for scope in scopes():
             any_scope = True
             _store_one(backup, scope, report, kind, is_incremental)
         if not any_scope and not operands:
             report.say("ANS1149E")
-        crew.close()
-    except StopBackup:
-        crew.close()
-    except KeyboardInterrupt:
-        crew.abort()
-        report.say("ANS2820E")
-    except BaseException:
-        crew.abort()
-        raise
     report.summary(verb)
 
 

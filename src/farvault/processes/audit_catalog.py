@@ -12,18 +12,20 @@ from itertools import islice
 from typing import Final
 
 from farvault.base.disk import aligned_buffer, crash_point
-from farvault.base.errors import FarvaultError, InUse, MediaFailed, NotFound, RecordDamaged
+from farvault.base.errors import FarvaultError, MediaFailed, NotFound, RecordDamaged
 from farvault.catalog import audit, audit_repair, nouns, placements
 from farvault.catalog.transaction import Row, Snapshot
 from farvault.media.interface import Span
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import OFFLINE, READONLY, READWRITE, Volume
-from farvault.processes.process import Process, Processes
+from farvault.processes.process import Process
 from farvault.seal import label
 from farvault.storage.free_space import LABEL_BYTES
 from farvault.storage.storage import Storage
 
 DESCRIPTION: Final = "AUDIT CATALOG"
+ONE_RUNS: Final = "ANR4751E"
+"""Said to whoever starts a second one: it reads all there is."""
 NAMED: Final = 100
 """Findings of one kind that are said one by one; the rest is counted."""
 
@@ -43,13 +45,6 @@ class Findings:
     @property
     def total(self) -> int:
         return self.structure + self.digests + self.sums + self.volumes
-
-
-def refuse_second(processes: Processes) -> None:
-    """`InUse` where one is at work: it reads all there is."""
-    for other in processes.list():
-        if other.description == DESCRIPTION:
-            raise InUse("ANR4751E", number=other.number)
 
 
 def audit_catalog(storage: Storage, process: Process, *, fix: bool = False) -> None:

@@ -38,6 +38,8 @@ from farvault.storage.history_reading import place_of, read_ends, read_records
 from farvault.storage.storage import Storage
 
 DESCRIPTION: Final = "DRILL"
+ONE_RUNS: Final = "ANR4939E"
+"""Said to whoever starts a second one."""
 OBJECTS: Final = 100
 """Sample where nobody says how many."""
 DAY_SECONDS: Final = 86_400
@@ -301,11 +303,13 @@ class DrillWhenDue:
             last = drills.last(r)
         now = self._storage.clock.now_seconds()
         is_due = days and (last is None or now - last.started_time >= days * DAY_SECONDS)
-        if not is_due or any(one.description == DESCRIPTION for one in self._processes.list()):
+        if not is_due or self._processes.is_running(DESCRIPTION):
             return
         options = Options(self._scratch)
         self._processes.start(
-            DESCRIPTION, lambda process: _discard(run_drill(self._storage, process, options))
+            DESCRIPTION,
+            lambda process: _discard(run_drill(self._storage, process, options)),
+            refusal=ONE_RUNS,
         )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from farvault.base.disk import crash_point
-from farvault.base.errors import Cancelled, FarvaultError, InUse, NotFound
+from farvault.base.errors import Cancelled, FarvaultError, NotFound
 from farvault.base.units import show_size
 from farvault.catalog import directories, expiration, freeing, nouns
 from farvault.catalog.expiration import START, ExaminedRow
@@ -29,11 +29,13 @@ from farvault.policy.retention import ArchiveRule, BackupRule, Grace
 from farvault.policy.versions import Why
 from farvault.processes.expire_recovery import expire_recovery
 from farvault.processes.judge import Judge
-from farvault.processes.process import Process, Processes, run_side_by_side
+from farvault.processes.process import Process, run_side_by_side
 from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import collect_deleted, count_deleted
 
 DESCRIPTION = "EXPIRE INVENTORY"
+ONE_RUNS = "ANR0815E"
+"""Said to whoever starts a second one."""
 EXPIRE_HOURS = 24
 """Where EXPINTERVAL is not set."""
 PIECE_OBJECTS = 8192
@@ -63,16 +65,8 @@ def is_quiet(r: Snapshot) -> bool:
     return get_setting(r, "EXPQUIET") == "YES"
 
 
-def refuse_second(processes: Processes, number: int | None = None) -> None:
-    """`InUse` where another one runs; of two that start at the same moment the later number gives way."""
-    for other in processes.list():
-        if other.description == DESCRIPTION and (number is None or other.number < number):
-            raise InUse("ANR0815E", number=other.number)
-
-
-def expire_inventory(storage: Storage, process: Process, processes: Processes, options: Options) -> None:
+def expire_inventory(storage: Storage, process: Process, options: Options) -> None:
     """One run; `Cancelled` where somebody cancelled it. What it has deleted by then stays deleted."""
-    refuse_second(processes, process.number)
     _Run(storage, process, options).run()
 
 

@@ -189,13 +189,15 @@ class Processes:
         wait: bool = False,
         session: int = 0,
         pool: str = "",
+        refusal: str = "",
     ) -> Process:
         """Run `work` in a thread of its own, or with `wait` right here. Never raises what the work raises.
 
-        `pool`: the storage pool that it moves data out of; `InUse` where another process does that already.
+        `pool`: the storage pool that it moves data out of; `InUse` where another process does that already. `refusal`:
+        what `InUse` says where a process of this description is at work already; '' = any number of them may be.
         """
         with self._lock:
-            self._refuse_second(pool)
+            self._refuse_second(description, pool, refusal)
             process = Process(
                 next(self._numbers),
                 description,
@@ -213,11 +215,18 @@ class Processes:
             threading.Thread(target=self._run, args=(process, work), name=name, daemon=True).start()
         return process
 
-    def _refuse_second(self, pool: str) -> None:
+    def _refuse_second(self, description: str, pool: str, refusal: str) -> None:
         """The lock is held."""
         for other in self._running.values():
+            if refusal and other.description == description:
+                raise InUse(refusal, number=other.number)
             if pool and other.pool == pool:
                 raise InUse("ANR4702E", number=other.number, description=other.description, pool=pool)
+
+    def is_running(self, description: str) -> bool:
+        """Is a process of this description at work?"""
+        with self._lock:
+            return any(process.description == description for process in self._running.values())
 
     def is_moving(self, pool: str) -> bool:
         """Does any process move data out of the pool now?"""

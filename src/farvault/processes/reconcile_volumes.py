@@ -14,7 +14,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -28,7 +28,6 @@ from farvault.base.errors import (
     PeerUnreachable,
 )
 from farvault.catalog import kept_receipts, nouns, target_truth, volume_history
-from farvault.catalog.kept_receipts import VolumeHere
 from farvault.catalog.target_truth import FindingRow, Reconciliation
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.media import receipt_head
@@ -39,30 +38,28 @@ from farvault.model.device_class import SERVER, DeviceClass
 from farvault.model.volume import READONLY, READWRITE, UNAVAILABLE, Volume
 from farvault.policy import reconcile
 from farvault.policy.reconcile import Action, Attributes, Finding, Kind
+from farvault.processes.own_volumes import OwnVolume, of_pool, own_volumes
 from farvault.processes.process import Process
-from farvault.processes.reconcile_history import VolumeOfHistory, volumes_of_history
+from farvault.processes.reconcile_findings import Findings, attributes_there
 from farvault.protocol.messages import Done
 from farvault.protocol.truth import InventoryRow, ReconcileDone
 from farvault.seal.digest import digest_parts
 from farvault.storage.storage import Storage
 
 DESCRIPTION: Final = "RECONCILE VOLUMES"
+ONE_RUNS: Final = "ANR4899E"
+"""Said to whoever starts a second one."""
 PAGE: Final = 1000
-LINES_MOST: Final = 500
-"""Differences said in the log one by one; QUERY RECONCILE has them all."""
-FINDINGS_AT_ONCE: Final = 500
 
 
 @dataclass(slots=True)
 class Totals:
-    """`open`: differences that are left."""
+    """How many volumes; what differs is counted in `Findings`."""
 
     here: int = 0
     there: int = 0
     same: int = 0
-    reported: int = 0
     fixed: int = 0
-    open: int = 0
     skipped: int = 0
 
 
@@ -98,18 +95,6 @@ def reconcile_volumes(
             process.count_failed()
 
 
-class _Here(NamedTuple):
-    """A volume here under its name at the target."""
-
-    at_target: str
-    name: str
-    kind: Kind
-    attributes: Attributes | None
-    receipts: str
-    number: int = 0
-    """Of its entry in the volume history."""
-
-
 class _Run:
     """One target. `classes`: what was asked for; `every`: all classes that keep volumes there."""
 
@@ -133,12 +118,10 @@ class _Run:
         self._is_whole = prefixes == {one.prefix for one in every}
         self._inventory = InventoryDigest()
         self._totals = Totals()
-        self._blocking = 0
-        self._said = 0
-        self._waiting: list[FindingRow] = []
         self._server = link.target.name
         with self._catalog.read() as r:
             self._server_id = target_truth.server_id(r, self._server)
+        self._findings = Findings(storage, process, self._server, self._server_id)
 
     def run(self) -> None:
         definition = self._link.target.definition()
@@ -162,7 +145,8 @@ class _Run:
         """Everything whose name at the target begins with `listed` against our volumes with these prefixes."""
         with self._catalog.write() as tx:
             target_truth.begin_findings(tx, self._server_id, listed)
-        here = heapq.merge(*map(self._volumes_here, prefixes), key=lambda one: one.at_target)
+        by_prefix = [own_volumes(self._catalog, prefix, self._prefixes[prefix]) for prefix in prefixes]
+        here = heapq.merge(*by_prefix, key=lambda one: one.at_target)
         there = self._volumes_there(listed)
         mine, theirs = next(here, None), next(there, None)
         while mine is not None or theirs is not None:
@@ -175,25 +159,7 @@ class _Run:
             else:
                 self._pair(mine, theirs)
                 mine, theirs = next(here, None), next(there, None)
-        self._flush()
-
-    def _volumes_here(self, prefix: str) -> Iterator[_Here]:
-        names = self._prefixes[prefix]
-        with self._catalog.read() as r:
-            listed = [volumes_of_history(r, name) for name in names]
-        history = heapq.merge(*listed, key=lambda one: one.name)
-        from_history = (_of_history(prefix, one) for one in history)
-        return heapq.merge(self._pool_volumes(prefix, names), from_history, key=lambda one: one.at_target)
-
-    def _pool_volumes(self, prefix: str, class_names: list[str]) -> Iterator[_Here]:
-        after = ""
-        while True:
-            with self._catalog.read() as r:
-                page = kept_receipts.volumes_here(r, class_names, after, PAGE)
-            yield from (_of_pool(prefix, one) for one in page)
-            if len(page) < PAGE:
-                return
-            after = page[-1].name
+        self._findings.flush()
 
     def _volumes_there(self, listed: str) -> Iterator[InventoryRow]:
         after, is_last = "", False
@@ -210,7 +176,7 @@ class _Run:
                 after = row.volume
                 yield row
 
-    def _pair(self, mine: _Here | None, theirs: InventoryRow | None) -> None:
+    def _pair(self, mine: OwnVolume | None, theirs: InventoryRow | None) -> None:
         self._totals.here += mine is not None
         if mine is None:
             assert theirs is not None
@@ -218,7 +184,9 @@ class _Run:
         elif mine.attributes is None:
             self._totals.skipped += 1
         elif (
-            theirs is not None and not theirs.marked and reconcile.agree(mine.attributes, _attributes(theirs))
+            theirs is not None
+            and not theirs.marked
+            and reconcile.agree(mine.attributes, attributes_there(theirs))
         ):
             self._totals.same += 1
         elif mine.kind is Kind.HISTORY:
@@ -228,7 +196,7 @@ class _Run:
 
     # --- what differs ----------------------------------------------------------------------------------------------
 
-    def _look_again(self, mine: _Here) -> None:
+    def _look_again(self, mine: OwnVolume) -> None:
         """Both sides once more, while nobody writes the volume; then what is to be done."""
         with self._catalog.read() as r:
             volume = nouns.find(r, Volume, mine.name)
@@ -239,19 +207,19 @@ class _Run:
                 with self._catalog.read() as r:
                     now = kept_receipts.volume_here(r, mine.name)
                 if now is not None:
-                    self._settle(_of_pool(mine.at_target[: -len(mine.name) - 1], now))
+                    self._settle(of_pool(mine.at_target[: -len(mine.name) - 1], now))
         except InUse as busy:
             self._process.repeat(busy.message)
             self._totals.skipped += 1
 
-    def _settle_history(self, mine: _Here) -> None:
+    def _settle_history(self, mine: OwnVolume) -> None:
         """The target's side once more; an entry that has gone meanwhile is no difference."""
         assert mine.attributes is not None
         theirs = self._link.volume(mine.at_target)
         if not self._is_ours(mine.at_target):
             return
         marked = theirs is not None and theirs.marked
-        finding = reconcile.find(mine.attributes, _attributes(theirs), marked=marked)
+        finding = reconcile.find(mine.attributes, attributes_there(theirs), marked=marked)
         if finding is Finding.SAME:
             self._totals.same += 1
             return
@@ -259,12 +227,12 @@ class _Run:
         if Action.NOTE_LOST in done:
             with self._catalog.write() as tx:
                 volume_history.note_missed(tx, mine.number, self._storage.clock.now_seconds())
-        self._found(mine, theirs, finding, done)
+        self._findings.add(mine, theirs, finding, done)
 
-    def _settle(self, mine: _Here) -> None:
+    def _settle(self, mine: OwnVolume) -> None:
         assert mine.attributes is not None
         theirs = self._link.volume(mine.at_target)
-        there = _attributes(theirs)
+        there = attributes_there(theirs)
         marked = theirs is not None and theirs.marked
         longer = theirs is not None and not marked and theirs.stored_bytes > mine.attributes.stored_bytes
         front = longer and self._front_is(mine.at_target, mine.attributes)
@@ -282,7 +250,7 @@ class _Run:
                 self._link.unmark(mine.at_target)
                 crash_point("reconcile.volume.after_target")
             self._totals.fixed += 1
-        self._found(mine, theirs, finding, wanted & ~Action.MARK)
+        self._findings.add(mine, theirs, finding, wanted & ~Action.MARK)
 
     def _front_is(self, at_target: str, mine: Attributes) -> bool:
         """Do the target's segments up to our end make up our volume, and all others lie behind it?"""
@@ -297,7 +265,7 @@ class _Run:
         """No volume of ours in what is compared. That of another class, or one that is just coming or going, is none of it."""
         if theirs.marked or self._is_ours(theirs.volume):
             return
-        self._found(None, theirs, Finding.NO_VOLUME, Action.REPORT)
+        self._findings.add(None, theirs, Finding.NO_VOLUME, Action.REPORT)
 
     def _is_ours(self, at_target: str) -> bool:
         with self._catalog.read() as r:
@@ -310,49 +278,12 @@ class _Run:
                         return True
         return False
 
-    def _found(self, mine: _Here | None, theirs: InventoryRow | None, finding: Finding, done: Action) -> None:
-        here = mine.attributes if mine is not None else None
-        there = _attributes(theirs)
-        row = FindingRow(
-            self._server_id,
-            mine.at_target if mine is not None else theirs.volume if theirs is not None else "",
-            mine.kind.value if mine is not None else "",
-            finding.value,
-            ", ".join(reconcile.differing(here, there)) if here and there else "",
-            here.stored_bytes if here else 0,
-            there.stored_bytes if there else 0,
-            mine.receipts if mine is not None else "",
-            _told(done),
-            self._storage.clock.now_seconds(),
-        )
-        self._waiting.append(row)
-        if len(self._waiting) >= FINDINGS_AT_ONCE:
-            self._flush()
-        self._totals.reported += 1
-        self._totals.open += reconcile.is_open(finding, done)
-        self._blocking += reconcile.blocks_trust(finding)
-        self._say(row)
-
-    def _say(self, row: FindingRow) -> None:
-        self._said += 1
-        if self._said <= LINES_MOST:
-            self._process.say(
-                "ANR4884W", volume=row.volume, server=self._server, finding=row.finding,
-                differs=f" ({row.differs})" if row.differs else "", actions=row.actions,
-            )  # fmt: skip
-
-    def _flush(self) -> None:
-        rows, self._waiting = self._waiting, []
-        if rows:
-            with self._catalog.write() as tx:
-                target_truth.add_findings(tx, rows)
-
     # --- the end ---------------------------------------------------------------------------------------------------
 
     def _tell_done(self, epoch: int) -> bool:
         """Tell the target that all of ours was compared and is there; False where it is not, or is not believed."""
-        unknown_left = self._totals.open and not self._fix
-        if self._blocking or self._totals.skipped or unknown_left:
+        unknown_left = self._findings.open and not self._fix
+        if self._findings.blocking or self._totals.skipped or unknown_left:
             return False
         body = ReconcileDone(
             epoch=epoch,
@@ -385,10 +316,8 @@ class _Run:
                 return
             crash_point("reconcile.mark.after")
             if is_marked:
-                with self._catalog.write() as tx:
-                    target_truth.add_findings(tx, [row._replace(actions=_told(Action.MARK))])
+                self._findings.note_marked(row)
                 self._totals.fixed += 1
-                self._totals.open -= 1
 
     def _to_mark(self) -> Iterator[FindingRow]:
         kinds = (Finding.NO_VOLUME.value, Finding.LONGER.value)
@@ -427,8 +356,8 @@ class _Run:
 
     def _end(self, *, accepted: bool, trusted: bool) -> None:
         """`accepted`: all was compared; `trusted`: the target has taken note that nothing of ours is missing."""
-        totals = self._totals
-        if accepted and (self._fix or not totals.open):
+        totals, findings = self._totals, self._findings
+        if accepted and (self._fix or not findings.open):
             self._accept_head()
         ended = Reconciliation(
             self._server_id,
@@ -438,20 +367,20 @@ class _Run:
             totals.here,
             totals.there,
             totals.same,
-            totals.reported,
+            findings.reported,
             totals.fixed,
-            totals.open,
+            findings.open,
             totals.skipped,
             int(trusted),
         )
         with self._catalog.write() as tx:
             target_truth.note_reconciliation(tx, ended)
         self._process.note = ""
-        self._process.count_failed(totals.open + totals.skipped)
+        self._process.count_failed(findings.open + totals.skipped)
         self._process.say(
             "ANR4885I", server=self._server, here=f"{totals.here:,}", there=f"{totals.there:,}",
-            same=f"{totals.same:,}", reported=f"{totals.reported:,}", fixed=f"{totals.fixed:,}",
-            open=f"{totals.open:,}", skipped=f"{totals.skipped:,}",
+            same=f"{totals.same:,}", reported=f"{findings.reported:,}", fixed=f"{totals.fixed:,}",
+            open=f"{findings.open:,}", skipped=f"{totals.skipped:,}",
             trusted="The target has taken note." if trusted else "The target was not told that all is well.",
         )  # fmt: skip
 
@@ -471,48 +400,8 @@ class _Run:
         self._process.say("ANR4883I", server=self._server, number=last)
 
 
-def _of_pool(prefix: str, volume: VolumeHere) -> _Here:
-    numbers = [one.number for one in volume.receipts]
-    return _Here(f"{prefix}.{volume.name}", volume.name, Kind.POOL, volume.attributes, show_numbers(numbers))
-
-
-def _of_history(prefix: str, volume: VolumeOfHistory) -> _Here:
-    receipts = show_numbers(volume.receipts)
-    at_target = f"{prefix}.{volume.name}"
-    return _Here(at_target, volume.name, Kind.HISTORY, volume.attributes, receipts, volume.number)
-
-
-def _attributes(row: InventoryRow | None) -> Attributes | None:
-    return None if row is None else Attributes(row.stored_bytes, row.records, row.digest, row.epoch)
-
-
 def _make_unavailable(tx: Transaction, name: str) -> None:
     """What a person has set to less stays."""
     volume = nouns.find(tx, Volume, name)
     if volume is not None and volume.access in (READWRITE, READONLY):
         nouns.update(tx, msgspec.structs.replace(volume, access=UNAVAILABLE))
-
-
-_WORDS: Final = {
-    Action.REPORT: "reported",
-    Action.MAKE_UNAVAILABLE: "volume set UNAVAILABLE",
-    Action.UNMARK: "file made active",
-    Action.MARK: "file marked for deletion",
-    Action.RECOMMEND_AUDIT: "AUDIT VOLUME recommended",
-    Action.NOTE_LOST: "noted as not provable",
-}
-
-
-def _told(done: Action) -> str:
-    return ", ".join(words for action, words in _WORDS.items() if action in done)
-
-
-def show_numbers(numbers: Sequence[int]) -> str:
-    """Receipt numbers as people read them: `3-7, 9`."""
-    runs: list[list[int]] = []
-    for number in sorted(numbers):
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)

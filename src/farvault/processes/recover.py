@@ -42,7 +42,7 @@ class RecoverRest:
     def __call__(self) -> None:
         if not is_recovering(self._storage.catalog):
             return
-        if any(process.description == DESCRIPTION for process in self._processes.list()):
+        if self._processes.is_running(DESCRIPTION):
             return
         self._processes.start(DESCRIPTION, self._run)
 

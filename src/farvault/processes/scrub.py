@@ -106,7 +106,7 @@ class ScrubWhenDue:
         run = policy.run_seconds(days)
         if self._last is not None and clock.monotonic_seconds() < self._last + run:
             return
-        if any(process.description == DESCRIPTION for process in self._processes.list()):
+        if self._processes.is_running(DESCRIPTION):
             return
         self._last = clock.monotonic_seconds()
         plan = policy.plan(states, clock.now_seconds(), days)

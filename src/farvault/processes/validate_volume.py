@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from farvault.base.errors import BadInput, NotFound, PeerMisbehaved
 from farvault.base.messages import message
+from farvault.base.units import show_numbers
 from farvault.catalog import kept_receipts, nouns, target_truth, volume_history
 from farvault.catalog.kept_receipts import KeptReceipt
 from farvault.catalog.target_truth import FindingRow
@@ -25,7 +26,6 @@ from farvault.model.volume_history import HistoryVolume
 from farvault.policy import reconcile
 from farvault.policy.reconcile import Attributes, Kind
 from farvault.processes.reconcile_history import attributes_of, receipts_of
-from farvault.processes.reconcile_volumes import show_numbers
 from farvault.seal import volume_end
 from farvault.storage.history_reading import place_of, read_end_record, read_records
 from farvault.storage.storage import Storage

@@ -13,7 +13,7 @@ from farvault.base.errors import BadInput
 from farvault.protocol.messages import MapRow, ObjectMaps, Pack, ReadEnd, ReadObjects
 from farvault.seal.digest import DIGEST_BYTES
 from farvault.sessions.node_session import Handlers, NodeSession
-from farvault.storage.reading import ObjectReader
+from farvault.storage.object_reading import ObjectReader
 from farvault.transport.connection import Incoming
 
 OBJECTS_MOST = 20_000

@@ -12,12 +12,12 @@ point of one class, they take turns.
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from farvault.base.disk import crash_point
-from farvault.base.errors import Cancelled, MediaFailed, NotAvailable
 from farvault.base.pipeline import run_ahead
 from farvault.base.units import MIB
 from farvault.catalog import placements, superseded
@@ -42,8 +42,6 @@ KNOWN_BATCH = 1000
 AHEAD = 4
 TURN_RECORDS = 12
 """Read into memory, then written, where reading and writing take turns: up to 48 MiB."""
-TRIES = 3
-"""How often a window is written again after a volume broke under it; each time on other volumes."""
 
 Stored = Callable[[Transaction, Sequence[int]], "set[int] | None"]
 """Called inside the storing transaction, before the placements, with the aggregates that get one now. It may name some
@@ -160,29 +158,17 @@ class _Copy:
         return list(groups.values())
 
     def _write_all(self, left: dict[int, PlacementRow]) -> None:
-        failures = 0
-        while True:
-            try:
-                if self._giving_way.takes_turns:
-                    self._take_turns(left)
-                else:
-                    self._write(left)
-                    self._store(left)
-                return
-            except GiveWay as way:
-                self._store(left)
-                self._give_way(way)
-            except (Cancelled, NotAvailable):
-                self._store(left)  # what is written is worth keeping
-                self._raise_if_cancelled()  # then nothing was waited for any longer
-                raise
-            except MediaFailed:
-                failures += 1
-                self._writer.abort()
-                self._copies.abort()
-                self._placed.clear()
-                if failures == TRIES:
-                    raise
+        self._giving_way.until_stored(
+            write=lambda: self._take_turns(left) if self._giving_way.takes_turns else self._write(left),
+            store=lambda: self._store(left),
+            give_way=self._give_way,
+            forget=self._forget,
+        )
+
+    def _forget(self) -> None:
+        self._writer.abort()
+        self._copies.abort()
+        self._placed.clear()
 
     # --- mount points are short ------------------------------------------------------------------------------------
 
@@ -250,13 +236,14 @@ class _Copy:
         if not self._storage.devices.device(self._writer.pool.device_class).capabilities.refers:
             return list(left)
         missing: list[int] = []
-        rows = iter(list(left.values()))
+        rows = deque(left.values())
         while batch := list(islice(rows, KNOWN_BATCH)):
             self._raise_if_cancelled()
             places = self._writer.append_known(
                 [r.digest for r in batch], [r.stored_bytes for r in batch], batch[0].owner
             )
-            for row, place in zip(batch, places, strict=True):
+            for place in places:
+                row = rows.popleft()
                 if place is None:
                     missing.append(row.aggregate_id)
                 else:

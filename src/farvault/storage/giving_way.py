@@ -1,7 +1,8 @@
-"""How one strand of a process goes on where mount points are short: it holds nothing, then waits for all it needs at once.
+"""How one strand of a process goes on where a volume breaks, a pool is full, or mount points are short.
 
-What copying and rebuilding share. Everything written is stored before, so giving way costs nothing but time. Where all it
-needs can never be had together, because reading and writing need the only point of one class, they take turns.
+What copying and rebuilding share. Where mount points are short it holds nothing, then waits for all it needs at once.
+Everything written is stored before, so giving way costs nothing but time. Where all it needs can never be had together,
+because reading and writing need the only point of one class, they take turns.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from farvault.base.errors import NotAvailable
+from farvault.base.errors import Cancelled, CatalogFull, MediaFailed, MediaFull, NotAvailable
 from farvault.base.units import show_size
 from farvault.storage.mount_points import PROCESS_WAIT_SECONDS, GiveWay, Worker
 from farvault.storage.storage import Storage
+
+TRIES = 3
+"""How often what was not stored is written again after a volume broke under it; each time on other volumes."""
 
 
 class GivingWay:
@@ -26,6 +30,39 @@ class GivingWay:
         self._waits_since: float | None = None
         self.takes_turns = False
         """It was found that all it needs can never be had together."""
+
+    def until_stored(
+        self,
+        write: Callable[[], None],
+        store: Callable[[], None],
+        give_way: Callable[[GiveWay], None],
+        forget: Callable[[], None],
+    ) -> None:
+        """`write` what is left, `store` it; where that is broken off, once more for what is left then.
+
+        `give_way` closes everything and comes to `wait`. `forget`: a volume broke, what was written since the last `store`
+        is lost. Raises what ended the work; what was written by then is stored where it can be.
+        """
+        failures = 0
+        while True:
+            try:
+                write()
+                store()
+                return
+            except GiveWay as way:
+                store()
+                give_way(way)
+            except CatalogFull:
+                raise
+            except (Cancelled, NotAvailable, MediaFull):
+                store()  # what is written is worth keeping
+                self._raise_if_cancelled()  # then nothing was waited for any longer
+                raise
+            except MediaFailed:
+                failures += 1
+                forget()
+                if failures == TRIES:
+                    raise
 
     def raise_if_wanted(self, device_class: str) -> None:
         """`GiveWay` where somebody of a higher priority waits for what the worker holds."""

@@ -15,7 +15,7 @@ from itertools import islice
 from blake3 import blake3
 
 from farvault.base.disk import crash_point
-from farvault.base.errors import Cancelled, MediaFailed, NotAvailable, RecordDamaged
+from farvault.base.errors import RecordDamaged
 from farvault.base.units import MIB
 from farvault.catalog import extents, owners, placements, superseded
 from farvault.catalog.placements import AggregateRow
@@ -28,6 +28,7 @@ from farvault.seal.compress import RAW, Compressor, decompress
 from farvault.seal.digest import Buffer
 from farvault.seal.pack import OpenPack, PackBuilder, PackObject, parse
 from farvault.seal.record import STORED_MAX_BYTES, Header, RecordKind, open_checked, seal
+from farvault.storage.copying import Stored
 from farvault.storage.giving_way import GivingWay
 from farvault.storage.mount_points import GiveWay, Worker
 from farvault.storage.reading import AggregateReader, Found, Lost
@@ -42,11 +43,6 @@ APART_RECORDS = 8
 """Read before the first of them is written where there is one mount point for both."""
 LEVEL = 3
 """Done once, in the background: a better ratio for a little time."""
-TRIES = 3
-
-Stored = Callable[[Transaction, Sequence[int]], "set[int] | None"]
-"""Called inside the storing transaction with the old aggregates that are about to be replaced. It may name some that shall
-stay as they are, because they have gone elsewhere meanwhile."""
 
 
 @dataclass(slots=True)
@@ -74,6 +70,7 @@ def rebuild_aggregates(
 ) -> Rebuilt:
     """Put a new record of each aggregate into the pool. What was freed or rebuilt meanwhile is left out.
 
+    `on_store` gets the old aggregates that are about to be replaced, and may name some that shall stay as they are.
     Bytes come from the nearest intact record, the aggregate's own or one it was rebuilt from. What needs keys this server
     lacks fails. `allowed`: which placements may be read. `priority` and `who`: where it stands among those that wait for
     mount points, and how QUERY MOUNT names it. Raises what ended the work; what was stored before stays.
@@ -135,27 +132,12 @@ class _Rebuilding:
     def batch(self, aggregate_ids: Sequence[int]) -> None:
         """Rebuild and store these; on a broken volume what is not stored yet once more, elsewhere."""
         left = dict.fromkeys(aggregate_ids)
-        failures = 0
-        while True:
-            try:
-                self._rebuild(left)
-                self._store(left)
-                return
-            except GiveWay as way:
-                self._store(left)
-                self._give_way(way)
-            except (Cancelled, NotAvailable):
-                self._store(left)  # what is written is worth keeping
-                self._raise_if_cancelled()  # then nothing was waited for any longer
-                raise
-            except MediaFailed:
-                failures += 1
-                self._forget()
-                if failures == TRIES:
-                    raise
-            except BaseException:
-                self._forget()
-                raise
+        self._giving_way.until_stored(
+            write=lambda: self._rebuild(left),
+            store=lambda: self._store(left),
+            give_way=self._give_way,
+            forget=self._forget,
+        )
 
     owner: Owner | None = None
     """Whose records come at present."""

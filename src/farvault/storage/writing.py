@@ -92,36 +92,32 @@ class PoolWriter:
             except MediaFailed as error:
                 self._break(output, error)
             else:
-                self._add(output, offset, record.nbytes)
-                return len(self._places) - 1
+                return self._add(output, offset, record.nbytes)
 
     def append_known(
         self, digests: Sequence[bytes], lengths: Sequence[int], owner: Owner | None = None
     ) -> list[int | None]:
         """Where the device refers: put records it holds already by their digests; None marks those it does not hold.
 
-        All of them belong to `owner`, or to others with the same key.
+        All of them belong to `owner`, or to others with the same key. The answer is as long as one volume takes them, one
+        at least: ask again for the rest. Where it raises, none of these was put.
         """
         self._turn_to(owner)
-        result: list[int | None] = []
-        while len(result) < len(digests):
-            done = len(result)
-            output = self._output or self._open(lengths[done])
+        while True:
+            output = self._output or self._open(lengths[0])
             if not output.refers:
-                return result + [None] * (len(digests) - done)
+                return [None] * len(digests)
             try:
-                offsets = output.put_known(list(digests[done:]), list(lengths[done:]))
+                offsets = output.put_known(list(digests), list(lengths))
             except MediaFull as full:
                 self._leave(output, full)
-                continue
             except MediaFailed as error:
                 self._break(output, error)
-                continue
-            for offset, length in zip(offsets, lengths[done : done + len(offsets)], strict=True):
-                result.append(None if offset is None else len(self._places))
-                if offset is not None:
-                    self._add(output, offset, length)
-        return result
+            else:
+                return [
+                    None if offset is None else self._add(output, offset, length)
+                    for offset, length in zip(offsets, lengths, strict=False)
+                ]
 
     def sync(self) -> None:
         """Everything appended is durable. `MediaFailed`: it is not; abort."""
@@ -178,10 +174,11 @@ class PoolWriter:
     def _outputs(self) -> list[Output]:
         return [*self._finished, *([self._output] if self._output is not None else [])]
 
-    def _add(self, output: Output, offset: int, stored_bytes: int) -> None:
+    def _add(self, output: Output, offset: int, stored_bytes: int) -> int:
         self._places.append(_Place(output, offset, stored_bytes))
         self._unsynced += 1
         self._without_space = self._broken = 0
+        return len(self._places) - 1
 
     def _open(self, size_bytes: int) -> Output:
         while True:

@@ -47,7 +47,7 @@ def shapes(text: str) -> list[tuple[str, str]]:
         ("x begind=-1", [("", "x"), ("begind", "-1")]),
     ],
 )
-def test_words(text: str, expected: list[tuple[str, str]]) -> None:
+def test_a_command_is_cut_into_words_and_parameters(text: str, expected: list[tuple[str, str]]) -> None:
     assert shapes(text) == expected
 
 
@@ -116,7 +116,7 @@ def test_a_quoted_value_comes_back_as_it_was(value: str) -> None:
         ("*" * 40 + "b", "a" * 2000, False),
     ],
 )
-def test_patterns(pattern: str, text: str, fits: bool) -> None:
+def test_a_pattern_fits_whole_names(pattern: str, text: str, fits: bool) -> None:
     assert matches(pattern, text) is fits
 
 

@@ -63,7 +63,7 @@ KINDS = [
         (TimeOfDay(), "07:05:09", When(absolute=datetime.time(7, 5, 9))),
     ],
 )
-def test_values(kind: Any, text: str, value: Any) -> None:
+def test_each_kind_reads_its_values(kind: Any, text: str, value: Any) -> None:
     assert kind.parse(text) == value
 
 
@@ -114,7 +114,7 @@ def test_every_day_and_time_has_a_moment(day: str, time: str) -> None:
     assert isinstance(moment(Day().parse(day), TimeOfDay().parse(time), 1_700_000_000), int)
 
 
-def test_moments() -> None:
+def test_a_day_and_a_time_make_a_moment() -> None:
     now = int(datetime.datetime(2024, 3, 10, 12, 0, 0).astimezone().timestamp())
     assert moment(When(), When(), now) == now
     assert moment(When(), When(offset=-3600), now) == now - 3600

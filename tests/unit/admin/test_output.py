@@ -172,7 +172,7 @@ def test_columns_of_attributes_follow_their_declaration() -> None:
     assert "\n".join(render(report, COMMA, 0)) == 'COPYPOOL,,"20,000",No Limit,No'
 
 
-def test_days_since() -> None:
+def test_days_are_counted_from_a_time_until_now() -> None:
     column = days_column("seen", "Days Since", 10 * 86400)
     assert [column.show(t) for t in (0, None, 10 * 86400 - 5, 9 * 86400, 86400)] == ["", "", "<1", "1", "9"]
 

@@ -103,7 +103,7 @@ def test_a_command_says_what_it_is(command: Command) -> None:
         ("del volh tod=today t=all", "DELETE VOLHISTORY"),
     ],
 )
-def test_abbreviations(typed: str, name: str) -> None:
+def test_a_command_is_found_by_its_abbreviation(typed: str, name: str) -> None:
     assert find(parse(typed))[0].name == name
 
 

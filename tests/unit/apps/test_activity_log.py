@@ -11,8 +11,9 @@ import pytest
 from farvault.apps.activity_log import BATCH_LINES, ActivityLog
 from farvault.base.clock import ManualClock
 from farvault.base.log import Line, Log
-from farvault.catalog.catalog import Catalog, LogPlace
+from farvault.catalog.catalog import Catalog
 from farvault.catalog.log import SMALLEST_CAPACITY_BYTES
+from farvault.catalog.roll_forward import LogPlace
 from farvault.catalog.settings import set_setting
 from farvault.catalog.transaction import Transaction
 

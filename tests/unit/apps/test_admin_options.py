@@ -46,7 +46,7 @@ from farvault.base.errors import BadInput
         (["q", "act", "begind=-1"], {"command": "q act begind=-1"}),
     ],
 )
-def test_options(arguments: list[str], expected: dict[str, Any]) -> None:
+def test_each_way_of_writing_an_option_is_understood(arguments: list[str], expected: dict[str, Any]) -> None:
     options = parse_arguments(arguments)
     assert {name: getattr(options, name) for name in expected} == expected
 
@@ -81,7 +81,7 @@ def test_options_that_cannot_be(argument: str, message_id: str) -> None:
         ("::1", ("::1", 1500)),
     ],
 )
-def test_addresses(text: str, address: tuple[str, int]) -> None:
+def test_an_address_is_a_host_and_perhaps_a_port(text: str, address: tuple[str, int]) -> None:
     assert split_address(text) == address
 
 

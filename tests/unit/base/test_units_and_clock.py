@@ -8,7 +8,7 @@ import pytest
 from tests.patience import PATIENCE_SECONDS
 
 from farvault.base.clock import ManualClock, SystemClock
-from farvault.base.units import parse_size, show_megabytes, show_size, show_time
+from farvault.base.units import parse_size, show_megabytes, show_numbers, show_size, show_time
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,11 @@ def test_a_wait_ends_at_once_when_the_event_is_set() -> None:
     event.set()
     assert ManualClock().wait(event, 3600)
     assert SystemClock().wait(event, 3600)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shown"),
+    [((), ""), ((7,), "7"), ((9, 3, 5, 4), "3-5, 9"), ((1, 2), "1-2"), ((1, 3, 5), "1, 3, 5")],
+)
+def test_numbers_in_a_row_are_shown_as_a_range(numbers: tuple[int, ...], shown: str) -> None:
+    assert show_numbers(numbers) == shown

@@ -10,6 +10,7 @@ from typing import Any
 
 import apsw
 import pytest
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.base.clock import ManualClock
 from farvault.base.disk import observe_crash_points
@@ -116,7 +117,7 @@ def test_writers_of_many_threads_wait_for_each_other(catalog: Catalog) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(PATIENCE_SECONDS)
     assert get_one(catalog, "N") == "100"
 
 

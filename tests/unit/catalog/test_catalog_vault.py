@@ -2,59 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 from tests.unit.catalog.catalog_world import World, digest
+from tests.unit.catalog.segments import DAY, VOLUME, check, records, send, spans
 
 from farvault.base.errors import NotFound, PeerMisbehaved
-from farvault.catalog import audit, freeing, objects, vault
-from farvault.catalog.transaction import Transaction
+from farvault.catalog import freeing, objects, vault
 from farvault.model.stored_object import ObjectKind
-
-VOLUME = "ADSM.DELHI.BFS.1"
-DAY = vault.DAY_SECONDS
-
-
-def records(world: World, tx: Transaction, *contents: bytes) -> list[tuple[int, int]]:
-    """Each content as a record of its own, as a target stores it: (extent id, length)."""
-    return [(world.aggregate(tx, content)[1][0], len(content)) for content in contents]
-
-
-def send(
-    world: World,
-    contents: Sequence[bytes],
-    offset: int = 0,
-    volume: str = VOLUME,
-    now: int = 100,
-    node: int = 0,
-) -> int:
-    """A whole segment in three transactions; returns its object."""
-    with world.catalog.write() as tx:
-        segment = vault.open_segment(tx, node or world.node, world.space, volume, offset, now)
-    with world.catalog.write() as tx:
-        vault.append_records(tx, segment, records(world, tx, *contents))
-    with world.catalog.write() as tx:
-        size = sum(map(len, contents))
-        vault.close_segment(tx, segment, size, len(contents), b"D" * 32, b"receipt", now)
-    return segment
-
-
-def check(world: World) -> None:
-    with world.catalog.read() as r:
-        assert list(audit.check_row_digests(r)) == []
-        assert list(audit.check_sums(r)) == []
 
 
 def archived(world: World) -> list[tuple[bytes, bytes, int, int]]:
     with world.catalog.read() as r:
         rows = objects.inventory(r, world.space, ObjectKind.ARCHIVE, active_only=False)
         return [(row.directory, row.name, row.state, row.size_bytes) for row in rows]
-
-
-def spans(world: World, *wanted: tuple[int, int]) -> list[bytes | None]:
-    with world.catalog.read() as r:
-        return [found and found[0] for found in vault.spans(r, world.node, VOLUME, wanted)]
 
 
 def test_a_segment_becomes_an_archive_file_when_it_is_closed(world: World) -> None:

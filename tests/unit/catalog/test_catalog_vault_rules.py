@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.unit.catalog.catalog_world import World
-from tests.unit.catalog.test_catalog_vault import DAY, VOLUME, check, send, spans
+from tests.unit.catalog.segments import DAY, VOLUME, check, send, spans
 
 from farvault.catalog import epoch, holds, nouns, pending_deletions, vault, vault_rules
 from farvault.catalog.vault_rules import VaultLock

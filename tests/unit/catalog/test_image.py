@@ -9,12 +9,14 @@ from pathlib import Path
 
 import apsw
 import pytest
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.catalog.catalog_world import KEY
 
 from farvault.base.clock import ManualClock
-from farvault.catalog.catalog import Catalog, LogPlace
+from farvault.catalog.catalog import Catalog
 from farvault.catalog.image import PAGE_DIGEST_BYTES, page_digests
 from farvault.catalog.page_state import PageState, PageStates
+from farvault.catalog.roll_forward import LogPlace
 from farvault.catalog.settings import all_settings, set_setting
 
 
@@ -115,7 +117,7 @@ def test_many_images_beside_many_writers(catalog: Catalog, tmp_path: Path) -> No
             connection.close()
     finally:
         stop.set()
-        thread.join()
+        thread.join(PATIENCE_SECONDS)
 
 
 def test_page_digests_are_one_for_each_page() -> None:

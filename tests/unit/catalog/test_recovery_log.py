@@ -17,10 +17,10 @@ from farvault.base.disk import observe_crash_points
 from farvault.base.errors import MediaFailed, MediaFull
 from farvault.base.units import MIB
 from farvault.catalog import roll_forward
-from farvault.catalog.catalog import NORMAL, ROLLFORWARD, Catalog, LogPlace
+from farvault.catalog.catalog import Catalog
 from farvault.catalog.log import RecoveryLog
 from farvault.catalog.log_chain import Position
-from farvault.catalog.roll_forward import Step, compare
+from farvault.catalog.roll_forward import NORMAL, ROLLFORWARD, LogPlace, Step, compare
 from farvault.catalog.settings import get_setting, set_setting
 from farvault.catalog.wal import Salts, pages_of
 

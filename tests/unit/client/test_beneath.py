@@ -32,7 +32,7 @@ def inode(opened: int) -> int:
         os.close(opened)
 
 
-def test_folders_below_open(root: int, tmp_path: Path) -> None:
+def test_folders_below_the_root_can_be_opened(root: int, tmp_path: Path) -> None:
     assert inode(open_beneath(root, b"a\0b")) == (tmp_path / "root" / "a" / "b").stat().st_ino
     assert inode(open_beneath(root, b"")) == (tmp_path / "root").stat().st_ino
 
@@ -62,10 +62,10 @@ def test_a_path_longer_than_the_kernel_takes_at_once(root: int) -> None:
 
 
 @pytest.mark.parametrize("name", [b"", b".", b"..", b"a/b", b"a\0b", b"x" * 256])
-def test_unsafe_names(name: bytes) -> None:
+def test_a_name_that_leads_elsewhere_is_unsafe(name: bytes) -> None:
     assert not is_safe_name(name)
 
 
 @pytest.mark.parametrize("name", [b"...", b"..a", b"\xff", b" ", b"x" * 255])
-def test_safe_names(name: bytes) -> None:
+def test_any_other_name_is_safe(name: bytes) -> None:
     assert is_safe_name(name)

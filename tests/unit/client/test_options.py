@@ -48,7 +48,7 @@ def options(*words: str) -> Options:
         ("skipaclup", "SKIPACLUPdatecheck"),
     ],
 )
-def test_abbreviations(typed: str, keyword: str) -> None:
+def test_an_option_is_found_by_its_abbreviation(typed: str, keyword: str) -> None:
     found = find_option(typed)
     assert found is not None and found.keyword == keyword
 
@@ -156,6 +156,6 @@ def test_a_bad_line_names_file_and_line(tmp_path: Path) -> None:
         ("INCREMENTAL", "Incremental"),
     ],
 )
-def test_command_abbreviations(typed: str, full: str) -> None:
+def test_a_command_is_found_by_its_abbreviation(typed: str, full: str) -> None:
     command, operands = find_command([*typed.split(), "/x"])
     assert " ".join(command.words) == full and operands == ["/x"]

@@ -34,7 +34,7 @@ from farvault.client.selection import Placement, Source, place
         ("/a/..", b"/", b""),
     ],
 )
-def test_specifications(text: str, directory: bytes, pattern: bytes) -> None:
+def test_a_specification_is_a_directory_and_a_pattern(text: str, directory: bytes, pattern: bytes) -> None:
     spec = parse_filespec(text, resolve=False)
     assert (spec.directory, spec.pattern) == (directory, pattern)
 
@@ -135,7 +135,9 @@ def source(directory: bytes, pattern: bytes, below: bool = True) -> Source:
         ("NONE", (b"", b"f")),
     ],
 )
-def test_preserve_path_table(rule: str, expected: tuple[bytes, bytes], tmp_path: Path) -> None:
+def test_preservepath_says_where_a_file_goes(
+    rule: str, expected: tuple[bytes, bytes], tmp_path: Path
+) -> None:
     where = place(source(b"h1\0h2", b"*"), f"{tmp_path}/d/", Options(preserve_path=rule))
     assert where.target(b"h1\0h2\0deep", b"f") == expected
 

@@ -55,7 +55,7 @@ def test_links_to_folders_are_not_entered(tmp_path: Path) -> None:
     assert [folder.directory for folder in folders(tmp_path)] == [b"", b"folder"]
 
 
-def test_one_level_only(tmp_path: Path) -> None:
+def test_without_below_one_level_is_walked(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     assert [folder.directory for folder in folders(tmp_path, below=False)] == [b""]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.grid.vaults import HurriedClock
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.base.cancel import cancelled_by
 from farvault.base.clock import ManualClock
@@ -134,5 +135,5 @@ def test_who_is_to_end_is_not_held_up(tmp_path: Path, how: str) -> None:
     event.set()
     if how == "closed":
         device.close()
-    assert done.wait(10)
-    thread.join(10)
+    assert done.wait(PATIENCE_SECONDS)
+    thread.join(PATIENCE_SECONDS)

@@ -43,7 +43,7 @@ LINK = msgspec.structs.replace(FILE, mode=0o120777, link_target=b"there")
         ({"uid": 0, "size_bytes": 6}, Change.DATA),
     ],
 )
-def test_a_file(change: dict[str, Any], expected: Change) -> None:
+def test_what_makes_a_file_another_version(change: dict[str, Any], expected: Change) -> None:
     assert what_changed(FILE, msgspec.structs.replace(FILE, **change)) is expected
 
 
@@ -61,7 +61,7 @@ def test_a_file(change: dict[str, Any], expected: Change) -> None:
         ({"mode": 0o100755}, Change.DATA),
     ],
 )
-def test_a_directory(change: dict[str, Any], expected: Change) -> None:
+def test_what_makes_a_directory_another_version(change: dict[str, Any], expected: Change) -> None:
     assert what_changed(DIRECTORY, msgspec.structs.replace(DIRECTORY, **change)) is expected
 
 
@@ -73,7 +73,7 @@ def test_a_directory(change: dict[str, Any], expected: Change) -> None:
         ({"uid": 0}, Change.ATTRIBUTES),
     ],
 )
-def test_a_symbolic_link(change: dict[str, Any], expected: Change) -> None:
+def test_what_makes_a_symbolic_link_another_version(change: dict[str, Any], expected: Change) -> None:
     assert what_changed(LINK, msgspec.structs.replace(LINK, **change)) is expected
 
 

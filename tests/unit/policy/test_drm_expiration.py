@@ -47,7 +47,7 @@ BACKUPS = [
 
 
 @pytest.mark.parametrize(("rows", "count"), [case[1:] for case in BACKUPS], ids=[case[0] for case in BACKUPS])
-def test_database_backups(rows: list[HistoryVolume], count: int) -> None:
+def test_database_backups_go_when_they_are_old_and_not_needed(rows: list[HistoryVolume], count: int) -> None:
     found = due(rows, {}, RULES)
     assert len(found.backups) == count and not found.retrieved
 
@@ -79,7 +79,7 @@ PLANS = [
 
 
 @pytest.mark.parametrize(("rows", "count"), [case[1:] for case in PLANS], ids=[case[0] for case in PLANS])
-def test_plans(rows: list[HistoryVolume], count: int) -> None:
+def test_plans_go_when_they_are_old_and_not_needed(rows: list[HistoryVolume], count: int) -> None:
     assert len(due(rows, {}, RULES).plans) == count
 
 

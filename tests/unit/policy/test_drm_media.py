@@ -24,7 +24,7 @@ STEPS = [
 
 
 @pytest.mark.parametrize(("state", "wanted", "expected"), STEPS)
-def test_destination(state: str, wanted: str, expected: str) -> None:
+def test_media_go_one_step_or_as_far_as_is_wanted(state: str, wanted: str, expected: str) -> None:
     assert destination(state, wanted) == expected
 
 

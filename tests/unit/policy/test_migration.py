@@ -32,7 +32,7 @@ def _golden() -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("row", _golden(), ids=" ".join)
-def test_thresholds(row: tuple[str, ...]) -> None:
+def test_migration_starts_at_the_high_and_ends_at_the_low_threshold(row: tuple[str, ...]) -> None:
     used, whole, high, low = map(int, row[:4])
     use = Use(used, whole)
     assert (is_due(use, high), is_low(use, low)) == (row[4] == "starts", row[5] == "low")

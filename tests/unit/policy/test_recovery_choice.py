@@ -36,7 +36,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("rows", "lost", "wanted", "unreachable"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])  # fmt: skip
-def test_choice(
+def test_the_newest_backups_that_can_be_had_are_chosen(
     rows: list[HistoryVolume], lost: list[HistoryVolume], wanted: list[HistoryVolume], unreachable: int
 ) -> None:
     found = choose(rows, [one.volume for one in rows if one not in lost])

@@ -62,7 +62,9 @@ HISTORY = [
         ("ALL", 99, {}, []),
     ],
 )
-def test_what_goes(type: str, until: int, more: dict[str, object], deleted: list[int]) -> None:
+def test_what_may_be_deleted_is_chosen_and_what_is_kept_has_a_reason(
+    type: str, until: int, more: dict[str, object], deleted: list[int]
+) -> None:
     found = choose(HISTORY, type, until, **more)  # type: ignore[arg-type]
     assert [one.id for one in found.deleted] == deleted
     assert all(reason for _, reason in found.kept)

@@ -10,10 +10,9 @@ import pytest
 from tests.unit.processes.depot_work import killed_at, run, said
 from tests.unit.storage.depot import Depot, some_files
 
-from farvault.base.errors import InUse
 from farvault.catalog import audit, placements
-from farvault.processes.audit_catalog import DESCRIPTION, audit_catalog, refuse_second
-from farvault.processes.process import Process, Processes, State
+from farvault.processes.audit_catalog import audit_catalog
+from farvault.processes.process import Process, State
 
 FILES = some_files(6, 300_000)
 
@@ -212,14 +211,3 @@ def test_many_findings_are_counted_and_the_first_hundred_named(depot: Depot, har
     assert "more findings of table extents are not listed" in said(depot, "ANR4747W").text
     assert process.failed_objects >= 150
     harm("UPDATE extents SET length_bytes = length_bytes - 1")
-
-
-def test_a_second_one_is_refused(depot: Depot) -> None:
-    processes = Processes(depot.log, depot.clock)
-
-    def work(process: Process) -> None:
-        with pytest.raises(InUse):
-            refuse_second(processes)
-
-    assert processes.start(DESCRIPTION, work, wait=True).state is State.SUCCESS
-    refuse_second(processes)

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.processes.depot_work import (
     back_up,
     damage,
@@ -424,7 +425,7 @@ def test_a_restore_gets_the_only_mount_point_of_an_audit_which_goes_on_behind_it
 
         observe_crash_points(begin)
         audit_volume(depot.storage, process, rows[0].volume_name)
-        restoring.join()
+        restoring.join(PATIENCE_SECONDS)
 
     process = run(depot, work)
     assert (process.state, process.objects) == (State.SUCCESS, len(rows))

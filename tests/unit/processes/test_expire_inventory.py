@@ -50,10 +50,7 @@ def depot(make_depot: MakeDepot) -> Depot:
 
 
 def work_of(depot: Depot, **options: Any) -> Callable[[Process], None]:
-    processes = Processes(depot.log, depot.clock)
-    return lambda process: expire_inventory(
-        depot.storage, process, processes, Options(resources=1, **options)
-    )
+    return lambda process: expire_inventory(depot.storage, process, Options(resources=1, **options))
 
 
 def run(depot: Depot, **options: Any) -> Process:
@@ -88,7 +85,7 @@ def test_killed_at_any_step_the_next_run_completes_it(
     assert rows(depot) == 10 and depot.restore() == some_files(10, 4000)
 
 
-def test_space_comes_back(depot: Depot) -> None:
+def test_the_space_of_what_expired_comes_back(depot: Depot) -> None:
     before = len(depot.placed("TAPEPOOL"))
     run(depot)
     assert len(depot.placed("TAPEPOOL")) < before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.processes.migrating import add_pool, use, with_disk
 from tests.unit.storage.depot import Depot, MakeDepot, some_files
 
@@ -25,7 +26,7 @@ class Automatic:
         before = len(self.processes.history())
         self.when_due()
         for process in self.processes.list():
-            assert process.wait(20)
+            assert process.wait(PATIENCE_SECONDS)
         return list(self.processes.history())[before:]
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.patience import PATIENCE_SECONDS
 
 from farvault.base.clock import ManualClock, SystemClock
-from farvault.base.errors import Cancelled, MediaFull, NotFound
+from farvault.base.errors import Cancelled, InUse, MediaFull, NotFound
 from farvault.base.log import Line, Log
 from farvault.processes.process import HISTORY, Process, Processes, State, run_side_by_side
 
@@ -129,6 +129,20 @@ def test_cancelling_what_does_not_run_is_refused(bench: Bench) -> None:
     for number in (done.number, 77):
         with pytest.raises(NotFound, match="ANR0942E"):
             bench.processes.cancel(number)
+
+
+def test_where_only_one_may_run_a_second_is_refused_with_the_number_of_the_first(bench: Bench) -> None:
+    def work(process: Process) -> None:
+        assert bench.processes.is_running("FIRST") and not bench.processes.is_running("OTHER")
+        with pytest.raises(InUse, match=rf"ANR0815E.* {process.number}\b"):
+            bench.processes.start("FIRST", lambda _: None, wait=True, refusal="ANR0815E")
+        bench.processes.start("OTHER", lambda _: None, wait=True, refusal="ANR0815E")
+        bench.processes.start("FIRST", lambda _: None, wait=True)
+
+    for _ in range(2):
+        first = bench.processes.start("FIRST", work, wait=True, refusal="ANR0815E")
+        assert first.state is State.SUCCESS, first.error
+    assert not bench.processes.is_running("FIRST")
 
 
 def test_the_status_shows_objects_bytes_rate_and_failures(bench: Bench) -> None:

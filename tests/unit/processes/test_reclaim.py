@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.processes.depot_work import back_up, damage, killed_at, run, said
 from tests.unit.processes.reclaim_work import (
     FILES,
@@ -35,7 +36,7 @@ from farvault.processes.reclaim import (
 )
 from farvault.seal.compress import decompress
 from farvault.seal.pack import parse
-from farvault.storage.reading import ObjectReader
+from farvault.storage.object_reading import ObjectReader
 
 
 @pytest.fixture
@@ -285,7 +286,7 @@ def test_it_starts_by_itself_where_a_pool_has_passed_its_percentage(depot: Depot
     depot.change_pool("TAPEPOOL", reclaim_percent=60)
     due()
     (process,) = processes.list() or processes.history()
-    assert process.wait(20) and process.state is State.SUCCESS
+    assert process.wait(PATIENCE_SECONDS) and process.state is State.SUCCESS
     assert depot.restore() == KEPT and process.objects == 6
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.processes.depot_work import (
     back_up,
     damage,
@@ -230,7 +231,7 @@ def test_without_a_rate_nothing_waits() -> None:
 def started(depot: Depot, due: ScrubWhenDue, processes: Processes) -> int:
     due()
     for process in processes.list():
-        assert process.wait(20)
+        assert process.wait(PATIENCE_SECONDS)
     return len(processes.history())
 
 

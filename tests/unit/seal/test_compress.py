@@ -11,6 +11,7 @@ import zstandard
 from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.patience import PATIENCE_SECONDS
 
 from farvault.base.errors import RecordDamaged
 from farvault.seal.compress import PLAIN_MAX_BYTES, RAW, ZSTD, Compressor, decompress
@@ -62,7 +63,7 @@ def test_one_compressor_serves_many_threads() -> None:
     for each in threads:
         each.start()
     for each in threads:
-        each.join()
+        each.join(PATIENCE_SECONDS)
     assert not wrong
 
 

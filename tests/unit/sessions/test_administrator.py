@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from tests.patience import PATIENCE_SECONDS
+
 from farvault.base.log import Line
 from farvault.base.messages import message
 from farvault.sessions.administrator import ConsoleLines
@@ -37,4 +39,4 @@ def test_a_waiting_reader_is_woken_by_a_line() -> None:
     speaker = threading.Timer(0.05, lines, [_line(1)])
     speaker.start()
     assert len(lines.take(20)) == 1
-    speaker.join()
+    speaker.join(PATIENCE_SECONDS)

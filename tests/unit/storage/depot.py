@@ -31,7 +31,7 @@ from farvault.seal.keyring import Keyring
 from farvault.seal.pack import PackBuilder, parse
 from farvault.storage.devices import ConnectServer, Devices
 from farvault.storage.intake import Intake
-from farvault.storage.reading import ObjectReader
+from farvault.storage.object_reading import ObjectReader
 from farvault.storage.storage import Storage
 
 

@@ -13,8 +13,9 @@ from tests.unit.storage.depot import Depot, MakeDepot, packs, send_pack, some_by
 from farvault.base.disk import observe_crash_points
 from farvault.base.errors import BadInput, CatalogFull, MediaFailed, MediaFull, PeerMisbehaved
 from farvault.base.units import MIB
-from farvault.catalog.catalog import Catalog, LogPlace
+from farvault.catalog.catalog import Catalog
 from farvault.catalog.log import SMALLEST_CAPACITY_BYTES
+from farvault.catalog.roll_forward import LogPlace
 from farvault.catalog.settings import set_setting
 from farvault.media.interface import VolumeReader
 from farvault.model.volume import EMPTY

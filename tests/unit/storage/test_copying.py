@@ -105,10 +105,11 @@ def test_a_broken_volume_is_left_and_its_window_is_written_again(depot: Depot) -
     assert "ANR1411W" in depot.messages()
 
 
+@pytest.mark.parametrize("window_bytes", [3 * MIB, copying.WINDOW_BYTES], ids=["windows", "one window"])
 def test_a_full_copy_pool_keeps_what_went_in_before(
-    make_depot: MakeDepot, monkeypatch: pytest.MonkeyPatch
+    make_depot: MakeDepot, monkeypatch: pytest.MonkeyPatch, window_bytes: int
 ) -> None:
-    monkeypatch.setattr(copying, "WINDOW_BYTES", 3 * MIB)
+    monkeypatch.setattr(copying, "WINDOW_BYTES", window_bytes)
     depot = make_depot(capacity_bytes=8 * MIB, max_scratch=9)
     depot.send(FILES)
     depot.change_pool("COPYPOOL", max_scratch=1)

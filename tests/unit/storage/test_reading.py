@@ -11,7 +11,8 @@ from farvault.catalog import placements
 from farvault.seal.compress import decompress
 from farvault.seal.pack import parse
 from farvault.storage.copying import copy_aggregates
-from farvault.storage.reading import AggregateReader, Found, Lost, ObjectReader
+from farvault.storage.object_reading import ObjectReader
+from farvault.storage.reading import AggregateReader, Found, Lost
 
 FILES = some_files(40, 300_000)
 

@@ -81,7 +81,7 @@ def test_what_is_stored_is_in_every_copy_pool(depot: Depot) -> None:
 
 
 @pytest.mark.parametrize(("auto_copy", "copied"), [("CLIENT", 1), ("ALL", 1), ("MIGRATION", 0), ("NONE", 0)])
-def test_autocopy_says_when(depot: Depot, auto_copy: str, copied: int) -> None:
+def test_autocopy_says_when_copies_are_written_along(depot: Depot, auto_copy: str, copied: int) -> None:
     depot.change_pool("TAPEPOOL", auto_copy=auto_copy)
     depot.send(some_files(1))
     assert len(depot.placed("COPYPOOL")) == copied

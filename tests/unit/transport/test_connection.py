@@ -183,7 +183,7 @@ def test_two_threads_may_send_and_frames_stay_whole(house: MakeHouse) -> None:
     connection.expect(Done)
     assert counts == {0: 100, 1: 100}
     for thread in threads:
-        thread.join()
+        thread.join(PATIENCE_SECONDS)
     connection.close()
 
 

@@ -62,7 +62,7 @@ def test_another_server_than_the_pinned_one_gets_not_a_byte(house: MakeHouse) ->
 # --- doors that do not open --------------------------------------------------------------------------------------
 
 
-def test_nobody_listens_there() -> None:
+def test_where_nobody_listens_the_reason_is_told() -> None:
     with pytest.raises(
         PeerUnreachable, match=r"ANR8214E No connection to 127\.0\.0\.1:\d+: Connection refused"
     ):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.transport.conftest import House
 
 from farvault.base.errors import PeerUnreachable
@@ -39,7 +40,7 @@ def test_an_answer_may_take_longer_than_silence_while_the_other_side_beats(house
     def work(connection: Connection) -> None:
         keep_beating(connection, FAST)
         request = connection.receive().request
-        may_answer.wait(10)
+        may_answer.wait(PATIENCE_SECONDS)
         connection.send(Done(), request=request)
 
     connection = served(house, work).session()
@@ -53,7 +54,7 @@ def test_an_answer_may_take_longer_than_silence_while_the_other_side_beats(house
 
 def test_a_side_that_falls_silent_is_given_up_in_time(house: MakeHouse) -> None:
     over = threading.Event()
-    connection = served(house, lambda _: over.wait(10) and None).session()
+    connection = served(house, lambda _: over.wait(PATIENCE_SECONDS) and None).session()
     keep_beating(connection, NO_BEAT)
     started = time.monotonic()
     with pytest.raises(PeerUnreachable, match="ANR4810E"):
@@ -71,7 +72,7 @@ def test_heartbeats_do_not_stretch_the_time_for_a_real_frame(house: MakeHouse) -
 
     def work(connection: Connection) -> None:
         keep_beating(connection, FAST)
-        over.wait(10)
+        over.wait(PATIENCE_SECONDS)
 
     connection = served(house, work).session()
     keep_beating(connection, FAST)
@@ -88,7 +89,7 @@ def test_a_heartbeat_is_nothing_to_read(house: MakeHouse) -> None:
     def work(connection: Connection) -> None:
         for _ in range(3):
             connection.beat()
-        may_answer.wait(10)
+        may_answer.wait(PATIENCE_SECONDS)
         connection.beat()
         connection.send(Done())
         connection.receive()
@@ -137,7 +138,7 @@ def test_who_takes_nothing_and_beats_is_busy_and_who_takes_nothing_and_is_silent
     def work(connection: Connection) -> None:
         while not silent.wait(0.02):
             connection.beat()
-        over.wait(20)
+        over.wait(PATIENCE_SECONDS)
 
     connection = served(house, work).session()
     keep_beating(connection, Pulse(1000, 1.0))

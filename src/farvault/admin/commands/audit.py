@@ -19,7 +19,7 @@ from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Name, Text, YesNo
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
-from farvault.processes.audit_catalog import DESCRIPTION, audit_catalog, refuse_second
+from farvault.processes.audit_catalog import DESCRIPTION, ONE_RUNS, audit_catalog
 from farvault.processes.audit_volume import audit_volume, audit_volumes
 from farvault.processes.process import Process
 
@@ -80,12 +80,11 @@ _FIRST_SECOND, _LAST_SECOND = When(absolute=datetime.time(0, 0)), When(absolute=
 
 
 def _audit_catalog(instance: Instance, call: Call) -> Iterator[Answer]:
-    refuse_second(instance.processes)
 
     def work(process: Process) -> None:
         audit_catalog(instance.storage, process, fix=call["fix"])
 
-    yield from run_process(instance, call, DESCRIPTION, work)
+    yield from run_process(instance, call, DESCRIPTION, work, refusal=ONE_RUNS)
 
 
 def _confirm(instance: Instance, call: Call) -> str:

@@ -25,8 +25,8 @@ from farvault.base.errors import BadInput, NotAvailable, StillReferenced
 from farvault.base.messages import message
 from farvault.base.units import show_megabytes
 from farvault.catalog import nouns, volume_history
-from farvault.catalog.catalog import ROLLFORWARD
 from farvault.catalog.database_recovery import DatabaseRecovery, database_recovery, set_database_recovery
+from farvault.catalog.roll_forward import ROLLFORWARD
 from farvault.model.attribute import Choice, Integer, Name, YesNo
 from farvault.model.database_backup_trigger import DatabaseBackupTrigger
 from farvault.model.device_class import DeviceClass

@@ -14,8 +14,8 @@ from farvault.admin.output import Answer, Column, Report, of_attribute, row_of, 
 from farvault.base.errors import AlreadyExists, BadInput, NotFound
 from farvault.base.messages import message
 from farvault.catalog import nouns
-from farvault.catalog.catalog import ROLLFORWARD
 from farvault.catalog.database_recovery import database_recovery
+from farvault.catalog.roll_forward import ROLLFORWARD
 from farvault.catalog.transaction import Snapshot
 from farvault.model.database_backup_trigger import DatabaseBackupTrigger
 from farvault.model.device_class import DeviceClass

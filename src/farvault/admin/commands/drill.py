@@ -9,21 +9,17 @@ from farvault.admin.background import run_process
 from farvault.admin.command import FORMAT, WAIT, Call, Command, keyword, positional
 from farvault.admin.instance import Instance
 from farvault.admin.output import Answer, Column, Report, count_column, time_column
-from farvault.base.errors import InUse
 from farvault.base.messages import message
 from farvault.base.units import show_size
 from farvault.catalog import drills
 from farvault.catalog.settings import set_setting
 from farvault.model.attribute import Integer, Name
 from farvault.model.attribute import Text as TextKind
-from farvault.processes.drill import DESCRIPTION, OBJECTS, Options, run_drill, show_seconds
+from farvault.processes.drill import DESCRIPTION, OBJECTS, ONE_RUNS, Options, run_drill, show_seconds
 from farvault.processes.process import Process
 
 
 def _run(instance: Instance, call: Call) -> Iterator[Answer]:
-    for other in instance.processes.list():
-        if other.description == DESCRIPTION:
-            raise InUse("ANR4939E", number=other.number)
     options = Options(
         call["scratchfolder"] or f"{instance.folder}/drill", call["devclass"] or "", call["objects"]
     )
@@ -31,7 +27,7 @@ def _run(instance: Instance, call: Call) -> Iterator[Answer]:
     def work(process: Process) -> None:
         run_drill(instance.storage, process, options)
 
-    yield from run_process(instance, call, DESCRIPTION, work)
+    yield from run_process(instance, call, DESCRIPTION, work, refusal=ONE_RUNS)
 
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:

@@ -27,13 +27,7 @@ from farvault.model.stored_object import ObjectKind, ObjectState
 from farvault.policy.holding import path_matches, path_of
 from farvault.policy.retention import ArchiveRule
 from farvault.policy.versions import AT_ONCE, Decision
-from farvault.processes.expire_inventory import (
-    DESCRIPTION,
-    Options,
-    expire_inventory,
-    is_quiet,
-    refuse_second,
-)
+from farvault.processes.expire_inventory import DESCRIPTION, ONE_RUNS, Options, expire_inventory, is_quiet
 from farvault.processes.judge import Judge
 from farvault.processes.process import Process
 
@@ -44,7 +38,6 @@ _NEXT_RUN, _NEVER = "next expiration", "never"
 
 
 def _expire(instance: Instance, call: Call) -> Iterator[Answer]:
-    refuse_second(instance.processes)
     minutes = call["duration"]
     with instance.catalog.read() as r:
         quiet = call["quiet"] if "quiet" in call.given else is_quiet(r)
@@ -58,9 +51,9 @@ def _expire(instance: Instance, call: Call) -> Iterator[Answer]:
     )
 
     def work(process: Process) -> None:
-        expire_inventory(instance.storage, process, instance.processes, options)
+        expire_inventory(instance.storage, process, options)
 
-    yield from run_process(instance, call, DESCRIPTION, work)
+    yield from run_process(instance, call, DESCRIPTION, work, refusal=ONE_RUNS)
 
 
 def _chosen(instance: Instance, call: Call) -> list[Node] | None:

@@ -11,7 +11,7 @@ from farvault.admin.instance import Instance
 from farvault.admin.kinds import Pattern
 from farvault.admin.lookup import select, some
 from farvault.admin.output import Answer, Column, Report, Row, count_column, time_column, yes_column
-from farvault.base.errors import InUse, NotFound
+from farvault.base.errors import NotFound
 from farvault.base.messages import message
 from farvault.base.units import show_size
 from farvault.catalog import target_truth
@@ -20,7 +20,7 @@ from farvault.catalog.target_truth import FindingRow
 from farvault.model.attribute import Choice, Integer, YesNo
 from farvault.model.server import Server
 from farvault.processes.process import Process
-from farvault.processes.reconcile_volumes import DESCRIPTION, reconcile_volumes, servers_of
+from farvault.processes.reconcile_volumes import DESCRIPTION, ONE_RUNS, reconcile_volumes, servers_of
 
 
 def _reconcile(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -29,14 +29,11 @@ def _reconcile(instance: Instance, call: Call) -> Iterator[Answer]:
         chosen = servers_of(r, pattern)
     if not chosen:
         raise NotFound("ANR2034E", command=call.command.name)
-    for other in instance.processes.list():
-        if other.description == DESCRIPTION:
-            raise InUse("ANR4899E", number=other.number)
 
     def work(process: Process) -> None:
         reconcile_volumes(instance.storage, process, instance.target, pattern, fix=fix)
 
-    yield from run_process(instance, call, DESCRIPTION, work)
+    yield from run_process(instance, call, DESCRIPTION, work, refusal=ONE_RUNS)
     if call["wait"]:
         rows = list(_rows(instance, sorted(chosen)))
         if rows:
