@@ -17,6 +17,7 @@ import click
 import msgspec
 
 from bench.expiration import NOW, BenchClock, Watch, peak_mib
+from bench.results import Findings
 from farvault.apps.first_definitions import make_first_definitions
 from farvault.base.clock import ManualClock
 from farvault.base.log import Log
@@ -183,47 +184,50 @@ def _no_server(definition: DeviceClass) -> Device:
     raise AssertionError("no SERVER class here")
 
 
-def timed(what: str, count: int, start: float) -> None:
-    seconds = time.perf_counter() - start
-    click.echo(f"{what}: {count:,} in {seconds:.1f} s, {count / seconds:,.0f}/s")
-
-
 @click.command()
 @click.option("--extents", "total", default=10_000_000)
 @click.option("--folder", default=None, help="Where catalog and volumes are made.")
 @click.option("--audit", "audited", is_flag=True, help="Check every sum of the catalog in the end.")
-def main(total: int, folder: str | None, audited: bool) -> None:
+@click.option(
+    "--write", default=None, help="Also write the table to this file, for example bench/RESULTS.md."
+)
+def main(total: int, folder: str | None, audited: bool, write: str | None) -> None:
     """Fill, delete, reclaim, migrate, delete the rest; fails where that took more memory than it may."""
+    note = "Files of 125 extents, 250 extents to an aggregate, volumes of 8 MiB."
+    findings = Findings("big_pool", note)
     with tempfile.TemporaryDirectory(dir=folder) as path:
         big = BigPool(path)
         start = time.perf_counter()
         ids = big.fill(total // PER_AGGREGATE)
-        timed("fill, extents", total, start)
+        findings.timed("fill, extents", total, start)
         start = time.perf_counter()
         gone = {one for at, one in enumerate(ids) if at // 2 % 3 == 0 or (at // 2 % 3 == 1 and at % 2)}
-        timed("delete, objects", big.delete(sorted(gone)), start)
+        findings.timed("delete, objects", big.delete(sorted(gone)), start)
         before = peak_mib()
         big.log.add_sink(
             lambda line: click.echo(f"  {line.message}") if line.message.id == "ANR4726I" else None
         )
         watch = Watch(big.catalog)
         start = time.perf_counter()
-        timed("reclaim, aggregates", big.reclaim(), start)
+        findings.timed("reclaim, aggregates (half of them made anew)", big.reclaim(), start)
         start = time.perf_counter()
-        timed("migrate, aggregates", big.migrate(), start)
+        findings.timed("migrate, aggregates", big.migrate(), start)
         start = time.perf_counter()
-        timed("delete the rest, objects", big.delete([one for one in ids if one not in gone]), start)
-        click.echo(
-            f"write transactions: {watch.count:,}, longest {watch.longest * 1000:.0f} ms, {watch.total:.1f} s in all"
+        findings.timed("delete the rest, objects", big.delete([one for one in ids if one not in gone]), start)
+        findings.say(
+            "write transactions since the reclamation", f"{watch.count:,}, {watch.total:.1f} s in all"
         )
-        click.echo(f"peak memory: {before:.0f} MiB before, {peak_mib():.0f} MiB after")
+        findings.say("longest write transaction", f"{watch.longest * 1000:.0f} ms")
+        findings.say("the same with the checkpoint behind it", f"{watch.longest_hold * 1000:.0f} ms")
+        findings.say("peak memory", f"{before:.0f} MiB before, {peak_mib():.0f} MiB after")
         if audited:
             with big.catalog.read() as r:
                 wrong = [*audit.check_sums(r)]
-            click.echo(f"sums that do not hold: {len(wrong)}")
+            findings.say("sums that do not hold", f"{len(wrong)}")
         big.close()
         if peak_mib() > MOST_MIB:
             raise SystemExit(f"that is more than {MOST_MIB} MiB")
+    findings.write(write, "A pool of ten million extents")
 
 
 if __name__ == "__main__":

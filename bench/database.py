@@ -12,17 +12,18 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 
 import click
 
 from bench.expiration import NOW, BenchClock, Filled, _no_server
+from bench.results import Findings
 from farvault.apps.first_definitions import make_first_definitions
 from farvault.apps.instance_folder import InstanceFolder, Settings
 from farvault.apps.make_instance import catalog_path, make_instance
 from farvault.apps.protection_files import ProtectionFiles
 from farvault.apps.restore_database import Request, restore_database
 from farvault.apps.server import identity_of
+from farvault.base.disk import VolumeFile, aligned_buffer
 from farvault.base.log import Log
 from farvault.base.units import MIB
 from farvault.catalog import nouns
@@ -38,7 +39,6 @@ from farvault.storage.devices import Devices
 from farvault.storage.storage import Storage
 
 READ_BYTES = 4 * MIB
-Rows = list[tuple[str, str]]
 
 
 class Bench:
@@ -110,6 +110,20 @@ def read_speed(path: str) -> float:
     return total / MIB / (time.perf_counter() - start)
 
 
+def write_speed(path: str, size_bytes: int) -> float:
+    """MiB/s of writing that much, past the cache, until it is durable: as volumes are written."""
+    buffer = aligned_buffer(READ_BYTES)
+    file = VolumeFile(path, write=True, create=True)
+    start = time.perf_counter()
+    for offset in range(0, size_bytes, READ_BYTES):
+        file.write_at(offset, [buffer])
+    file.sync()
+    seconds = time.perf_counter() - start
+    file.close()
+    os.unlink(path)
+    return size_bytes / MIB / seconds
+
+
 class Writer:
     """Commits small changes one after the other; how long each waited for the writer."""
 
@@ -163,59 +177,49 @@ def commit_ratio(folder: str, objects: int) -> tuple[float, float]:
     return statistics.median(pairs[0][2]), statistics.median(pairs[1][2])
 
 
-def measure(total: int, folder: str, say: Callable[[str], None]) -> Rows:
+def measure(total: int, folder: str, findings: Findings) -> None:
     bench = Bench(folder)
     start = time.perf_counter()
     filled = Filled(bench.catalog)
     filled.store(range(total), 100)
-    say(f"filled in {time.perf_counter() - start:.0f} s")
+    findings.timed("fill, objects", total, start)
     bench.catalog.checkpoint()
     size = bench.catalog.figures().pages * bench.catalog.figures().page_bytes
-    rows: Rows = [
-        ("database", f"{total:,} objects, {size / MIB:,.0f} MiB, {size / total:.0f} bytes an object")
-    ]
+    findings.say("database", f"{size / MIB:,.0f} MiB, {size / total:.0f} bytes an object")
     disk = statistics.median(read_speed(bench.path) for _ in range(3))
-    rows.append(("disk read", f"{disk:,.0f} MiB/s"))
+    findings.say("disk read", f"{disk:,.0f} MiB/s")
+    written = statistics.median(write_speed(f"{folder}/plain", min(size, 1 << 30)) for _ in range(3))
+    findings.say("disk write", f"{written:,.0f} MiB/s")
     for compress, what in ((False, "full backup, not compressed"), (True, "full backup, compressed")):
         cpu = time.process_time()
         seconds, stored = bench.backup("FULL", compress=compress)
         cpu = time.process_time() - cpu
         speed = size / MIB / seconds
-        rows.append(
-            (
-                what,
-                f"{seconds:.1f} s ({cpu:.1f} s of CPU), {speed:,.0f} MiB/s, {speed / disk:.2f} of disk read,"
-                f" {stored / MIB:,.0f} MiB",
-            )
+        findings.say(
+            what,
+            f"{seconds:.1f} s ({cpu:.1f} s of CPU), {speed:,.0f} MiB/s, {speed / disk:.2f} of disk read,"
+            f" {stored / MIB:,.0f} MiB",
         )
-        say(f"{rows[-1]}")
     filled.store(range(total // 3, total // 3 + total // 100), 50)
     seconds, stored = bench.backup("INCREMENTAL", compress=True)
-    rows.append(
-        (
-            "incremental after 1 % changed",
-            f"{seconds:.1f} s, {stored / MIB:,.1f} MiB, {100 * stored / size:.2f} % of the size",
-        )
+    findings.say(
+        "incremental after 1 % changed",
+        f"{seconds:.1f} s, {stored / MIB:,.1f} MiB, {100 * stored / size:.2f} % of the size",
     )
     with Writer(bench.catalog) as writer:
         bench.backup("DBSNAPSHOT", compress=True)
     waits = sorted(writer.waits)
-    rows.append(
-        (
-            "writers during a backup",
-            f"{len(waits):,} commits, waits for the writer: median {waits[len(waits) // 2] * 1000:.2f} ms,"
-            f" longest {waits[-1] * 1000:.1f} ms",
-        )
+    findings.say(
+        "writers during a backup",
+        f"{len(waits):,} commits, waits for the writer: median {waits[len(waits) // 2] * 1000:.2f} ms,"
+        f" longest {waits[-1] * 1000:.1f} ms",
     )
     for objects, what in ((0, "1 row"), (100, "100 objects"), (5000, "5,000 objects")):
         normal, rollforward = commit_ratio(folder, objects)
-        rows.append(
-            (
-                f"commit of {what}",
-                f"NORMAL {normal * 1000:.2f} ms, ROLLFORWARD {rollforward * 1000:.2f} ms, ratio {rollforward / normal:.2f}",
-            )
+        findings.say(
+            f"commit of {what}",
+            f"NORMAL {normal * 1000:.2f} ms, ROLLFORWARD {rollforward * 1000:.2f} ms, ratio {rollforward / normal:.2f}",
         )
-        say(f"{rows[-1]}")
     bench.catalog.set_log_mode(ROLLFORWARD)
     seconds, _ = bench.backup("FULL", compress=True)
     filled.store(range(total, total + total // 20), 1)
@@ -223,11 +227,10 @@ def measure(total: int, folder: str, say: Callable[[str], None]) -> Rows:
     assert figures is not None
     logged = figures.used_bytes
     bench.catalog.close()
-    rows += restore(bench, logged)
-    return rows
+    restore(bench, logged, findings)
 
 
-def restore(bench: Bench, logged: int) -> Rows:
+def restore(bench: Bench, logged: int, findings: Findings) -> None:
     """The catalog is gone; `logged` bytes of the log are brought in."""
     os.unlink(bench.path)
     marks: dict[str, float] = {}
@@ -241,26 +244,25 @@ def restore(bench: Bench, logged: int) -> Rows:
     total = time.perf_counter() - begin
     size = os.path.getsize(bench.path)
     replayed = marks["ANR4915I"] - begin
-    return [
-        (
-            "restore with the log, all checks",
-            f"{total:.1f} s for {size / MIB:,.0f} MiB, {size / MIB / total:,.0f} MiB/s",
-        ),
-        ("... pages and log written after", f"{replayed:.1f} s; the log held {logged / MIB:,.0f} MiB"),
-        ("... structure and every row checked in", f"{total - replayed:.1f} s"),
-    ]
+    speed = f"{total:.1f} s for {size / MIB:,.0f} MiB, {size / MIB / total:,.0f} MiB/s"
+    findings.say("restore with the log, all checks", speed)
+    findings.say("... pages and log written after", f"{replayed:.1f} s; the log held {logged / MIB:,.0f} MiB")
+    findings.say("... structure and every row checked in", f"{total - replayed:.1f} s")
 
 
 @click.command()
 @click.option("--objects", "total", default=10_000_000, help="Objects in the catalog.")
 @click.option("--folder", default=None, help="Where the instance is made.")
-def main(total: int, folder: str | None) -> None:
+@click.option(
+    "--write", default=None, help="Also write the table to this file, for example bench/RESULTS.md."
+)
+def main(total: int, folder: str | None, write: str | None) -> None:
     """Fill, back up, change, back up, restore; one table in Markdown."""
+    note = "Ratios of commits are of two catalogs that take turns."
+    findings = Findings("database", note)
     with tempfile.TemporaryDirectory(dir=folder) as path:
-        rows = measure(total, os.path.join(path, "bench"), lambda text: click.echo(text, err=True))
-    click.echo("| step | |\n|---|---|")
-    for what, figure in rows:
-        click.echo(f"| {what} | {figure} |")
+        measure(total, os.path.join(path, "bench"), findings)
+    findings.write(write, "Protection of the database")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,7 @@ what storing a changed file costs.
 from __future__ import annotations
 
 import os
-import platform
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,7 +16,7 @@ from contextlib import contextmanager
 
 import click
 
-from bench.results import write_part
+from bench.results import Findings
 from farvault.apps.first_definitions import make_first_definitions
 from farvault.base.clock import ManualClock, SystemClock
 from farvault.base.log import Log
@@ -120,35 +118,6 @@ def new_catalog(folder: str | None) -> Iterator[Filled]:
         catalog.close()
 
 
-class Findings:
-    """What was measured, said at once and kept for the file of results."""
-
-    def __init__(self) -> None:
-        self.rows: list[tuple[str, str]] = []
-        self.load = os.getloadavg()[0]
-
-    def timed(self, what: str, count: int, start: float) -> None:
-        seconds = time.perf_counter() - start
-        self.say(what, f"{count:,} in {seconds:.1f} s, {count / seconds:,.0f}/s")
-
-    def say(self, what: str, figure: str) -> None:
-        self.rows.append((what, figure))
-        click.echo(f"{what}: {figure}")
-
-    def table(self) -> str:
-        machine = f"{os.cpu_count()} processors, {platform.system()} {platform.release()}, Python {platform.python_version()}"
-        lines = [
-            f"Made with `python -m bench.expiration {' '.join(sys.argv[1:])}`.",
-            "",
-            f"{time.strftime('%Y-%m-%d')}, {machine}, load {self.load:.1f} from elsewhere at the start. A fifth of the",
-            "objects goes; a write transaction's time is from its begin to its durable end.",
-            "",
-            "| what | figure |",
-            "|---|---|",
-        ]
-        return "\n".join([*lines, *(f"| {what} | {figure} |" for what, figure in self.rows)])
-
-
 def fill(filled: Filled, total: int, findings: Findings) -> None:
     """`total` objects: 55 % active, 15 % inactive and kept, 15 % inactive and due, 10 % archives kept, 5 % due."""
     part = total // 100
@@ -234,7 +203,8 @@ def _no_server(definition: DeviceClass) -> Device:
 )
 def main(total: int, folder: str | None, write: str | None) -> None:
     """Fill, preview, expire."""
-    findings = Findings()
+    note = "A fifth of the objects goes; a write transaction's time is from its begin to its durable end."
+    findings = Findings("expiration", note)
     with new_catalog(folder) as filled, tempfile.TemporaryDirectory() as volumes:
         fill(filled, total, findings)
         before = peak_mib()
@@ -247,8 +217,7 @@ def main(total: int, folder: str | None, write: str | None) -> None:
         findings.say("longest write transaction", f"{watch.longest * 1000:.0f} ms")
         findings.say("the same with the checkpoint behind it", f"{watch.longest_hold * 1000:.0f} ms")
         findings.say("peak memory", f"{before:.0f} MiB before, {peak_mib():.0f} MiB after")
-    if write:
-        write_part(write, "Expiration", findings.table())
+    findings.write(write, "Expiration")
 
 
 if __name__ == "__main__":
