@@ -192,7 +192,8 @@ class World:
         if not is_ours:
             assert catalog._write_lock.acquire(timeout=30)
         try:
-            shutil.copytree(victim.folder, to, ignore=shutil.ignore_patterns("*-shm"))
+            # Nor what other threads are just replacing: it may vanish while it is copied.
+            shutil.copytree(victim.folder, to, ignore=shutil.ignore_patterns("*-shm", "*.new"))
         finally:
             if not is_ours:
                 catalog._write_lock.release()

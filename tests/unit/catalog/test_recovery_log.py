@@ -59,7 +59,8 @@ class Home:
     def copy(self, to: Path) -> Home:
         shutil.rmtree(to, ignore_errors=True)
         to.mkdir()
-        shutil.copytree(self.folder / "log", to / "log")
+        unready = shutil.ignore_patterns("*.new")  # a spare segment that a thread is just making
+        shutil.copytree(self.folder / "log", to / "log", ignore=unready)
         for name in ("c.db", "c.db-wal", "c.db-replaying"):
             if (self.folder / name).exists():
                 shutil.copy(self.folder / name, to / name)
