@@ -62,10 +62,11 @@ def prepare(delhi: Server, tokyo: Server) -> None:
     run(delhi, "ping server tokyo")
 
 
-def receipts_of(name: str, count: int, number: int) -> list[Receipt]:
-    """Unsigned: RECONCILE VOLUMES compares, VALIDATE VOLUME checks signatures."""
-    return [
-        Receipt(
+def receipts_of(name: str, count: int, number: int, previous: bytes) -> list[Receipt]:
+    """Chained but unsigned: RECONCILE VOLUMES compares, VALIDATE VOLUME checks signatures."""
+    made: list[Receipt] = []
+    for index in range(count):
+        one = Receipt(
             number=number + index,
             volume=f"ADSM.{name}",
             offset_bytes=index * SEGMENT_BYTES,
@@ -73,12 +74,12 @@ def receipts_of(name: str, count: int, number: int) -> list[Receipt]:
             records=16,
             digest=digest(f"{name} {index}".encode()),
             received_time=1_700_000_000,
-            previous=bytes(32),
+            previous=receipts.chain_digest(made[-1]) if made else previous,
             epoch=1,
             signature=bytes(64),
         )
-        for index in range(count)
-    ]
+        made.append(one)
+    return made
 
 
 def fill(delhi: Server, tokyo: Server, volumes: int) -> None:
@@ -86,13 +87,13 @@ def fill(delhi: Server, tokyo: Server, volumes: int) -> None:
         pool = nouns.get(r, StoragePool, "TARGETPOOL").id
     with tokyo.catalog.read() as r:
         node = nouns.get(r, Node, "DELHI").id
-    number = 1
+    number, previous = 1, receipts.FIRST_PREVIOUS
     for start in range(0, volumes, BATCH):
         with delhi.catalog.write() as here, tokyo.catalog.write() as there:
             for index in range(start, min(start + BATCH, volumes)):
                 name = f"DELHI.BFS.{index}"
-                given = receipts_of(name, 3 if index % 10 < 3 else 1, number)
-                number += len(given)
+                given = receipts_of(name, 3 if index % 10 < 3 else 1, number, previous)
+                number, previous = number + len(given), receipts.chain_digest(given[-1])
                 size = SEGMENT_BYTES * len(given)
                 volume = Volume(
                     name=name, pool_id=pool, status="FULL", written_bytes=size, capacity_bytes=size
