@@ -13,7 +13,7 @@ from typing import NamedTuple
 from farvault.catalog import cached, extent_index, object_rows, owners, placements, superseded
 from farvault.catalog.freed_span import FreedSpan
 from farvault.catalog.object_rows import ObjectColumns
-from farvault.catalog.transaction import Snapshot, Transaction
+from farvault.catalog.transaction import Snapshot, Transaction, runs_of
 from farvault.model.stored_object import ObjectKind, ObjectState, ObjectType
 
 WORK_LIMIT = 2048
@@ -91,7 +91,7 @@ def free_extents(tx: Transaction, extent_ids: Iterable[int]) -> Freed:
     for _, aggregate_id, length, _ in dead:
         lowered[aggregate_id] += length
     gone, domains = _lower(tx, lowered)
-    tx.run_many("DELETE FROM extents WHERE id >= ? AND id <= ?", _runs([row[0] for row in dead]))
+    tx.run_many("DELETE FROM extents WHERE id >= ? AND id <= ?", runs_of([row[0] for row in dead]))
     extent_index.remove(tx, [(domains[at], digest, extent_id) for extent_id, at, _, digest in dead])
     spans = remove_aggregates(tx, gone)
     return Freed(0, len(dead), len(gone), sum(lowered.values()), spans, [])
@@ -123,20 +123,6 @@ def _with_extents(tx: Transaction, ids: list[int], room: int) -> Iterator[tuple[
         size = max(1, min(fitting, _BATCH))
 
 
-def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """Ascending numbers as (first, last) of those that follow one another: an object's extents mostly do."""
-    runs: list[tuple[int, int]] = []
-    if numbers:
-        first = last = numbers[0]
-        for number in numbers:
-            if number > last + 1:
-                runs.append((first, last))
-                first = number
-            last = number
-        runs.append((first, last))
-    return runs
-
-
 def _shorten(tx: Transaction, row: ObjectColumns, count: int) -> list[int]:
     """Hide an object and cut its last `count` extents off; returns them."""
     hide(tx, [row])
@@ -153,7 +139,7 @@ def _without_user(tx: Transaction, extent_ids: Sequence[int]) -> list[tuple[int,
     rows = tx.each(
         "SELECT id, aggregate_id, length_bytes, digest FROM extents WHERE id >= ? AND id <= ?"
         " AND NOT EXISTS (SELECT 1 FROM object_extents x WHERE x.extent_id = extents.id)",
-        _runs(extent_ids),
+        runs_of(extent_ids),
     )
     return [(extent_id, aggregate_id, length, digest) for extent_id, aggregate_id, length, digest in rows]
 

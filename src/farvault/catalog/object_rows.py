@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from farvault.catalog.transaction import Snapshot, Transaction
+from farvault.catalog.transaction import Snapshot, Transaction, runs_of
 from farvault.model.stored_object import ObjectState
 
 COLUMNS = (
@@ -63,11 +63,13 @@ def fetch(r: Snapshot, ids: Iterable[int]) -> list[ObjectColumns]:
 
 def pairs_of(r: Snapshot, rows: Sequence[ObjectColumns]) -> list[Pairs]:
     """The pairs each row's digest covers."""
-    sql = "SELECT object_id, offset_bytes, extent_id FROM object_extents WHERE object_id = ? ORDER BY offset_bytes"
+    sql = (
+        "SELECT object_id, offset_bytes, extent_id FROM object_extents WHERE object_id >= ? AND object_id <= ?"
+        " ORDER BY object_id, offset_bytes"
+    )
     found: dict[int, list[int]] = {row.id: [] for row in rows}
-    for object_id, offset, extent_id in r.each(
-        sql, [(row.id,) for row in rows if row.state not in _WITHOUT_PAIRS]
-    ):
+    wanted = sorted(row.id for row in rows if row.state not in _WITHOUT_PAIRS)
+    for object_id, offset, extent_id in r.each(sql, runs_of(wanted)):
         found[object_id] += (offset, extent_id)
     return [tuple(found[row.id]) for row in rows]
 

@@ -98,3 +98,17 @@ class Transaction(Snapshot):
     def run_many(self, sql: str, many: Iterable[Sequence[Any]]) -> None:
         """Execute a statement once for each of many values."""
         self._connection.executemany(sql, many)
+
+
+def runs_of(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Ascending numbers as (first, last) of those that follow one another: one statement for each costs far less."""
+    runs: list[tuple[int, int]] = []
+    if numbers:
+        first = last = numbers[0]
+        for number in numbers:
+            if number > last + 1:
+                runs.append((first, last))
+                first = number
+            last = number
+        runs.append((first, last))
+    return runs
