@@ -140,7 +140,11 @@ class VolumeLife:
     # --- going -------------------------------------------------------------------------------------------------
 
     def empty(self, volume_id: int) -> None:
-        """Where nothing lies on a sequential volume any more: PENDING, or straight on to EMPTY or gone. Else nothing."""
+        """Where nothing lies on a sequential volume any more: PENDING, or straight on to EMPTY or gone. Else nothing.
+
+        Like `came_back` and `end_pending` only while nobody else may have the volume (`Volumes.hold`): once its row says
+        EMPTY a writer would take it, and lose what it writes when the old bytes go.
+        """
         with self._catalog.write() as tx:
             found = nouns.select(tx, Volume, id=volume_id)
             if not found or not found[0].written_bytes or placements.has_placements(tx, volume_id):
@@ -161,25 +165,31 @@ class VolumeLife:
         with self._catalog.read() as r:
             volume = _row(r, volume_id)
             pool = nouns.by_id(r, StoragePool, volume.pool_id) if volume else None
-        if volume and pool and volume.scratch and volume.status == EMPTY:
-            self.discard_scratch(volume, pool)
+        if volume and pool and volume.status == EMPTY and (volume.scratch or volume.write_pass):
+            self._reuse(volume, pool)
         else:
             self.empty(volume_id)
 
-    def end_pending(self) -> list[str]:
-        """Volumes whose REUSEDELAY is over become EMPTY or go; returns their names. To be called now and then."""
-        now = self._clock.now_seconds()
-        due: list[tuple[Volume, StoragePool]] = []
+    def pending_over(self) -> list[Volume]:
+        """Volumes whose REUSEDELAY is over: each is for `end_pending`."""
+        with self._catalog.read() as r:
+            return [one for one in nouns.select(r, Volume, status=PENDING) if self._is_over(r, one)]
+
+    def end_pending(self, volume_id: int) -> None:
+        """It becomes EMPTY or goes, where it still waits for that."""
         with self._catalog.write() as tx:
-            for volume in nouns.select(tx, Volume, status=PENDING):
-                pool = nouns.by_id(tx, StoragePool, volume.pool_id)
-                over = (volume.pending_time or 0) + pool.reuse_delay_days * DAY_SECONDS <= now
-                if over and not placements.has_placements(tx, volume.id):
-                    due.append((_emptied(volume), pool))
-                    nouns.update(tx, due[-1][0])
-        for volume, pool in due:
-            self._reuse(volume, pool)
-        return [volume.name for volume, _ in due]
+            volume = _row(tx, volume_id)
+            if volume is None or volume.status != PENDING or not self._is_over(tx, volume):
+                return
+            pool = nouns.by_id(tx, StoragePool, volume.pool_id)
+            volume = _emptied(volume)
+            nouns.update(tx, volume)
+        self._reuse(volume, pool)
+
+    def _is_over(self, r: Snapshot, volume: Volume) -> bool:
+        pool = nouns.by_id(r, StoragePool, volume.pool_id)
+        over = (volume.pending_time or 0) + pool.reuse_delay_days * DAY_SECONDS <= self._clock.now_seconds()
+        return over and not placements.has_placements(r, volume.id)
 
     def delete(self, volume: Volume) -> None:
         """DELETE VOLUME, and what ends RESTORE VOLUME: media and row go. `StillReferenced` while it holds data."""

@@ -404,20 +404,29 @@ class Volumes:
                 finally:
                     self._end_hold(volume_id)
 
+    def came_back(self, volume_id: int) -> None:
+        """A volume that was OFFSITE: what was emptied meanwhile is reused. One that is in use by now needs nothing of it."""
+        self._alone(volume_id, lambda: self._life.came_back(volume_id))
+
+    def end_pending(self) -> list[str]:
+        """Volumes whose REUSEDELAY is over become EMPTY or go; returns their names. To be called now and then."""
+        return [
+            one.name
+            for one in self._life.pending_over()
+            if self._alone(one.id, partial(self._life.end_pending, one.id))
+        ]
+
     def tidy(self) -> None:
         """Every now and then: end PENDING times that are over, delete what could not be deleted when it emptied."""
-        self._life.end_pending()
+        self.end_pending()
         with self._catalog.read() as r:
             emptied = placements.emptied_volumes(r)
         self.empty_if_free(emptied)
         for volume, pool in self._life.interrupted():
             with self._changed:
                 being_made = self._making[pool.id]
-            if not being_made and self._try_hold(volume.id):
-                try:
-                    self._life.discard_scratch(volume, pool)
-                finally:
-                    self._end_hold(volume.id)
+            if not being_made:
+                self._alone(volume.id, partial(self._life.discard_scratch, volume, pool))
 
     def free_bytes(self, r: Snapshot, pool: StoragePool) -> int | None:
         """Room for new data in the pool, cached copies not counted; None where a scratch volume may still be made."""
@@ -430,6 +439,16 @@ class Volumes:
         volumes = nouns.select(r, Volume, pool_id=pool.id, access=READWRITE)
         usable = (one for one in volumes if one.status in (FILLING, EMPTY))
         return sum(max(one.capacity_bytes - one.written_bytes, 0) for one in usable)
+
+    def _alone(self, volume_id: int, work: Callable[[], None]) -> bool:
+        """Do it while nobody writes or examines the volume; False where somebody does."""
+        if not self._try_hold(volume_id):
+            return False
+        try:
+            work()
+        finally:
+            self._end_hold(volume_id)
+        return True
 
     def _try_hold(self, volume_id: int) -> bool:
         with self._changed:

@@ -12,7 +12,9 @@ from tests.unit.storage.depot import Depot, MakeDepot, packs, send_pack, some_fi
 
 from farvault.base.errors import AlreadyExists, InUse, MediaFailed, MediaFull, NotAvailable, StillReferenced
 from farvault.base.units import MIB
-from farvault.model.volume import EMPTY, FILLING, PENDING
+from farvault.catalog import nouns
+from farvault.model.volume import EMPTY, FILLING, PENDING, Volume
+from farvault.model.volume_history import STGREUSE, HistoryVolume
 from farvault.seal import label
 from farvault.storage.free_space import FreeSpace
 from farvault.storage.volume_life import DAY_SECONDS
@@ -207,9 +209,9 @@ def test_an_emptied_volume_waits_for_its_reuse_delay(depot: Depot) -> None:
     (volume,) = depot.volumes()
     assert volume.status == PENDING
     depot.clock.advance(2 * DAY_SECONDS - 1)
-    assert depot.storage.life.end_pending() == []
+    assert depot.storage.volumes.end_pending() == []
     depot.clock.advance(1)
-    assert depot.storage.life.end_pending() == [volume.name]
+    assert depot.storage.volumes.end_pending() == [volume.name]
     assert depot.volumes() == []
 
 
@@ -224,7 +226,7 @@ def test_an_empty_offsite_volume_stays(depot: Depot) -> None:
         depot.restart()
     assert depot.messages().count("ANR1423W") == 1
     depot.change_volume(volume, access="READWRITE")
-    depot.storage.life.came_back(volume.id)
+    depot.storage.volumes.came_back(volume.id)
     assert depot.volumes() == []
 
 
@@ -235,14 +237,76 @@ def test_an_offsite_volume_waits_for_its_reuse_delay_and_is_empty_then(depot: De
     depot.storage.delete_objects(depot.inventory().values())
     assert depot.volumes()[0].status == PENDING
     depot.clock.advance(2 * DAY_SECONDS)
-    depot.storage.life.end_pending()
+    depot.storage.volumes.end_pending()
     (volume,) = depot.volumes()
     assert (volume.status, volume.access) == (EMPTY, "OFFSITE")
 
 
+def a_defined_volume(depot: Depot) -> Volume:
+    """The only one that TAPEPOOL may write, with data on it."""
+    depot.change_pool("TAPEPOOL", max_scratch=0)
+    depot.storage.life.define(depot.pool("TAPEPOOL"), "defined", capacity_bytes=8 * MIB)
+    depot.send(some_files(1))
+    (volume,) = depot.volumes()
+    return volume
+
+
+def send_while_media_go(depot: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody stores at the worst moment: the row says that the volume is empty, and its old bytes are about to go."""
+    arrive = depot.faults.arrive
+
+    def sends(operation: str) -> int:
+        if operation == "delete":
+            monkeypatch.undo()
+            depot.change_pool("TAPEPOOL", max_scratch=1)
+            depot.send(some_files(2, start=5))
+        return arrive(operation)
+
+    monkeypatch.setattr(depot.faults, "arrive", sends)
+
+
+def test_nobody_writes_a_volume_whose_reuse_delay_just_ends(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = a_defined_volume(depot)
+    depot.change_pool("TAPEPOOL", reuse_delay_days=2)
+    depot.storage.delete_objects(depot.inventory().values())
+    depot.clock.advance(2 * DAY_SECONDS)
+    send_while_media_go(depot, monkeypatch)
+    depot.storage.tidy()
+    assert depot.restore() == some_files(2, start=5)
+    assert {row.volume_id for row in depot.placed("TAPEPOOL")} != {volume.id}
+
+
+def test_a_defined_volume_that_was_emptied_offsite_is_reused_when_it_is_back(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = a_defined_volume(depot)
+    depot.change_volume(volume, access="OFFSITE")
+    depot.storage.delete_objects(depot.inventory().values())
+    assert Path(volume.name).exists() and history(depot, STGREUSE) == []
+    depot.change_volume(volume, access="READWRITE")
+    send_while_media_go(depot, monkeypatch)
+    depot.storage.volumes.came_back(volume.id)
+    assert not Path(volume.name).exists()
+    assert history(depot, STGREUSE) == [volume.name]
+    assert depot.restore() == some_files(2, start=5)
+
+
+def test_a_defined_volume_that_was_never_written_comes_back_as_it_was(depot: Depot) -> None:
+    volume = depot.storage.life.define(depot.pool("COPYPOOL"), "defined", capacity_bytes=8 * MIB)
+    depot.storage.volumes.came_back(volume.id)
+    assert Path(volume.name).exists() and history(depot, STGREUSE) == []
+
+
+def history(depot: Depot, event: str) -> list[str]:
+    with depot.catalog.read() as r:
+        return [row.volume for row in nouns.select(r, HistoryVolume, type=event)]
+
+
 def test_an_offsite_volume_that_still_holds_data_comes_back_as_it_was(depot: Depot) -> None:
     depot.send(some_files(1))
-    depot.storage.life.came_back(depot.volumes()[0].id)
+    depot.storage.volumes.came_back(depot.volumes()[0].id)
     assert depot.restore() == some_files(1)
 
 

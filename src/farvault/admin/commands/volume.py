@@ -118,8 +118,8 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
                 if volume.access == OFFSITE != changed.access:
                     come_back.append(changed)
             said.append(message("ANR2264I" if call["preview"] else "ANR2207I", volume=volume.name))
-    for volume in come_back:  # an emptied scratch volume was kept only because it was off-site
-        instance.storage.life.came_back(volume.id)
+    for volume in come_back:  # what was emptied was kept only because it was off-site
+        instance.storage.volumes.came_back(volume.id)
     yield from said
     if any(one.severity == "E" for one in said):
         yield Code(4)
