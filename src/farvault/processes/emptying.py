@@ -22,7 +22,7 @@ from farvault.policy.reclamation import is_worth_rebuilding
 from farvault.processes.process import Process
 from farvault.processes.volume_copies import moving
 from farvault.storage.copying import copy_aggregates
-from farvault.storage.rebuilding import rebuild_aggregates
+from farvault.storage.rebuilding import Rebuilt, rebuild_aggregates
 from farvault.storage.storage import Storage
 
 PAGE = 1000
@@ -96,8 +96,9 @@ class _Emptying:
 
     def _rebuild_in(self, pool: StoragePool, numbers: Sequence[int]) -> None:
         exclude = [] if self._pool.is_copy else [self._volume.id]
+        done = Rebuilt()
         try:
-            done = rebuild_aggregates(
+            rebuild_aggregates(
                 self._storage,
                 numbers,
                 pool,
@@ -106,12 +107,12 @@ class _Emptying:
                 on_store=(lambda _tx, _ids: None) if self._pool.is_copy else self._leave,
                 exclude=exclude,
                 who=self._who,
+                done=done,
             )
         except MediaFull as full:
             if not self._pool.is_copy or isinstance(full, CatalogFull):
                 raise
             self._process.repeat(full.message)  # then the copies move as they are
-            return
         self.done.rebuilt += done.records
         self.done.won_bytes += done.before_bytes - done.after_bytes
 

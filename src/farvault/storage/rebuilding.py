@@ -67,15 +67,16 @@ def rebuild_aggregates(
     allowed: Callable[[placements.PlacementRow], bool] | None = None,
     priority: Priority = Priority.RECLAMATION,
     who: str = "records made anew",
+    done: Rebuilt | None = None,
 ) -> Rebuilt:
     """Put a new record of each aggregate into the pool. What was freed or rebuilt meanwhile is left out.
 
     `on_store` gets the old aggregates that are about to be replaced, and may name some that shall stay as they are.
     Bytes come from the nearest intact record, the aggregate's own or one it was rebuilt from. What needs keys this server
     lacks fails. `allowed`: which placements may be read. `priority` and `who`: where it stands among those that wait for
-    mount points, and how QUERY MOUNT names it. Raises what ended the work; what was stored before stays.
+    mount points, and how QUERY MOUNT names it. Raises what ended the work; what was stored before stays, and `done` has it.
     """
-    done = Rebuilt()
+    done = done if done is not None else Rebuilt()
     waiting = iter(aggregate_ids)
     worker = storage.volumes.mounts.worker(priority, who, gives_way=True)
     try:

@@ -346,3 +346,14 @@ def test_whatever_is_done_what_was_once_copied_restores_from_copies_alone(
             assert not lost and contents == {name: files[name] for name in copied}
     bring_up(depot)
     assert old_ones(depot) == 0
+
+
+def test_what_was_made_anew_before_the_primary_pool_was_full_is_counted(depot: Depot) -> None:
+    back_up(depot)
+    delete(depot, parts_of_packs())
+    depot.change_volume(depot.volumes()[-1], status="FILLING")  # with room for one more
+    depot.change_pool("TAPEPOOL", max_scratch=3)
+    (name, *_) = (volume.name for volume in depot.volumes("COPYPOOL"))
+    process = run(depot, lambda p: move_data(depot.storage, p, name, reconstruct=True))
+    assert process.state is State.SUCCESS and "ANR0522W" in depot.messages()
+    assert "Records made anew: 1," in said(depot, "ANR1141I").text
