@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import threading
 import time
@@ -39,6 +40,7 @@ def run(
 ) -> Figure:
     """Run `command`; `servers` are process ids whose work counts too."""
     before = sum(_cpu_seconds(pid) for pid in servers)
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.monotonic()
     with subprocess.Popen(
         command,
@@ -63,10 +65,12 @@ def run(
             f"{' '.join(command)} ended with {process.returncode}\n{tail.decode(errors='replace')}"
         )
     cpu = usage.ru_utime + usage.ru_stime + sum(_cpu_seconds(pid) for pid in servers) - before
+    # A child starts as a copy of us, and the kernel counts that as its peak: below ours it says nothing of the command.
+    peak = usage.ru_maxrss * 1024 if usage.ru_maxrss > ours else 0
     return Figure(
         wall,
         cpu,
-        max(sampler.client_peak, usage.ru_maxrss * 1024),
+        max(sampler.client_peak, peak),
         sampler.server_peak,
         tail.decode(errors="replace"),
     )
@@ -83,10 +87,14 @@ class _Sampler(threading.Thread):
         self.server_peak = 0
 
     def run(self) -> None:
+        self._look()
         while not self._stopped.wait(0.05):
-            children = _children()
-            self.client_peak = max(self.client_peak, _tree_bytes(self._client, children))
-            self.server_peak = max([self.server_peak, *(_tree_bytes(pid, children) for pid in self._servers)])
+            self._look()
+
+    def _look(self) -> None:
+        children = _children()
+        self.client_peak = max(self.client_peak, _tree_bytes(self._client, children))
+        self.server_peak = max([self.server_peak, *(_tree_bytes(pid, children) for pid in self._servers)])
 
     def stop(self) -> None:
         self._stopped.set()
