@@ -26,8 +26,11 @@ IDLE_BUFFERS = 8
 
 
 def failed(operation: str, name: str, error: OSError) -> MediaFailed | MediaFull:
-    """The named error for what the operating system said."""
-    if error.errno in NO_ROOM:
+    """The named error for what the operating system said.
+
+    `MediaFull` says that what was written before is still there: where a sync finds no room, it is not.
+    """
+    if error.errno in NO_ROOM and operation != "sync":
         return MediaFull("ANR8308W", volume=name, reason=error.strerror)
     return MediaFailed("ANR8359E", operation=operation, volume=name, reason=error.strerror or str(error))
 

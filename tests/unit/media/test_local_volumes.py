@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -77,9 +78,11 @@ def test_a_volume_shorter_than_recorded_is_not_opened_for_writing(tmp_path: Path
         device.open_writer(name, 4096, MIB)
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
 def test_after_a_failed_sync_nothing_is_claimed_any_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
+    """Nor where the disk had no room: `MediaFull` would say that what was written is there."""
     device = FileDevice([str(tmp_path)])
     name = device.scratch_name("POOL", 1)
     device.create(name, MIB)
@@ -87,10 +90,10 @@ def test_after_a_failed_sync_nothing_is_claimed_any_more(
     writer.append(record(1), b"")
 
     def fail(_descriptor: int) -> None:
-        raise OSError(5, "Input/output error")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fdatasync", fail)
-    with pytest.raises(MediaFailed):
+    with pytest.raises(MediaFailed, match=os.strerror(number)):
         writer.commit()
     monkeypatch.undo()
     with pytest.raises(MediaFailed):
