@@ -1,8 +1,9 @@
 """Source side: virtual volumes that are gone here and are still to be marked for deletion at their target.
 
 There is one way out for volumes of pools and for those of the volume history. The volume's row goes in the same
-transaction in which its deletion is queued, so a crash never leaves one without the other. The target is told at once and, where that did not work, now and then and whenever it is reached again. Telling
-it twice does no harm.
+transaction in which its deletion is queued, so a crash never leaves one without the other. The target is told at once
+and, where that did not work, now and then and whenever it is reached again. Telling it twice does no harm while the row
+is there: its name is not given again before.
 """
 
 from __future__ import annotations
