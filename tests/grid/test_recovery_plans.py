@@ -376,6 +376,12 @@ def test_they_can_be_written_where_somebody_wants_them(pair: Pair, tmp_path: Pat
     assert "second.out" in delhi.admin("backup devconfig").text
     assert "DEFINE SERVER TOKYO" in (Path(delhi.folder) / "second.out").read_text()
     assert "ANR4510E" in delhi.admin("backup devconfig filenames=/proc/nothing/here", allow=(15,)).text
+    keys = Path(InstanceFolder(delhi.folder).keyring_path)
+    before = keys.read_bytes()
+    refused = delhi.admin(f"backup volhistory filenames={tmp_path}/h3,{keys}", allow=(3,)).text
+    assert "another file is there" in refused and keys.read_bytes() == before
+    assert not (tmp_path / "h3").exists()
+    delhi.admin(f"backup volhistory filenames={tmp_path}/h2")
 
 
 def test_further_files_are_set_by_command(pair: Pair, tmp_path: Path) -> None:
