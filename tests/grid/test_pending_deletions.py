@@ -234,7 +234,9 @@ def test_a_name_that_waits_is_not_given_again(delhi: GridServer, tokyo: GridServ
         assert "ANR4901E" in delhi.admin(again, allow=(4, 10, 12, 13, 14)).text
 
 
-def test_what_somebody_else_has_told_meanwhile_is_not_told_again(delhi: GridServer, tokyo: GridServer) -> None:
+def test_what_somebody_else_has_told_meanwhile_is_not_told_again(
+    delhi: GridServer, tokyo: GridServer
+) -> None:
     """A list that was read before: its names may be other volumes' by now."""
     old, *_ = volumes(delhi)
     deletions = delhi.server.storage.deletions

@@ -106,7 +106,9 @@ class DatabaseTrigger:
 
     def _periods_to_wait(self) -> int:
         figures = self._catalog.log_figures()
-        spares = figures is not None and figures.capacity_bytes - figures.used_bytes < figures.reserve_bytes // 2
+        spares = (
+            figures is not None and figures.capacity_bytes - figures.used_bytes < figures.reserve_bytes // 2
+        )
         return SPARING_PERIODS if spares else 1
 
     def _state(self) -> State:

@@ -69,7 +69,9 @@ class VaultVolumes:
         damaged: list[virtual_volumes.Span] = []
         for asked in _chunks(wanted or self._all_of(volume), SPANS_AT_ONCE):
             found = self._find(volume, [(offset, length) for offset, length, _ in asked])
-            for (offset, length, digest), (one, record) in zip(asked, self._read_found(volume, found), strict=True):
+            for (offset, length, digest), (one, record) in zip(
+                asked, self._read_found(volume, found), strict=True
+            ):
                 if one is None or record is None or one.digest != digest or not _is(record, digest):
                     damaged.append(virtual_volumes.Span(offset, length))
                 count, size, since = count + 1, size + length, since + length
