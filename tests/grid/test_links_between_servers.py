@@ -208,7 +208,14 @@ def test_what_lies_at_a_third_server_that_is_away_is_not_taken_for_lost(
     delhi.admin("backup db devclass=targetclass type=full wait=yes")
     (volume, *_) = volumes(delhi)
     osaka.stop()
-    assert "OSAKA" in delhi.admin("challenge server tokyo count=40 wait=yes", allow=(4,)).text
+    tokyo.admin("define stgpool nearpool vaultclass maxscratch=100")
+    with tokyo.server.catalog.write() as tx:
+        group = nouns.get(tx, CopyGroup, VAULT_DOMAIN, ACTIVE, "STANDARD", ARCHIVE)
+        nouns.update(tx, msgspec.structs.replace(group, destination="NEARPOOL"))
+    delhi.admin("backup db devclass=targetclass type=full wait=yes")
+    said = delhi.admin("challenge server tokyo count=1000 wait=yes", allow=(4,)).text
+    assert "ANR4843E" in said and "OSAKA" in said
+    assert " 0 missed" in said and "about 0 records" not in said, "what lies at TOKYO itself is asked about"
     delhi.admin(f"audit volume {volume} fix=yes wait=yes", allow=(4,))
     lose_tapes(delhi)
     assert not restored(delhi, ids)
