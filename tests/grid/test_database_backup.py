@@ -272,6 +272,28 @@ def test_a_trigger_starts_a_backup_when_the_log_is_full_whatever_it_waits_for(de
     delhi.admin("register node ann secret-1")
 
 
+def test_triggered_backups_that_fail_do_not_use_up_the_reserve_of_a_full_log(delhi: GridServer) -> None:
+    """Of its second half once an hour, so that days are left; who changes the trigger is heard at once."""
+    delhi.admin("set logmode rollforward")
+    delhi.admin("define devclass nowhere devtype=file directory=/proc/nothing")
+    with pytest.raises(Exception, match="ANR0130E"):
+        fill_log(delhi, 100)
+    delhi.admin("define dbbackuptrigger devclass=nowhere logfullpct=99")
+    delhi.lines.wait_for("ANR4560I")
+    pieces = {piece.name: piece.work for piece in delhi.server.self_protection.pieces}
+    for _ in range(50):
+        pieces[DATABASE_TRIGGER]()
+        assert all(process.wait(PATIENCE_SECONDS) for process in delhi.server.processes.list())
+    figures = delhi.server.catalog.log_figures()
+    assert figures is not None
+    assert figures.capacity_bytes - figures.used_bytes > figures.reserve_bytes // 3
+    assert "3600 seconds" in str([line for line in delhi.lines.all if line.message.id == "ANR4560I"][-1])
+    delhi.admin("update dbbackuptrigger devclass=tapeclass")
+    delhi.lines.wait_for("ANR4550I")
+    delhi.lines.wait_for("ANR0986I")
+    delhi.admin("register node ann secret-1")
+
+
 def test_a_trigger_whose_target_is_away_is_tried_again_and_tells(tmp_path: Path) -> None:
     tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
     delhi = GridServer("DELHI", str(tmp_path / "delhi"))

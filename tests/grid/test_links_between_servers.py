@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 import pytest
 from tests.faults.proxy import Proxy
+from tests.grid.both_sides import volumes
 from tests.grid.grid_server import PASSWORD, GridServer
 from tests.grid.vaults import (
     VAULT_DOMAIN,
@@ -195,6 +196,36 @@ def test_when_the_third_server_is_away_the_first_one_is_told_and_goes_on_when_it
     assert "SUCCESS" in delhi.admin(COPY).text
     lose_tapes(delhi)
     assert restored(delhi, ids) == known(ids)
+
+
+def test_what_lies_at_a_third_server_that_is_away_is_not_taken_for_lost(
+    chain: tuple[GridServer, GridServer, GridServer],
+) -> None:
+    """TOKYO cannot answer for OSAKA: no alert, no volume taken away, nothing marked damaged or dropped."""
+    delhi, tokyo, osaka = chain
+    ids = store_files(delhi, *SEEDS)
+    delhi.admin(COPY)
+    delhi.admin("backup db devclass=targetclass type=full wait=yes")
+    (volume, *_) = volumes(delhi)
+    osaka.stop()
+    tokyo.admin("define stgpool nearpool vaultclass maxscratch=100")
+    with tokyo.server.catalog.write() as tx:
+        group = nouns.get(tx, CopyGroup, VAULT_DOMAIN, ACTIVE, "STANDARD", ARCHIVE)
+        nouns.update(tx, msgspec.structs.replace(group, destination="NEARPOOL"))
+    delhi.admin("backup db devclass=targetclass type=full wait=yes")
+    said = delhi.admin("challenge server tokyo count=1000 wait=yes", allow=(4,)).text
+    assert "ANR4843E" in said and "OSAKA" in said
+    assert " 0 missed" in said and "about 0 records" not in said, "what lies at TOKYO itself is asked about"
+    delhi.admin(f"audit volume {volume} fix=yes wait=yes", allow=(4,))
+    lose_tapes(delhi)
+    assert not restored(delhi, ids)
+    osaka.start()
+    tokyo.admin(f"update server osaka lladdress={osaka.port}")
+    assert "ANR4888E" not in delhi.lines.ids and "ANR4891E" not in delhi.lines.ids
+    assert restored(delhi, ids) == known(ids)
+    assert "40 records: 40 proven" in delhi.admin("challenge server tokyo count=40 wait=yes").text
+    delhi.admin(f"audit volume {volume} wait=yes")
+    assert "ANR1330E" not in delhi.lines.ids
 
 
 def test_a_server_that_reaches_itself_through_somebody_else_is_refused_by_its_identity(

@@ -234,6 +234,25 @@ def test_a_name_that_waits_is_not_given_again(delhi: GridServer, tokyo: GridServ
         assert "ANR4901E" in delhi.admin(again, allow=(4, 10, 12, 13, 14)).text
 
 
+def test_what_somebody_else_has_told_meanwhile_is_not_told_again(
+    delhi: GridServer, tokyo: GridServer
+) -> None:
+    """A list that was read before: its names may be other volumes' by now."""
+    old, *_ = volumes(delhi)
+    deletions = delhi.server.storage.deletions
+    tokyo.stop()
+    delhi.server.devices.forget()
+    delhi.admin(f"delete volume {old} discarddata=yes wait=yes")
+    read_before = waiting(delhi)
+    tokyo.start()
+    delhi.server.housekeeping.do_everything()
+    assert waiting(delhi) == [] and marked(tokyo) == {old}
+    with tokyo.server.catalog.write() as tx:
+        vault.unmark(tx, nouns.get(tx, Node, "DELHI").id, f"ADSM.{old}")
+    assert deletions.tell_all(read_before) == 0
+    assert marked(tokyo) == set()
+
+
 def test_a_target_that_is_away_is_tried_once_for_many_volumes(delhi: GridServer, tokyo: GridServer) -> None:
     delhi.admin("set drmplanwithbackup no")
     for _ in range(4):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.faults.two_servers import prepare_source, prepare_target
 from tests.grid.grid_server import GridServer
@@ -375,6 +376,12 @@ def test_they_can_be_written_where_somebody_wants_them(pair: Pair, tmp_path: Pat
     assert "second.out" in delhi.admin("backup devconfig").text
     assert "DEFINE SERVER TOKYO" in (Path(delhi.folder) / "second.out").read_text()
     assert "ANR4510E" in delhi.admin("backup devconfig filenames=/proc/nothing/here", allow=(15,)).text
+    keys = Path(InstanceFolder(delhi.folder).keyring_path)
+    before = keys.read_bytes()
+    refused = delhi.admin(f"backup volhistory filenames={tmp_path}/h3,{keys}", allow=(3,)).text
+    assert "another file is there" in refused and keys.read_bytes() == before
+    assert not (tmp_path / "h3").exists()
+    delhi.admin(f"backup volhistory filenames={tmp_path}/h2")
 
 
 def test_further_files_are_set_by_command(pair: Pair, tmp_path: Path) -> None:
@@ -412,3 +419,14 @@ def wait_until(is_so: object) -> None:
     while not is_so():
         assert clock.monotonic_seconds() < end, "it never came"
         os.sched_yield()
+
+
+def test_a_backup_of_a_class_that_is_not_defined_takes_no_part_in_drmedia(delhi: GridServer) -> None:
+    """After the database was set back to before its class was defined: the volume history file knows it."""
+    delhi.admin("set drmfileprocess yes")
+    delhi.admin("backup db devclass=tapeclass wait=yes")
+    with delhi.server.catalog.write() as tx:
+        entry = volume_history.rows(tx, ("BACKUPFULL",))[-1]
+        nouns.insert(tx, msgspec.structs.replace(entry, id=0, device_class="LATER", volume="later.1"))
+    shown = delhi.admin("query drmedia").text
+    assert entry.volume in shown and "later.1" not in shown

@@ -234,6 +234,25 @@ def test_a_volume_that_is_whole_after_all_is_taken_back_when_all_of_it_was_read(
     delhi.admin(INCREMENTAL)
 
 
+def test_what_is_damaged_when_all_of_it_is_read_is_noted_and_a_target_that_is_away_has_lost_nothing(
+    delhi: GridServer, tokyo: GridServer
+) -> None:
+    name = of_type(delhi, "BACKUPFULL").volume
+    tokyo.stop()
+    delhi.server.devices.forget()
+    delhi.admin(f"validate volume {name} contents=yes", allow=(14,))
+    assert not of_type(delhi, "BACKUPFULL").missed_time
+    for path in Path(tokyo.folder).rglob("*.bfs"):
+        with path.open("r+b") as file:
+            for at in range(40_000, path.stat().st_size, 4096):
+                file.seek(at)
+                file.write(b"rot")
+    tokyo.start()
+    said = delhi.admin(f"validate volume {name} contents=yes", allow=(4, 15)).text
+    assert name in said and of_type(delhi, "BACKUPFULL").missed_time
+    assert "ANR2361E" in delhi.admin(INCREMENTAL, allow=(14,)).text
+
+
 # --- RECONCILE VOLUMES -------------------------------------------------------------------------------------------------
 
 

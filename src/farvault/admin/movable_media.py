@@ -74,7 +74,8 @@ def _all(r: Snapshot, call: Call) -> Iterator[Movable]:
             for volume in nouns.select(r, Volume, pool_id=pool.id):
                 yield _of_pool(r, volume, pool, definition, media.get(volume.name))
     for row in volume_history.rows(r, _SOURCES[call["source"]]):
-        yield _of_history(r, row, classes[row.device_class], media.get(row.volume))
+        if row.device_class in classes:  # a catalog that was set back knows backups of classes defined later
+            yield _of_history(r, row, classes[row.device_class], media.get(row.volume))
 
 
 def _of_pool(

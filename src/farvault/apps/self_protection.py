@@ -69,7 +69,7 @@ class SelfProtection:
     def watch(self, housekeeping: Housekeeping) -> None:
         """From now on changes are followed at once."""
         self._housekeeping = housekeeping
-        self.database_backups.poke = self._look_at_trigger
+        self.database_backups.poke = self._look_at_trigger_at_once
         self._storage.catalog.log_grown = self._log_grown
         self._storage.catalog.nouns_changed = self._nouns_changed
         housekeeping.poke(PROTECTION_FILES)
@@ -89,6 +89,10 @@ class SelfProtection:
     def _look_at_trigger(self) -> None:
         if self._housekeeping is not None:
             self._housekeeping.poke(DATABASE_TRIGGER)
+
+    def _look_at_trigger_at_once(self) -> None:
+        self._trigger.look_at_once()
+        self._look_at_trigger()
 
     def _log_grown(self) -> None:
         """A backup that failed has its pause, however fast the log grows."""

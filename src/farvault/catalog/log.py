@@ -145,9 +145,15 @@ class RecoveryLog:
         self._spare.wait()
 
     def switch(self, now: int) -> None:
-        """Go on in a new segment, so that everything so far can be pruned. Where there is no room, stay in this one."""
+        """Go on in a new segment, so that everything so far can be pruned. Where there is no room, stay in this one.
+
+        Also where segments that were left half empty take as much as the reserve: backups that fail again and again would
+        fill the disk with them.
+        """
         self._refuse_after_failure()
-        if self._chain.segments[-1].last_sequence and self._spare.is_ready:
+        segments = self._chain.segments
+        unused_bytes = len(segments) * self.segment_bytes - self.used_bytes
+        if segments[-1].last_sequence and unused_bytes < self.reserve_bytes and self._spare.is_ready:
             with self._failing():
                 self._next_segment(now)
 

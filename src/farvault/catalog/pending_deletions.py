@@ -25,6 +25,11 @@ def is_waiting(r: Snapshot, volume: str) -> bool:
     return r.one("SELECT 1 FROM pending_deletions WHERE volume = ?", (volume,)) is not None
 
 
+def waits(r: Snapshot, row: PendingDeletion) -> bool:
+    """Is its target still to be told of this one?"""
+    return bool(nouns.select(r, PendingDeletion, id=row.id))
+
+
 def waiting(r: Snapshot, limit: int = 1000) -> list[PendingDeletion]:
     """Those that wait: what was tried longest ago first, of these the oldest."""
     rows = r.all("SELECT id FROM pending_deletions ORDER BY last_try_time, id LIMIT ?", (limit,))

@@ -9,8 +9,9 @@ hundred a day is about volumes of the volume history, see `challenge_history.py`
 
 from __future__ import annotations
 
+import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -83,7 +84,7 @@ class _Run:
         self._storage, self._process, self._link, self._classes = storage, process, link, classes
         self._server = link.target.name
         self._failed: set[int] = set()
-        """Volumes that have missed one: asking on says nothing new."""
+        """Volumes that have missed one, or are out of reach: asking on says nothing new."""
         self._failed_history: set[int] = set()
         """The same of volumes of the volume history, by their entries."""
         self.totals = Totals()
@@ -98,11 +99,23 @@ class _Run:
         for number in _random.choices(history, k=of_history) if of_history else ():
             self._process.raise_if_cancelled()
             if number not in self._failed_history:
-                self._challenge_history(number)
+                with self._unless_away(self._failed_history, number):
+                    self._challenge_history(number)
         for volume_id, at in places:
             self._process.raise_if_cancelled()
             if volume_id not in self._failed and not self._storage.volumes.is_in_use(volume_id):
-                self._challenge(volume_id, at)
+                with self._unless_away(self._failed, volume_id):
+                    self._challenge(volume_id, at)
+
+    @contextlib.contextmanager
+    def _unless_away(self, failed: set[int], number: int) -> Iterator[None]:
+        """What the target itself cannot reach just now is neither proven nor missed; the other volumes are asked about."""
+        try:
+            yield
+        except NotAvailable as error:
+            failed.add(number)
+            self._process.repeat(error.message)
+            self._process.count_failed()
 
     def note(self) -> None:
         """What was asked so far counts, also where the link broke then."""
@@ -127,18 +140,19 @@ class _Run:
         chosen = self._choose(volume_id, at)
         if chosen is None:
             return
-        kept = self._from_here(chosen.row)
-        if kept is not None:
-            self.totals.local += 1
-        elif (kept := self._from_before(chosen.row)) is not None:
-            self.totals.kept += 1
+        totals, kept = self.totals, self._from_here(chosen.row)
+        is_local = kept is not None
+        if kept is None:
+            kept = self._from_before(chosen.row)
         if kept is not None:
             is_proven = self._link.proves(chosen.at_target, kept)
             offset = kept.question.offset_bytes
         else:
-            self.totals.fetched += 1
             is_proven = self._fetch(chosen)
             offset = chosen.row.offset_bytes
+        totals.local += is_local
+        totals.kept += kept is not None and not is_local
+        totals.fetched += kept is None
         self.totals.asked += 1
         self._process.advance(1)
         if not is_proven:

@@ -5,10 +5,11 @@ No record is read; of pools AUDIT VOLUME does that, of database backups and plan
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from farvault.base.errors import BadInput, NotFound, PeerMisbehaved
+from farvault.base.errors import BadInput, MediaFailed, NotFound, PeerMisbehaved, RecordDamaged
 from farvault.base.messages import message
 from farvault.base.units import show_numbers
 from farvault.catalog import kept_receipts, nouns, target_truth, volume_history
@@ -105,11 +106,25 @@ def _of_history(r: Snapshot, row: HistoryVolume) -> _Promised:
 
 
 def _read(storage: Storage, row: HistoryVolume) -> None:
-    """Every record, against the end that is signed by this server."""
+    """Every record, against the end that is signed by this server. One that is not there as it was written is noted."""
     device = storage.devices.device(row.device_class)
-    end = volume_end.parse(read_end_record(device, place_of(row)), storage.identity.public_key_bytes)
-    for _ in read_records(device, row.volume, end, storage.keyring):
-        pass
+    with _noting_a_loss(storage, row):
+        record = read_end_record(device, place_of(row))
+    end = volume_end.parse(record, storage.identity.public_key_bytes)
+    with _noting_a_loss(storage, row):
+        for _ in read_records(device, row.volume, end, storage.keyring):
+            pass
+
+
+@contextlib.contextmanager
+def _noting_a_loss(storage: Storage, row: HistoryVolume) -> Iterator[None]:
+    """No incremental backup may follow it. A target that is only away has lost nothing."""
+    try:
+        yield
+    except (RecordDamaged, MediaFailed):
+        with storage.catalog.write() as tx:
+            volume_history.note_missed(tx, row.id, storage.clock.now_seconds())
+        raise
 
 
 def _broken_word(link: TargetLink, promised: _Promised) -> str:

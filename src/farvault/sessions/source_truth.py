@@ -60,7 +60,10 @@ def _receipts(session: NodeSession, body: Body) -> Body:
 
 
 def _proofs(session: NodeSession, volumes: VaultVolumes, body: Body) -> Body:
-    """Each record is read, checked by its own digest and hashed; one that is damaged here has no answer."""
+    """Each record is read, checked by its own digest and hashed; one that is damaged here has no answer.
+
+    `NotAvailable` where one is out of reach just now: that is neither a proof nor a loss.
+    """
     assert isinstance(body, Challenge)
     if len(body.probes) > PROBES_AT_ONCE:
         raise ProtocolError(f"a challenge about {len(body.probes)} records", session.node_name)

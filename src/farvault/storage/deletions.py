@@ -1,8 +1,9 @@
 """Source side: virtual volumes that are gone here and are still to be marked for deletion at their target.
 
-There is one way out for volumes of pools and for those of the volume history. The volume's row goes in the same transaction in which its deletion is queued, so a crash never leaves one without the
-other. The target is told at once and, where that did not work, now and then and whenever it is reached again. Telling
-it twice does no harm.
+There is one way out for volumes of pools and for those of the volume history. The volume's row goes in the same
+transaction in which its deletion is queued, so a crash never leaves one without the other. The target is told at once
+and, where that did not work, now and then and whenever it is reached again. Telling it twice does no harm while the row
+is there: its name is not given again before.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class Deletions:
     def __init__(self, catalog: Catalog, devices: Devices, log: Log, clock: Clock) -> None:
         self._catalog, self._devices, self._log, self._clock = catalog, devices, log, clock
         self._telling = threading.Lock()
+        self._one_at_a_time: dict[str, threading.Lock] = {}
+        """By target: a name is free again when its row is gone, and no other deletion of it may be on its way then."""
 
     def delete(
         self,
@@ -100,16 +103,24 @@ class Deletions:
         return told
 
     def _try(self, row: PendingDeletion) -> FarvaultError | None:
+        """Somebody else may have told it since the row was read: the name may be another volume's by now."""
         try:
-            self._devices.device(row.device_class).delete(row.volume)
-            crash_point("deletion.told.before_row")
-            with self._catalog.write() as tx:
-                rows.told(tx, row)
+            with self._one_at_a_time.setdefault(row.server_name, threading.Lock()):
+                self._tell_if_it_waits(row)
         except FarvaultError as error:  # of the target, or our own catalog's: it goes on waiting
             with contextlib.suppress(FarvaultError), self._catalog.write() as tx:
                 rows.failed(tx, row, str(error.message), self._clock.now_seconds())
             return error
         return None
+
+    def _tell_if_it_waits(self, row: PendingDeletion) -> None:
+        with self._catalog.read() as r:
+            if not rows.waits(r, row):
+                return
+        self._devices.device(row.device_class).delete(row.volume)
+        crash_point("deletion.told.before_row")
+        with self._catalog.write() as tx:
+            rows.told(tx, row)
 
     def _say_waits(self, row: PendingDeletion, error: FarvaultError) -> None:
         self._log.say("ANR4870W", volume=row.volume, server=row.server_name, reason=error.message)

@@ -433,6 +433,14 @@ def refuse_in_use(storage: Storage, row: HistoryVolume) -> None:
         raise InUse("ANR2405E", volume=row.volume)
 
 
+def _is_left_behind(storage: Storage, row: HistoryVolume) -> bool:
+    """Looked at in this order: an operation completes its entries before they stop being in use."""
+    if row.id in storage.history_in_use:
+        return False
+    with storage.catalog.read() as r:
+        return bool(nouns.select(r, HistoryVolume, id=row.id, complete=False))
+
+
 def delete_left_behind(storage: Storage, *, remote: bool) -> int:
     """Volumes of operations that did not end: at start those on this machine, later (`remote`) all. Returns how many.
 
@@ -443,9 +451,9 @@ def delete_left_behind(storage: Storage, *, remote: bool) -> int:
     gone = 0
     queued: list[PendingDeletion] = []
     for row in left:
-        if row.id in storage.history_in_use:
-            continue
         try:
+            if not _is_left_behind(storage, row):
+                continue
             if row.epoch != present:
                 with storage.catalog.write() as tx:
                     nouns.delete(tx, row)

@@ -57,10 +57,11 @@ class Found(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """No placement gave it, and why."""
+    """No placement gave it, and why. `is_away`: one of them could not be asked just now, so nothing is known to be lost."""
 
     aggregate_id: int
     reason: Message
+    is_away: bool = False
 
 
 class AggregateReader:
@@ -86,6 +87,10 @@ class AggregateReader:
         """Class of the volume that is, or is about to be, open; '' before the first."""
         self._pools: dict[int, StoragePool] = {}
         self._gone_volumes: set[int] = set()
+        self._away_volumes: set[int] = set()
+        """Those of them that are out of reach for the time being: whoever keeps them does not answer, or refuses."""
+        self._away: set[int] = set()
+        """Aggregates with a placement on one of these."""
 
     def read(
         self, aggregate_ids: Iterable[int], *, in_order: bool = False
@@ -128,7 +133,8 @@ class AggregateReader:
     def _best(self, aggregate_id: int) -> PlacementRow | None:
         rows = self._left[aggregate_id]
         while rows and rows[0].volume_id in self._gone_volumes:
-            del rows[0]
+            if rows.pop(0).volume_id in self._away_volumes:
+                self._away.add(aggregate_id)
         if not rows and aggregate_id in self._seen:
             rows += self._look_again(aggregate_id)
         return rows[0] if rows else None
@@ -262,6 +268,7 @@ class AggregateReader:
             with contextlib.suppress(MediaFull, MediaFailed):  # said in the log in any case
                 self._storage.life.set_access(row.volume_id, UNAVAILABLE, error)
         else:
+            self._away_volumes.add(row.volume_id)
             self._storage.log.repeat(error.message)
 
     def _lost(self, aggregate_id: int) -> Lost:
@@ -270,7 +277,7 @@ class AggregateReader:
             with self._storage.catalog.read() as r:
                 rows = placements.of_aggregates(r, [aggregate_id])[aggregate_id]
             reason = message("ANR1420W", volume=rows[0].volume_name if rows else "?")
-        return Lost(aggregate_id, reason)
+        return Lost(aggregate_id, reason, aggregate_id in self._away)
 
 
 def _lies_there(r: Snapshot, row: PlacementRow) -> PlacementRow | None:

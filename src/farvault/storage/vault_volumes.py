@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from farvault.base.disk import crash_point
-from farvault.base.errors import RecordDamaged
+from farvault.base.errors import NotAvailable, RecordDamaged
 from farvault.base.units import MIB
 from farvault.catalog import vault as rows
 from farvault.catalog.transaction import Snapshot
@@ -21,7 +21,7 @@ from farvault.policy.clock_guard import Moment
 from farvault.protocol import virtual_volumes
 from farvault.protocol.virtual_volumes import VerifyAnswer
 from farvault.seal import record as records
-from farvault.storage.reading import AggregateReader, Found
+from farvault.storage.reading import AggregateReader, Found, Lost
 from farvault.storage.storage import Storage
 
 PROGRESS_BYTES: Final = 64 * MIB
@@ -52,24 +52,26 @@ class VaultVolumes:
     def read(
         self, volume: str, wanted: Iterable[tuple[int, int]]
     ) -> Generator[memoryview | None, None, None]:
-        """The records at these (offset, length), in order; None where there is none or it cannot be read.
+        """The records at these (offset, length), in order; None where there is none or it is damaged.
 
-        Each view is valid until the next step.
+        `NotAvailable` where one lies at a place that is out of reach just now. Each view is valid until the next step.
         """
         for spans in _chunks(wanted, SPANS_AT_ONCE):
-            for _, record in self._read_found(self._find(volume, spans)):
+            for _, record in self._read_found(volume, self._find(volume, spans)):
                 yield record
 
     def verify(self, volume: str, wanted: Sequence[tuple[int, int, bytes]]) -> Iterator[VerifyAnswer]:
         """Read the records at these (offset, length) and check that they are the ones with these digests.
 
-        Nothing wanted: all that is here. Yields progress, and a last answer.
+        Nothing wanted: all that is here. Yields progress, and a last answer. `NotAvailable` as of `read`.
         """
         count = size = since = 0
         damaged: list[virtual_volumes.Span] = []
         for asked in _chunks(wanted or self._all_of(volume), SPANS_AT_ONCE):
             found = self._find(volume, [(offset, length) for offset, length, _ in asked])
-            for (offset, length, digest), (one, record) in zip(asked, self._read_found(found), strict=True):
+            for (offset, length, digest), (one, record) in zip(
+                asked, self._read_found(volume, found), strict=True
+            ):
                 if one is None or record is None or one.digest != digest or not _is(record, digest):
                     damaged.append(virtual_volumes.Span(offset, length))
                 count, size, since = count + 1, size + length, since + length
@@ -91,7 +93,7 @@ class VaultVolumes:
         return [None if one is None else _Wanted(*one) for one in found]
 
     def _read_found(
-        self, wanted: list[_Wanted | None]
+        self, volume: str, wanted: list[_Wanted | None]
     ) -> Generator[tuple[_Wanted | None, memoryview | None], None, None]:
         for batch in _without_repeats(wanted):
             ids = [one.aggregate_id for one in batch if one is not None]
@@ -101,6 +103,8 @@ class VaultVolumes:
                         yield None, None
                         continue
                     got = next(found)
+                    if isinstance(got, Lost) and got.is_away:
+                        raise NotAvailable("ANR4843E", volume=volume, reason=got.reason)
                     yield one, _unwrapped(got, one.stored_bytes) if isinstance(got, Found) else None
 
 

@@ -384,6 +384,30 @@ def test_a_disk_without_room_for_the_log_refuses_changes_too(
     assert last_of(home) == 2
 
 
+def test_backups_that_fail_again_and_again_do_not_fill_the_disk_with_segments(home: Home) -> None:
+    """Each image begins a segment, so that what it holds can go; one that comes to nothing leaves it nearly empty."""
+    catalog = home.make()
+    for number in range(1, 31):
+        put(catalog, number)
+        with catalog.image():
+            pass
+    assert catalog._log is not None
+    catalog._log.await_spare()
+    figures = catalog.log_figures()
+    assert figures is not None and figures.used_bytes < 2 * MIB
+    on_disk = sum(path.stat().st_size for path in (home.folder / "log").iterdir())
+    assert on_disk <= figures.used_bytes + figures.reserve_bytes + 2 * MIB
+    with catalog.image() as image:
+        reached = image.log_sequence
+    with catalog.write() as tx:
+        set_setting(tx, "LOGPRUNED", str(reached))
+    assert catalog.prune_log(figures.log_id, reached)
+    with catalog.image():
+        assert len(home.segments) == 2, "where it does not waste much, a segment begins again"
+    catalog.close()
+    assert last_of(home) == 30
+
+
 def test_what_an_older_log_left_in_the_reserved_segment_is_no_damage_of_a_new_one(home: Home) -> None:
     """A pruned segment becomes the next one where the disk had no room; its entries have higher numbers than a new log's."""
     catalog = home.make()

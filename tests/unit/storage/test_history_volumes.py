@@ -131,6 +131,26 @@ def test_volumes_of_a_running_operation_are_left_alone(depot: Depot) -> None:
     assert entries(depot) == [row]
 
 
+def test_an_operation_that_ends_while_others_leftovers_go_is_left_alone(depot: Depot) -> None:
+    with depot.catalog.write() as tx:
+        name = f"{depot.folder}/tapeclass/left.exp"
+        left = HistoryVolume(time=1, type=EXPORT, device_class="TAPECLASS", volume=name, complete=False)
+        nouns.insert(tx, left)
+    with HistoryWriter(depot.storage, "TAPECLASS", operation()) as writer:
+        writer.put(b"x")
+        done: list[HistoryVolume] = []
+
+        def finish(label: str) -> None:
+            if label == "history.delete.before_row" and not done:
+                observe_crash_points(None)
+                done.extend(writer.commit())
+
+        observe_crash_points(finish)
+        assert delete_left_behind(depot.storage, remote=True) == 1
+    assert done and entries(depot) == done
+    assert files(depot) == [os.path.basename(done[0].volume)]
+
+
 def test_what_another_epoch_began_is_forgotten_but_never_deleted(depot: Depot) -> None:
     (row,) = write(depot, [b"x"])
     with depot.catalog.write() as tx:

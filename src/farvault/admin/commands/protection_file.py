@@ -23,6 +23,7 @@ from farvault.catalog.protection_file_settings import (
 
 NONE = "NONE"
 _MOST_FILES = 16
+_OTHER_FILE = "another file is there, which would be lost"
 
 
 class _Kind(NamedTuple):
@@ -63,7 +64,10 @@ def _commands(kind: _Kind) -> tuple[Command, Command]:
     """BACKUP and SETOPT of one kind."""
 
     def write(instance: Instance, call: Call) -> Iterator[Answer]:
-        for path in instance.protection_files.write(kind.option, call["filenames"] or ()):
+        named = call["filenames"] or ()
+        for path in named:
+            _refuse_other_file(path, os.path.join(instance.folder, path), kind.heading)
+        for path in instance.protection_files.write(kind.option, named):
             yield message(kind.written, path=path)
 
     def keep(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -112,6 +116,11 @@ def _checked(typed: tuple[str, ...], heading: str, others: list[str]) -> list[st
     return paths
 
 
+def _refuse_other_file(typed: str, path: str, heading: str) -> None:
+    if os.path.lexists(path) and not _begins_with(path, heading):
+        raise BadInput("ANR6702E", path=typed, reason=_OTHER_FILE)
+
+
 def _why_not(path: str, heading: str) -> str:
     folder = os.path.dirname(path)
     if not os.path.isabs(path):
@@ -123,7 +132,7 @@ def _why_not(path: str, heading: str) -> str:
     if os.path.isdir(path):
         return "it is a folder"
     if os.path.lexists(path) and not _begins_with(path, heading):
-        return "another file is there, which would be lost"
+        return _OTHER_FILE
     return ""
 
 

@@ -10,7 +10,7 @@ ROWS: dict[str, Row] = {
         "{option} is now: {files}. The files of farvault.toml and of the instance folder are kept as before."
     ),
     "ANR6702E": Row(
-        "File {path} cannot be kept current: {reason}.",
+        "File {path} cannot be used: {reason}.",
         "Nothing is changed.",
         "Name files from / on, in folders that exist and that the server may write in: best on another disk.",
     ),

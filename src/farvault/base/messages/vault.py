@@ -62,6 +62,11 @@ ROWS: dict[str, Row] = {
         "Its data would come back to it, and one fire would take both copies.",
         "Here: let the archive copy group of its domain name a pool that neither lies there nor has a next pool that does.",
     ),
+    "ANR4843E": Row(
+        "Records of {volume} cannot be read at the moment. {reason}",
+        "They are kept at a place that is out of reach; nothing of them is known to be lost.",
+        "Try again when it is there.",
+    ),
     "ANR4852E": Row(
         "{verb} refused: this session of node {node} is read-only.",
         "It did not prove the verification code, or the identity, that is registered for the node now.",
