@@ -11,7 +11,6 @@ import pytest
 from tests.faults.killed_child import killed_at
 from tests.grid.grid_server import GridServer
 
-from farvault.apps.instance_folder import InstanceFolder, Settings
 from farvault.apps.restore_database import Request, restore_database
 from farvault.catalog import audit, volume_history
 from farvault.catalog.settings import get_setting, set_setting
@@ -26,9 +25,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def delhi(tmp_path: Path) -> Iterator[GridServer]:
     """Stopped; LOGMODE ROLLFORWARD, a full backup, and something in the log."""
-    server = GridServer("DELHI", str(tmp_path / "delhi"))
-    InstanceFolder(server.folder).write_settings(Settings(data_port=0, log_capacity_mib=16))
-    server.start()
+    server = GridServer("DELHI", str(tmp_path / "delhi"), log_capacity_mib=16).start()
     server.admin(f"define devclass tapeclass devtype=file directory={server.folder}/tapes maxcapacity=16m")
     server.admin("set logmode rollforward")
     server.admin(FULL)

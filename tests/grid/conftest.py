@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.faults.two_servers import Pair, running_pair
 from tests.grid.grid_server import GridServer
 from tests.grid.vaults import make_source, make_target
 
@@ -45,3 +46,9 @@ def delhi(make_server: Callable[[str], GridServer], tokyo: GridServer) -> GridSe
     server = make_server("DELHI")
     make_source(server, tokyo)
     return server
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    """DELHI and TOKYO as an administrator sets them up by the commands of the chapter, on ports that stay."""
+    yield from running_pair(tmp_path)

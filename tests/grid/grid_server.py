@@ -72,10 +72,13 @@ class GridServer:
     """Called before each start: tests put a faulty device or another clock in here."""
     data_port: int = 0
     """0 = another one at each start."""
+    log_capacity_mib: int = Settings().log_capacity_mib
+    """Of the recovery log, once there is one: 16 is the smallest."""
 
     def __post_init__(self) -> None:
         if not os.path.isdir(self.folder):  # else it was made before, and is only started again
-            self.made = make_instance(self.folder, self.name, Settings(data_port=self.data_port))
+            settings = Settings(data_port=self.data_port, log_capacity_mib=self.log_capacity_mib)
+            self.made = make_instance(self.folder, self.name, settings)
         self._server: Server | None = None
 
     @property

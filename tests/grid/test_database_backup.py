@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.faults.two_servers import SOURCE_COMMANDS, prepare_source, prepare_target
+from tests.faults.two_servers import SOURCE_COMMANDS, Pair, prepare_source, prepare_target
 from tests.grid.grid_server import GridServer
 from tests.patience import PATIENCE_SECONDS
 
@@ -27,9 +27,7 @@ INCREMENTAL = "backup db devclass=tapeclass type=incremental wait=yes"
 
 @pytest.fixture
 def delhi(tmp_path: Path) -> Iterator[GridServer]:
-    server = GridServer("DELHI", str(tmp_path / "delhi"))
-    InstanceFolder(server.folder).write_settings(Settings(data_port=0, log_capacity_mib=16))
-    server.start()
+    server = GridServer("DELHI", str(tmp_path / "delhi"), log_capacity_mib=16).start()
     server.admin(f"define devclass tapeclass devtype=file directory={server.folder}/tapes maxcapacity=16m")
     yield server
     server.stop()
@@ -296,9 +294,7 @@ def test_triggered_backups_that_fail_do_not_use_up_the_reserve_of_a_full_log(del
 
 def test_a_trigger_whose_target_is_away_is_tried_again_and_tells(tmp_path: Path) -> None:
     tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
-    delhi = GridServer("DELHI", str(tmp_path / "delhi"))
-    InstanceFolder(delhi.folder).write_settings(Settings(data_port=0, log_capacity_mib=16))
-    delhi.start()
+    delhi = GridServer("DELHI", str(tmp_path / "delhi"), log_capacity_mib=16).start()
     try:
         prepare_target(tokyo)
         prepare_source(delhi, tokyo.port)
@@ -335,9 +331,7 @@ def test_age_alone_starts_a_backup_in_any_mode(delhi: GridServer) -> None:
 def test_a_full_log_is_freed_by_a_backup_to_a_server_never_seen_before(tmp_path: Path) -> None:
     """The sign-on pins its certificate and registers the code: changes too, and so are the definitions that lead there."""
     tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
-    delhi = GridServer("DELHI", str(tmp_path / "delhi"))
-    InstanceFolder(delhi.folder).write_settings(Settings(data_port=0, log_capacity_mib=16))
-    delhi.start()
+    delhi = GridServer("DELHI", str(tmp_path / "delhi"), log_capacity_mib=16).start()
     try:
         prepare_target(tokyo)
         delhi.admin("set logmode rollforward")
@@ -384,48 +378,34 @@ def test_one_class_holds_for_backups_that_name_none_and_for_the_trigger(delhi: G
     assert "ANR4929E" in delhi.admin("backup db", allow=(3,)).text
 
 
-def test_the_chapters_incremental_goes_to_another_server(tmp_path: Path) -> None:
-    tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
-    delhi = GridServer("DELHI", str(tmp_path / "delhi")).start()
-    try:
-        prepare_target(tokyo)
-        prepare_source(delhi, tokyo.port)
-        delhi.admin("backup db type=full devclass=targetclass wait=yes")
-        change_something(delhi, 1)
-        delhi.admin("backup db type=incremental devclass=targetclass wait=yes")
-        assert [row[:3] for row in history(delhi) if row[0].startswith("BACKUP")] == [
-            ("BACKUPFULL", 1, 0),
-            ("BACKUPINCR", 1, 1),
-        ]
-        delhi.admin("delete volhistory todate=today type=dbbackup")
-        assert len(history(delhi)) == 2, "the newest series stays"
-    finally:
-        delhi.stop()
-        tokyo.stop()
+def test_the_chapters_incremental_goes_to_another_server(pair: Pair) -> None:
+    delhi = pair.delhi
+    delhi.admin("backup db type=full devclass=targetclass wait=yes")
+    change_something(delhi, 1)
+    delhi.admin("backup db type=incremental devclass=targetclass wait=yes")
+    assert [row[:3] for row in history(delhi) if row[0].startswith("BACKUP")] == [
+        ("BACKUPFULL", 1, 0),
+        ("BACKUPINCR", 1, 1),
+    ]
+    delhi.admin("delete volhistory todate=today type=dbbackup")
+    assert len(history(delhi)) == 2, "the newest series stays"
 
 
-def test_a_target_that_lets_nothing_in_is_told_and_nothing_is_left_behind(tmp_path: Path) -> None:
+def test_a_target_that_lets_nothing_in_is_told_and_nothing_is_left_behind(pair: Pair) -> None:
     """Another verification code makes the session read-only: the backup fails, the next one after FORCESYNC succeeds."""
-    tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
-    delhi = GridServer("DELHI", str(tmp_path / "delhi")).start()
-    try:
-        prepare_target(tokyo)
-        prepare_source(delhi, tokyo.port)
-        command = "backup db type=full devclass=targetclass wait=yes"
-        delhi.admin(command)
-        with tokyo.server.catalog.write() as tx:
-            node = nouns.get(tx, Node, "DELHI")
-            nouns.update(tx, msgspec.structs.replace(node, verification_public_key=b"k" * 32))
-        delhi.restart()
-        answer = delhi.admin(command, allow=(4,)).text
-        assert "read-only" in answer and "FAILURE" in answer
-        assert [row[:3] for row in history(delhi) if row[0].startswith("BACKUP")] == [("BACKUPFULL", 1, 0)]
-        delhi.admin("update server tokyo forcesync=yes")
-        delhi.admin(command)
-        assert history(delhi)[-1][:2] == ("BACKUPFULL", 3)
-    finally:
-        delhi.stop()
-        tokyo.stop()
+    delhi, tokyo = pair.delhi, pair.tokyo
+    command = "backup db type=full devclass=targetclass wait=yes"
+    delhi.admin(command)
+    with tokyo.server.catalog.write() as tx:
+        node = nouns.get(tx, Node, "DELHI")
+        nouns.update(tx, msgspec.structs.replace(node, verification_public_key=b"k" * 32))
+    delhi.restart()
+    answer = delhi.admin(command, allow=(4,)).text
+    assert "read-only" in answer and "FAILURE" in answer
+    assert [row[:3] for row in history(delhi) if row[0].startswith("BACKUP")] == [("BACKUPFULL", 1, 0)]
+    delhi.admin("update server tokyo forcesync=yes")
+    delhi.admin(command)
+    assert history(delhi)[-1][:2] == ("BACKUPFULL", 3)
 
 
 def test_a_trigger_starts_a_full_backup_where_an_incremental_one_cannot_be(delhi: GridServer) -> None:

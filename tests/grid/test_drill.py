@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-from tests.faults.two_servers import Pair, running_pair
+from tests.faults.two_servers import Pair
 from tests.grid.grid_server import GridServer
 from tests.grid.vaults import store_files
 
@@ -19,11 +16,6 @@ from farvault.model.volume import Volume
 COPY = "backup stgpool tapepool targetcopypool wait=yes"
 FULL = "backup db type=full devclass=targetclass wait=yes"
 DRILL = "run drill wait=yes"
-
-
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    yield from running_pair(tmp_path)
 
 
 def last(server: GridServer) -> Drill:

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tests.faults.two_servers import prepare_source, prepare_target
+from tests.faults.two_servers import Pair
 from tests.grid.grid_server import GridServer
 from tests.grid.vaults import change_node, store_files
 
-from farvault.apps.instance_folder import InstanceFolder, Settings
 from farvault.apps.server_commands import server as server_command
 from farvault.apps.volume_commands import volume as volume_command
 from farvault.catalog import audit, nouns, vault, volume_history
@@ -32,9 +31,7 @@ SNAPSHOT = "backup db devclass=tapeclass type=dbsnapshot wait=yes"
 
 @pytest.fixture
 def delhi(tmp_path: Path) -> Iterator[GridServer]:
-    server = GridServer("DELHI", str(tmp_path / "delhi"))
-    InstanceFolder(server.folder).write_settings(Settings(data_port=0, log_capacity_mib=16))
-    server.start()
+    server = GridServer("DELHI", str(tmp_path / "delhi"), log_capacity_mib=16).start()
     server.admin(f"define devclass tapeclass devtype=file directory={server.folder}/tapes maxcapacity=16m")
     yield server
     server.stop()
@@ -289,64 +286,48 @@ def state(server: GridServer) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_from_another_server_with_nothing_but_the_folder(tmp_path: Path) -> None:
-    tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
-    delhi = GridServer("DELHI", str(tmp_path / "delhi")).start()
-    try:
-        prepare_target(tokyo)
-        prepare_source(delhi, tokyo.port)
-        delhi.admin("set logmode rollforward")
-        delhi.admin("backup db type=full devclass=targetclass wait=yes")
-        note(delhi, "incremental")
-        delhi.admin("backup db type=incremental devclass=targetclass wait=yes")
-        note(delhi, "log")
-        with delhi.server.catalog.read() as r:
-            volumes = [row.volume for row in volume_history.rows(r, SERIES_TYPES)]
-        delhi.stop()
-        lose_catalog(delhi)
-        restore(delhi)
-        delhi.start()
-        assert noted(delhi) == "log" and epoch(delhi) > 1
-        delhi.stop()
-        os.unlink(f"{delhi.folder}/volhist.out")
-        restore(delhi, "--devclass", "targetclass", "--volumes", ",".join(volumes))
-        delhi.start()
-        assert noted(delhi) == "incremental"
-        delhi.admin("backup db type=full devclass=targetclass wait=yes")
-        tokyo.stop()
-        delhi.stop()
-        assert "ANR4376E" in restore(delhi, code=14), "a target that is away is told"
-    finally:
-        delhi.stop()
-        tokyo.stop()
+def test_from_another_server_with_nothing_but_the_folder(pair: Pair) -> None:
+    delhi, tokyo = pair.delhi, pair.tokyo
+    delhi.admin("set logmode rollforward")
+    delhi.admin("backup db type=full devclass=targetclass wait=yes")
+    note(delhi, "incremental")
+    delhi.admin("backup db type=incremental devclass=targetclass wait=yes")
+    note(delhi, "log")
+    with delhi.server.catalog.read() as r:
+        volumes = [row.volume for row in volume_history.rows(r, SERIES_TYPES)]
+    delhi.stop()
+    lose_catalog(delhi)
+    restore(delhi)
+    delhi.start()
+    assert noted(delhi) == "log" and epoch(delhi) > 1
+    delhi.stop()
+    os.unlink(f"{delhi.folder}/volhist.out")
+    restore(delhi, "--devclass", "targetclass", "--volumes", ",".join(volumes))
+    delhi.start()
+    assert noted(delhi) == "incremental"
+    delhi.admin("backup db type=full devclass=targetclass wait=yes")
+    tokyo.stop()
+    delhi.stop()
+    assert "ANR4376E" in restore(delhi, code=14), "a target that is away is told"
 
 
-def test_with_reconcile_the_server_comes_to_terms_with_its_target_by_itself(tmp_path: Path) -> None:
+def test_with_reconcile_the_server_comes_to_terms_with_its_target_by_itself(pair: Pair) -> None:
     """Set back to before its copies: the target takes its deletions again, and its new code, without a further command."""
-    tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
-    delhi = GridServer("DELHI", str(tmp_path / "delhi")).start()
-    try:
-        prepare_target(tokyo)
-        prepare_source(delhi, tokyo.port)
-        delhi.admin("backup db devclass=targetclass wait=yes")
-        store_files(delhi, 1, 2)
-        delhi.admin("backup stgpool tapepool targetcopypool wait=yes")
-        change_node(
-            tokyo, "DELHI", verification_public_key=bytes(32)
-        )  # the code was changed since the backup
-        delhi.stop()
-        said = restore(delhi, "--reconcile")
-        assert "ANR4959I" in said and "RECONCILE VOLUMES" not in said
-        delhi.start()
-        delhi.lines.wait_for("ANR4959I")
-        with tokyo.server.catalog.read() as r:
-            rows = vault.list_volumes(r, nouns.get(r, Node, "DELHI").id)
-        marked = {row.volume.split(".")[-2] for row in rows if row.marked_time}
-        assert marked == {"BFS"}, "what the backup knows nothing of, and no backup"
-        delhi.admin("backup db devclass=targetclass wait=yes")
-    finally:
-        delhi.stop()
-        tokyo.stop()
+    delhi, tokyo = pair.delhi, pair.tokyo
+    delhi.admin("backup db devclass=targetclass wait=yes")
+    store_files(delhi, 1, 2)
+    delhi.admin("backup stgpool tapepool targetcopypool wait=yes")
+    change_node(tokyo, "DELHI", verification_public_key=bytes(32))  # the code was changed since the backup
+    delhi.stop()
+    said = restore(delhi, "--reconcile")
+    assert "ANR4959I" in said and "RECONCILE VOLUMES" not in said
+    delhi.start()
+    delhi.lines.wait_for("ANR4959I")
+    with tokyo.server.catalog.read() as r:
+        rows = vault.list_volumes(r, nouns.get(r, Node, "DELHI").id)
+    marked = {row.volume.split(".")[-2] for row in rows if row.marked_time}
+    assert marked == {"BFS"}, "what the backup knows nothing of, and no backup"
+    delhi.admin("backup db devclass=targetclass wait=yes")
 
 
 def test_an_old_copy_of_the_catalog_is_not_served_with_a_newer_log(delhi: GridServer) -> None:
