@@ -10,8 +10,9 @@ from tests.grid.both_sides import COPY, Disk, access, truth, volumes
 from tests.grid.grid_server import GridServer, is_sound
 from tests.grid.vaults import restored, store_files
 
+from farvault.base.disk import observe_crash_points
 from farvault.base.errors import NotAvailable
-from farvault.catalog import kept_receipts, nouns
+from farvault.catalog import kept_receipts, nouns, placements
 from farvault.catalog import vault as rows
 from farvault.media import receipt as receipts
 from farvault.media.target_link import TargetLink
@@ -241,6 +242,34 @@ def test_where_nothing_lies_here_questions_kept_before_are_used_and_then_records
         (left,) = r.one("SELECT COUNT(*) FROM probes") or (0,)
     assert left < kept + 30 and ", 0 fetched" not in said
     assert is_sound(delhi)
+
+
+def test_what_is_needed_no_more_when_it_is_missed_counts_nowhere(
+    delhi: GridServer, tokyo: GridServer
+) -> None:
+    """The numbers told add up: so many asked, so many of them answered from here."""
+    spoilt = volumes(delhi)[0]
+    with tokyo.server.catalog.read() as r:
+        node = nouns.get(r, Node, "DELHI").id
+        numbers = [number for *_, number in rows.volume_records(r, node, f"ADSM.{spoilt}")]
+        places = placements.of_aggregates(r, numbers)
+    for (place,) in places.values():
+        with open(place.volume_name, "r+b") as file:
+            file.seek(place.offset_bytes + 200)
+            file.write(b"\xff" * 128)
+
+    def delete(label: str) -> None:
+        if label == "challenge.missed.before_catalog":
+            delhi.admin(f"delete volume {spoilt} discarddata=yes wait=yes")
+
+    observe_crash_points(delete)
+    try:
+        said = delhi.admin(CHALLENGE.format(40)).text
+    finally:
+        observe_crash_points(None)
+    assert spoilt not in volumes(delhi) and "ANR4888E" not in said
+    asked = truth(delhi).challenges
+    assert f"about {asked} records: {asked} proven, 0 missed ({asked} compared with data here, 0 with" in said
 
 
 @pytest.mark.parametrize("locally", [True, False])

@@ -46,11 +46,16 @@ _random = random.SystemRandom()
 
 @dataclass(slots=True)
 class Totals:
-    asked: int = 0
+    """Questions by where the answer came from, and how many of them were missed."""
+
     missed: int = 0
     local: int = 0
     kept: int = 0
     fetched: int = 0
+
+    @property
+    def asked(self) -> int:
+        return self.local + self.kept + self.fetched
 
 
 class _Chosen(NamedTuple):
@@ -140,7 +145,7 @@ class _Run:
         chosen = self._choose(volume_id, at)
         if chosen is None:
             return
-        totals, kept = self.totals, self._from_here(chosen.row)
+        kept = self._from_here(chosen.row)
         is_local = kept is not None
         if kept is None:
             kept = self._from_before(chosen.row)
@@ -150,36 +155,33 @@ class _Run:
         else:
             is_proven = self._fetch(chosen)
             offset = chosen.row.offset_bytes
-        totals.local += is_local
-        totals.kept += kept is not None and not is_local
-        totals.fetched += kept is None
-        self.totals.asked += 1
         self._process.advance(1)
-        if not is_proven:
-            self._missed(chosen, offset)
+        if is_proven or self._missed(chosen, offset):
+            self.totals.local += is_local
+            self.totals.kept += kept is not None and not is_local
+            self.totals.fetched += kept is None
 
     def _challenge_history(self, number: int) -> None:
         asked = challenge_history_volume(self._storage, self._link, self._classes, number)
         if asked is None:
             return
-        self.totals.kept += asked.kept
-        self.totals.fetched += not asked.kept
-        self.totals.asked += 1
         self._process.advance(1)
-        if asked.is_proven:
-            return
+        if asked.is_proven or self._missed_history(number, asked.offset_bytes):
+            self.totals.kept += asked.kept
+            self.totals.fetched += not asked.kept
+
+    def _missed_history(self, number: int, offset: int) -> bool:
+        """The entry is not provable from now on; False where it has gone meanwhile, and the question does not count."""
         row = note_missed_challenge(self._storage, number)
         if row is None:
-            self.totals.asked -= 1
-            self.totals.kept -= asked.kept
-            self.totals.fetched -= not asked.kept
-            return
+            return False
         self.totals.missed += 1
         self._failed_history.add(number)
         self._process.count_failed()
         self._process.say(
-            "ANR4891E", volume=row.volume, what=row.described, server=self._server, offset=asked.offset_bytes
+            "ANR4891E", volume=row.volume, what=row.described, server=self._server, offset=offset
         )
+        return True
 
     def _choose(self, volume_id: int, at: int) -> _Chosen | None:
         """The record at this offset, or the next one that still counts. None where the volume has none or has gone."""
@@ -231,22 +233,22 @@ class _Run:
                 kept_receipts.keep_questions(tx, row.volume_id, [Kept(question, probe.answer(question, got))])
         return True
 
-    def _missed(self, chosen: _Chosen, offset: int) -> None:
-        """The volume becomes UNAVAILABLE, unless the record that was asked about is needed no more, or lies elsewhere now."""
+    def _missed(self, chosen: _Chosen, offset: int) -> bool:
+        """The volume becomes UNAVAILABLE; False where the record is needed no more, and the question does not count."""
         row = chosen.row
         crash_point("challenge.missed.before_catalog")
         with self._storage.catalog.write() as tx:
             volume = nouns.find(tx, Volume, row.volume_name)
             here = placements.nearest(tx, row.volume_id, offset)
             if volume is None or here is None or here.offset_bytes != offset:
-                self.totals.asked -= 1
-                return
+                return False
             if volume.access in (READWRITE, READONLY):
                 nouns.update(tx, msgspec.structs.replace(volume, access=UNAVAILABLE))
         self.totals.missed += 1
         self._failed.add(row.volume_id)
         self._process.count_failed()
         self._process.say("ANR4888E", volume=row.volume_name, server=self._server, offset=offset)
+        return True
 
 
 def challenge_targets(
