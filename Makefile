@@ -25,6 +25,7 @@ bench: $(STAMP)
 
 soak: $(STAMP)
 	$(BIN)/pytest -m soak
+	$(BIN)/pytest --hypothesis-profile=explore -m "not soak" tests/unit tests/model
 
 format: $(STAMP)
 	$(BIN)/ruff format src tests bench

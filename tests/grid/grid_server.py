@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.patience import PATIENCE_SECONDS
 
@@ -117,6 +119,17 @@ class GridServer:
         whole = "\n".join(text)
         assert return_code in allow, f"{self.name}: {command}: rc {return_code}\n{whole}"
         return AdminAnswer(whole, return_code)
+
+    def rows(self, command: str) -> list[dict[str, Any]]:
+        """What a query finds, a column by its name; none where it finds nothing."""
+        text = self.admin(command, style="JSON", allow=(0, 11)).text
+        found: list[dict[str, Any]] = []
+        if text.startswith("["):
+            found = json.loads(text.partition("\nANR2034E")[0])
+        return found
+
+    def volumes(self) -> list[str]:
+        return [row["name"] for row in self.rows("query volume")]
 
     def sign_on(
         self,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from tests.grid.grid_server import PASSWORD, GridServer
@@ -42,11 +40,6 @@ def servers(make_server: Callable[[str], GridServer]) -> tuple[GridServer, GridS
     return delhi, tokyo
 
 
-def rows(server: GridServer, command: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(server.admin(command, style="JSON").text)
-    return found
-
-
 def back_up(server: GridServer, files: dict[bytes, bytes]) -> None:
     with NodeClient(server.sign_on("ANN"), "ANN") as ann:
         ann.register()
@@ -65,16 +58,16 @@ def test_the_chapters_pool_backup_and_restore(servers: tuple[GridServer, GridSer
 
     text = delhi.admin("backup stgpool tapepool targetcopypool wait=yes").text
     assert "ANR0984I" in text and "FOREGROUND" in text and "SUCCESS" in text
-    occupancy = {row["pool"]: row for row in rows(delhi, "query occupancy ann")}
+    occupancy = {row["pool"]: row for row in delhi.rows("query occupancy ann")}
     assert occupancy["TAPEPOOL"]["files"] == occupancy["TARGETCOPYPOOL"]["files"] == 20
-    (at_target,) = rows(tokyo, "query occupancy delhi")
+    (at_target,) = tokyo.rows("query occupancy delhi")
     assert (at_target["type"], at_target["file_space"]) == ("Arch", "ADSM.SERVER")
-    (virtual,) = rows(delhi, "query volume * stgpool=targetcopypool format=detailed")
+    (virtual,) = delhi.rows("query volume * stgpool=targetcopypool format=detailed")
     assert virtual["name"].startswith("DELHI.BFS.") and virtual["scratch"] is True
-    (held,) = rows(tokyo, "query volume")
-    assert any(virtual["name"] in row["file_name"] for row in rows(tokyo, f"query content {held['name']}"))
+    (held,) = tokyo.rows("query volume")
+    assert any(virtual["name"] in row["file_name"] for row in tokyo.rows(f"query content {held['name']}"))
 
-    (local,) = rows(delhi, "query volume * stgpool=tapepool")
+    (local,) = delhi.rows("query volume * stgpool=tapepool")
     os.unlink(local["name"])
     delhi.admin("update volume * access=destroyed wherestgpool=tapepool")
     assert restored(delhi) == files, "read from TOKYO"
@@ -87,17 +80,17 @@ def test_the_chapters_pool_backup_and_restore(servers: tuple[GridServer, GridSer
 def test_contents_of_a_volume(servers: tuple[GridServer, GridServer]) -> None:
     delhi, _ = servers
     back_up(delhi, some_files(5))
-    (volume,) = rows(delhi, "query volume * stgpool=tapepool")
+    (volume,) = delhi.rows("query volume * stgpool=tapepool")
     name = volume["name"]
-    found = rows(delhi, f"query content {name} format=detailed")
+    found = delhi.rows(f"query content {name} format=detailed")
     assert [row["file_name"] for row in found] == [f"/file{number:04}" for number in range(5)]
     assert {(row["node"], row["type"], row["copied"], row["damaged"]) for row in found} == {
         ("ANN", "Bkup", False, False)
     }
-    assert len(rows(delhi, f"query content {name} count=2")) == 2
-    assert [row["file_name"] for row in rows(delhi, f"query content {name} count=-1")] == ["/file0004"]
+    assert len(delhi.rows(f"query content {name} count=2")) == 2
+    assert [row["file_name"] for row in delhi.rows(f"query content {name} count=-1")] == ["/file0004"]
     delhi.admin("backup stgpool tapepool targetcopypool wait=yes")
-    assert rows(delhi, f"query content {name} copied=yes node=a*")
+    assert delhi.rows(f"query content {name} copied=yes node=a*")
     for filter_ in ("copied=no", "damaged=yes", "type=archive", "node=bob", "filespace=/other"):
         assert "ANR2034E" in delhi.admin(f"query content {name} {filter_}", allow=(11,)).text
 
@@ -109,14 +102,14 @@ def test_audit_finds_a_flipped_byte_and_restore_brings_it_back(
     files = some_files(3)
     back_up(delhi, files)
     delhi.admin("backup stgpool tapepool targetcopypool wait=yes")
-    (volume,) = rows(delhi, "query volume * stgpool=tapepool")
+    (volume,) = delhi.rows("query volume * stgpool=tapepool")
     with open(volume["name"], "r+b") as file:
         file.seek(-5000, os.SEEK_END)
         byte = file.read(1)
         file.seek(-1, os.SEEK_CUR)
         file.write(bytes([byte[0] ^ 1]))
     delhi.admin("audit volume stgpool=tapepool wait=yes", allow=(0, 4))
-    assert rows(delhi, f"query content {volume['name']} damaged=yes")
+    assert delhi.rows(f"query content {volume['name']} damaged=yes")
     delhi.admin("restore stgpool tapepool wait=yes")
     assert restored(delhi) == files
 
@@ -128,9 +121,9 @@ def test_restore_volume_puts_the_data_of_a_volume_on_another_one(
     files = some_files(3)
     back_up(delhi, files)
     delhi.admin("backup stgpool tapepool targetcopypool wait=yes")
-    (volume,) = rows(delhi, "query volume * stgpool=tapepool")
+    (volume,) = delhi.rows("query volume * stgpool=tapepool")
     delhi.admin(f"restore volume {volume['name']} wait=yes")
-    (now,) = rows(delhi, "query volume * stgpool=tapepool")
+    (now,) = delhi.rows("query volume * stgpool=tapepool")
     assert now["name"] != volume["name"]
     assert restored(delhi) == files
 
@@ -138,7 +131,7 @@ def test_restore_volume_puts_the_data_of_a_volume_on_another_one(
 def test_a_volume_with_data_goes_only_with_discard(servers: tuple[GridServer, GridServer]) -> None:
     delhi, _ = servers
     back_up(delhi, some_files(3))
-    (volume,) = rows(delhi, "query volume * stgpool=tapepool")
+    (volume,) = delhi.rows("query volume * stgpool=tapepool")
     assert "ANR2406E" in delhi.admin(f"delete volume {volume['name']}", allow=(13,)).text
     delhi.admin(f"delete volume {volume['name']} discarddata=yes wait=yes")
     assert "ANR2034E" in delhi.admin("query volume * stgpool=tapepool", allow=(11,)).text
@@ -153,9 +146,9 @@ def test_a_file_space_goes_and_a_vault_is_guarded(servers: tuple[GridServer, Gri
     assert "ANR2265E" in tokyo.admin("rename filespace delhi ADSM.SERVER x", allow=(3,)).text
     assert "ANR2268E" in delhi.admin("delete filespace ann * type=server", allow=(3,)).text
     delhi.admin("rename filespace ann /home /house")
-    assert rows(delhi, "query filespace ann")[0]["name"] == "/house"
+    assert delhi.rows("query filespace ann")[0]["name"] == "/house"
     assert "ANR2137E" in delhi.admin("remove node ann", allow=(13,)).text
-    assert rows(delhi, "query filespace ann 1 nametype=fsid")[0]["number"] == 1
+    assert delhi.rows("query filespace ann 1 nametype=fsid")[0]["number"] == 1
     delhi.admin("delete filespace ann 1 nametype=fsid wait=yes")
     assert "ANR2034E" in delhi.admin("query filespace ann", allow=(11,)).text
     delhi.admin("remove node ann")
@@ -210,7 +203,7 @@ def test_a_preview_moves_nothing(servers: tuple[GridServer, GridServer]) -> None
 def test_sessions_are_shown_and_cancelled(servers: tuple[GridServer, GridServer]) -> None:
     delhi, _ = servers
     connection, welcome = delhi.sign_on("ANN")
-    (found,) = rows(delhi, f"query session {welcome.session} format=detailed")
+    (found,) = delhi.rows(f"query session {welcome.session} format=detailed")
     assert (found["name"], found["type"], found["platform"]) == ("ANN", "Node", "Linux")
     delhi.admin(f"cancel session {welcome.session}")
     delhi.lines.wait_for("ANR0403I")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from tests.grid.grid_server import GridServer
@@ -21,11 +19,6 @@ def delhi(make_server: MakeServer) -> GridServer:
     return make_server("DELHI")
 
 
-def rows(server: GridServer, command: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(server.admin(command, style="JSON").text)
-    return found
-
-
 def refusal(server: GridServer, command: str, return_code: int) -> str:
     answer = server.admin(command, allow=(return_code,))
     return answer.text
@@ -37,7 +30,7 @@ TARGET = "define server tokyo password=secret1 hladdress=tokyo.example lladdress
 class TestServers:
     def test_the_virtual_volume_form_names_our_node_and_makes_a_code(self, delhi: GridServer) -> None:
         assert "ANR1667I" in delhi.admin(TARGET).text
-        (found,) = rows(delhi, "query server format=detailed")
+        (found,) = delhi.rows("query server format=detailed")
         assert found["node_name"] == "DELHI"
         assert found["virtual_volume_password_set"] is True
         assert found["verification_code_set"] is True
@@ -60,11 +53,11 @@ class TestServers:
         tokyo.admin("register node delhi secret1 type=server")
         delhi.admin(f"define server tokyo password=secret1 hla=127.0.0.1 lla={tokyo.port} nodename=delhi")
         delhi.admin(f"define server general hla=127.0.0.1 lla={tokyo.port}")
-        assert [row["last_access_days"] for row in rows(delhi, "query server")] == [0, 0]
+        assert [row["last_access_days"] for row in delhi.rows("query server")] == [0, 0]
         assert "ANR1707I" in delhi.admin("ping server tokyo").text
         assert "ANR1706I" in delhi.admin("ping server general").text
         assert delhi.admin("query server").text.count("<1") == 2
-        assert all(row["last_access_time"] for row in rows(delhi, "query server format=detailed"))
+        assert all(row["last_access_time"] for row in delhi.rows("query server format=detailed"))
 
     def test_the_general_form_is_no_target(self, delhi: GridServer) -> None:
         delhi.admin("define server paris serverpassword=x hladdress=h lladdress=1500")
@@ -104,15 +97,15 @@ class TestServers:
         assert after.force_sync and after.delete_grace_days == 9
         assert after.high_level_address == "tokyo.example"
         delhi.admin("update server tokyo forcesync=no")
-        assert rows(delhi, "query server f=d")[0]["force_sync"] is False
+        assert delhi.rows("query server f=d")[0]["force_sync"] is False
         assert "ANR2026E" in refusal(delhi, "update server tokyo", 3)
 
     def test_a_fingerprint_is_kept_in_one_form(self, delhi: GridServer) -> None:
         delhi.admin(TARGET)
         delhi.admin("update server tokyo fingerprint=" + "ab" * 32)
-        assert rows(delhi, "query server f=d")[0]["fingerprint"] == ":".join(["AB"] * 32)
+        assert delhi.rows("query server f=d")[0]["fingerprint"] == ":".join(["AB"] * 32)
         delhi.admin('update server tokyo fingerprint=""')
-        assert rows(delhi, "query server f=d")[0]["fingerprint"] == ""
+        assert delhi.rows("query server f=d")[0]["fingerprint"] == ""
         assert "ANR2020E" in refusal(delhi, "update server tokyo fingerprint=xyz", 3)
 
     def test_a_name_is_given_once(self, delhi: GridServer) -> None:
@@ -134,9 +127,9 @@ class TestServers:
         tokyo.admin("register node source secret1 type=server")
         delhi.admin("update server tokyo nodename=source")
         assert "read/write" in delhi.admin("ping server tokyo").text
-        (found,) = rows(delhi, "query server f=d")
+        (found,) = delhi.rows("query server f=d")
         assert found["fingerprint"] == tokyo.server.fingerprint
-        assert rows(tokyo, "query node source f=d")[0]["code_registered"] == "Yes"
+        assert tokyo.rows("query node source f=d")[0]["code_registered"] == "Yes"
         tokyo.stop()
         assert "ANR1705W" in refusal(delhi, "ping server tokyo", 14)
 
@@ -149,13 +142,13 @@ class TestNodes:
     def test_mount_points_of_a_node_are_kept_and_shown(self, delhi: GridServer) -> None:
         text = delhi.admin("register node ann secret1 maxnummp=2 keepmp=yes").text
         assert "ANR2994W" not in text + delhi.admin("update node ann maxnummp=3").text
-        (ann,) = rows(delhi, "q node ann f=d")
+        (ann,) = delhi.rows("q node ann f=d")
         assert (ann["max_mount_points"], ann["keep_mount_point"]) == (3, True)
 
     def test_a_node_is_as_it_was_registered_and_updated(self, delhi: GridServer) -> None:
         delhi.admin('register node ann secret1 contact="Ann, room 5" archdelete=no')
         delhi.admin("update node ann backdelete=yes emailaddress=ann@example.org")
-        (found,) = rows(delhi, "query node ann format=detailed")
+        (found,) = delhi.rows("query node ann format=detailed")
         assert found["contact"] == "Ann, room 5"
         assert found["archive_delete"] is False
         assert found["backup_delete"] is True
@@ -165,7 +158,7 @@ class TestNodes:
     def test_update_and_query_take_patterns_and_lists(self, delhi: GridServer) -> None:
         for name in ("ann", "anton", "bob"):
             delhi.admin(f"register node {name} secret1")
-        assert [row["name"] for row in rows(delhi, "q node an*")] == ["ANN", "ANTON"]
+        assert [row["name"] for row in delhi.rows("q node an*")] == ["ANN", "ANTON"]
         delhi.admin("update node an*,bob contact=x")
         assert "ANR2097E" in refusal(delhi, "update node an* new-secret", 3)
         assert "ANR2034E" in refusal(delhi, "update node zz* contact=x", 11)
@@ -200,7 +193,7 @@ class TestNodes:
         delhi.admin("register node ann secret1")
         delhi.admin("rename node ann anne")
         delhi.admin("lock node anne")
-        assert rows(delhi, "query node")[0]["locked"] is True
+        assert delhi.rows("query node")[0]["locked"] is True
         delhi.admin("unlock node anne")
         delhi.admin("remove node anne")
         assert "ANR2146E" in refusal(delhi, "lock node anne", 11)
@@ -219,7 +212,7 @@ class TestNodes:
 
 class TestDeviceClassesAndPools:
     def test_disk_is_built_in(self, delhi: GridServer) -> None:
-        assert rows(delhi, "query devclass disk")[0]["strategy"] == "Random"
+        assert delhi.rows("query devclass disk")[0]["strategy"] == "Random"
         assert "ANR2251E" in refusal(delhi, "update devclass disk mountlimit=3", 3)
         assert "ANR2251E" in refusal(delhi, "delete devclass disk", 3)
 
@@ -248,7 +241,7 @@ class TestDeviceClassesAndPools:
         delhi.admin("define stgpool seq targetclass maxscratch=20")
         delhi.admin("define stgpool cop targetclass pooltype=copy maxscratch=20")
         delhi.admin("define stgpool ran disk")
-        found = {row["name"]: row for row in rows(delhi, "query stgpool format=detailed")}
+        found = {row["name"]: row for row in delhi.rows("query stgpool format=detailed")}
         assert found["SEQ"]["reclaim_percent"] == 60 and found["SEQ"]["collocate"] == "GROUP"
         assert found["COP"]["reclaim_percent"] == 100 and found["COP"]["collocate"] == "NO"
         assert "high_migration_percent" not in found["COP"] and "max_scratch" not in found["RAN"]
@@ -284,7 +277,7 @@ class TestDeviceClassesAndPools:
 
     def test_an_empty_value_takes_the_next_pool_away(self, delhi: GridServer) -> None:
         delhi.admin('update stgpool backuppool nextstgpool=""')
-        assert {r["name"]: r for r in rows(delhi, "q stg")}["BACKUPPOOL"]["next_pool"] == ""
+        assert {r["name"]: r for r in delhi.rows("q stg")}["BACKUPPOOL"]["next_pool"] == ""
 
     def test_deleting_a_pool_tells_which_policy_still_names_it(self, delhi: GridServer) -> None:
         assert "ANR2259W" in delhi.admin("delete stgpool archivepool").text
@@ -294,14 +287,14 @@ class TestVolumes:
     def test_define_query_update_delete_in_a_random_pool(self, delhi: GridServer) -> None:
         text = delhi.admin("define volume backuppool vol formatsize=8 numberofvolumes=2 wait=yes").text
         assert text.count("ANR2206I") == 2 and "SUCCESS" in text
-        found = rows(delhi, "query volume format=detailed")
+        found = delhi.rows("query volume format=detailed")
         assert [row["status"] for row in found] == ["ONLINE", "ONLINE"]
         assert all(row["name"].endswith(("vol001", "vol002")) for row in found)
         name = found[0]["name"]
         assert "ANR2264I" in delhi.admin(f"update volume {name} access=readonly preview=yes").text
         delhi.admin(f"update volume {name} access=readonly")
-        assert [row["name"] for row in rows(delhi, "query volume access=readonly")] == [name]
-        assert [row["name"] for row in rows(delhi, "query volume stgpool=backup* status=online f=d")] == [
+        assert [row["name"] for row in delhi.rows("query volume access=readonly")] == [name]
+        assert [row["name"] for row in delhi.rows("query volume stgpool=backup* status=online f=d")] == [
             row["name"] for row in found
         ]
         assert "ANR2034E" in refusal(delhi, "query volume devclass=filedev", 11)
@@ -318,7 +311,7 @@ class TestVolumes:
         text = refusal(delhi, "update volume * access=destroyed", 4)
         assert "ANR2263E" in text and "ANR2207I" in text
         delhi.admin("update volume */c1 access=offsite location='the vault'")
-        assert rows(delhi, "query volume */c1 f=d")[0]["location"] == "the vault"
+        assert delhi.rows("query volume */c1 f=d")[0]["location"] == "the vault"
 
 
 class TestAnswers:
@@ -357,9 +350,9 @@ class TestAnswers:
         delhi.admin("register node ann secret1")
         delhi.lines.wait_for("ANR2060I")
         delhi.restart()  # whatever is queued is written before a server stops
-        (found,) = rows(delhi, "query actlog search='node ann registered' begindate=today-1")
+        (found,) = delhi.rows("query actlog search='node ann registered' begindate=today-1")
         assert found["message"].startswith("ANR2060I")
-        assert rows(delhi, "query actlog msgno=2060 begindate=-1 begintime=00:00")
+        assert delhi.rows("query actlog msgno=2060 begindate=-1 begintime=00:00")
         assert "ANR2034E" in refusal(delhi, "query actlog msgno=9998", 11)
         assert "ANR2106E" in refusal(delhi, "query actlog begindate=today enddate=today-2", 3)
 

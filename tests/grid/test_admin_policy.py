@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from tests.grid.grid_server import GridServer
@@ -13,11 +11,6 @@ from tests.grid.grid_server import GridServer
 @pytest.fixture
 def server(make_server: Callable[[str], GridServer]) -> GridServer:
     return make_server("DELHI")
-
-
-def rows(server: GridServer, command: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(server.admin(command, style="JSON").text)
-    return found
 
 
 def refusal(server: GridServer, command: str, return_code: int) -> str:
@@ -36,12 +29,12 @@ def make_policy(server: GridServer, domain: str = "vault") -> None:
 
 
 def test_the_standard_policy_is_ready_made(server: GridServer) -> None:
-    (domain,) = rows(server, "query domain format=detailed")
+    (domain,) = server.rows("query domain format=detailed")
     assert (domain["name"], domain["activated_set"], domain["active_default"]) == ("STANDARD",) * 3
-    (backup,) = rows(server, "query copygroup standard active standard")
+    (backup,) = server.rows("query copygroup standard active standard")
     assert (backup["versions_exist"], backup["versions_deleted"]) == (2, 1)
     assert (backup["retain_extra_days"], backup["retain_only_days"]) == (30, 60)
-    (archive,) = rows(server, "query copygroup standard active type=archive")
+    (archive,) = server.rows("query copygroup standard active type=archive")
     assert archive["retain_version_days"] == 365
 
 
@@ -50,7 +43,7 @@ def test_a_domain_is_built_up_and_activated(server: GridServer) -> None:
     text = server.admin("activate policyset vault standard").text
     assert "ANR1514I" in text
     assert "ANR1555W" in text, "the default class has no backup copy group: that is worth a warning"
-    (domain,) = rows(server, "query domain vault f=d")
+    (domain,) = server.rows("query domain vault f=d")
     assert domain["activated_set"] == "STANDARD" and domain["backup_retention_days"] == 10
 
 
@@ -58,24 +51,24 @@ def test_active_is_a_copy_that_later_changes_do_not_touch(server: GridServer) ->
     make_policy(server)
     server.admin("activate policyset vault standard")
     server.admin("update copygroup vault standard standard type=archive retver=30")
-    active, standard = rows(server, "query copygroup vault * standard type=archive")
+    active, standard = server.rows("query copygroup vault * standard type=archive")
     assert (active["policy_set"], active["retain_version_days"]) == ("ACTIVE", 365)
     assert standard["retain_version_days"] == 30
     server.admin("activate policyset vault standard")
-    assert rows(server, "query copygroup vault active type=archive")[0]["retain_version_days"] == 30
+    assert server.rows("query copygroup vault active type=archive")[0]["retain_version_days"] == 30
 
 
 def test_archiving_has_no_other_frequency_than_by_command(server: GridServer) -> None:
     make_policy(server)
     group = "copygroup vault standard standard"
     server.admin(f"update {group} type=archive frequency=cmd retver=30")
-    assert rows(server, "query copygroup vault standard type=archive")[0]["retain_version_days"] == 30
+    assert server.rows("query copygroup vault standard type=archive")[0]["retain_version_days"] == 30
     assert "ANR2027E" in refusal(server, f"update {group} type=archive frequency=3", 3)
     assert "0 to 9999" in refusal(server, f"define {group} destination=filepool frequency=cmd", 3)
     server.admin(f"define {group} destination=filepool frequency=3")
-    assert rows(server, "query copygroup vault standard f=d")[0]["frequency_days"] == 3
+    assert server.rows("query copygroup vault standard f=d")[0]["frequency_days"] == 3
 
-    (archive,) = rows(server, "query copygroup vault standard type=archive f=d")
+    (archive,) = server.rows("query copygroup vault standard type=archive f=d")
     assert archive["frequency"] == "Cmd"
 
 
@@ -119,18 +112,18 @@ def test_activation_without_a_default_class_fails_and_changes_nothing(server: Gr
     server.admin("define policyset standard empty")
     assert "ANR1554E" in refusal(server, "validate policyset standard empty", 4)
     assert "ANR1574E" in refusal(server, "activate policyset standard empty", 4)
-    assert rows(server, "query domain")[0]["activated_set"] == "STANDARD"
-    assert rows(server, "query copygroup standard active")
+    assert server.rows("query domain")[0]["activated_set"] == "STANDARD"
+    assert server.rows("query copygroup standard active")
 
 
 def test_a_copied_domain_needs_activation(server: GridServer) -> None:
     server.admin("copy domain standard direct")
-    assert {row["name"] for row in rows(server, "query policyset direct")} == {"STANDARD"}
-    assert rows(server, "query domain direct")[0]["activated_set"] == ""
+    assert {row["name"] for row in server.rows("query policyset direct")} == {"STANDARD"}
+    assert server.rows("query domain direct")[0]["activated_set"] == ""
     server.admin("update copygroup direct standard standard type=backup destination=filepool")
     server.admin("activate policyset direct standard")
-    assert rows(server, "query copygroup direct active f=d")[0]["destination"] == "FILEPOOL"
-    assert rows(server, "query copygroup standard active f=d")[0]["destination"] == "BACKUPPOOL"
+    assert server.rows("query copygroup direct active f=d")[0]["destination"] == "FILEPOOL"
+    assert server.rows("query copygroup standard active f=d")[0]["destination"] == "BACKUPPOOL"
 
 
 @pytest.mark.parametrize(
@@ -203,7 +196,7 @@ def test_deleting_goes_from_the_leaves_up(server: GridServer) -> None:
     make_policy(server)
     server.admin("define mgmtclass vault standard other")
     server.admin("copy mgmtclass vault standard standard third")
-    assert rows(server, "query copygroup vault standard third type=archive")
+    assert server.rows("query copygroup vault standard third type=archive")
     server.admin("delete copygroup vault standard third type=archive")
     server.admin("delete mgmtclass vault standard other")
     server.admin("copy policyset vault standard second")
@@ -216,8 +209,8 @@ def test_deleting_goes_from_the_leaves_up(server: GridServer) -> None:
 
 def test_nolimit_and_default_marks(server: GridServer) -> None:
     server.admin("update copygroup standard standard standard verexists=nol retonly=nolimit")
-    (found,) = rows(server, "query copygroup standard standard")
+    (found,) = server.rows("query copygroup standard standard")
     assert found["versions_exist"] is None and found["retain_only_days"] is None
     text = server.admin("query copygroup standard standard", style="COMMA").text
     assert "No Limit,1,30,No Limit" in text
-    assert [row["is_default"] for row in rows(server, "query mgmtclass")] == [True, True]
+    assert [row["is_default"] for row in server.rows("query mgmtclass")] == [True, True]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -39,12 +37,6 @@ def delhi(
     with server.server.catalog.read() as r:
         assert list(audit.check_sums(r)) == []
         assert list(audit.check_row_digests(r)) == []
-
-
-def rows(server: GridServer, command: str) -> list[dict[str, Any]]:
-    text = server.admin(command, style="JSON", allow=(0, 11)).text
-    found: list[dict[str, Any]] = json.loads(text.partition("\nANR2034E")[0]) if text.startswith("[") else []
-    return found
 
 
 def volumes_of(server: GridServer, pool: str) -> list[Volume]:
@@ -87,12 +79,12 @@ def test_rot_at_the_target_is_named_at_the_source(delhi: GridServer, tokyo: Grid
     answer = delhi.admin(f"audit volume stgpool=targetcopypool full={full} wait=yes", allow=(4,))
     assert "is damaged or missing" in answer.text
     (volume,) = volumes_of(delhi, "TARGETCOPYPOOL")
-    damaged = rows(delhi, f"query content {volume.name} damaged=yes f=d")
+    damaged = delhi.rows(f"query content {volume.name} damaged=yes f=d")
     assert [row["damaged"] for row in damaged] == [True]
-    (shown,) = rows(delhi, "query volume * stgpool=targetcopypool f=d")
+    (shown,) = delhi.rows("query volume * stgpool=targetcopypool f=d")
     assert shown["damaged_records"] == 1
     delhi.admin("backup stgpool tapepool targetcopypool wait=yes")  # copies it again
-    (scrubbed,) = rows(delhi, "query scrub * stgpool=targetcopypool")[:1]
+    (scrubbed,) = delhi.rows("query scrub * stgpool=targetcopypool")[:1]
     assert scrubbed["verdict"] == "DAMAGED"
 
 
@@ -119,19 +111,19 @@ def test_volumes_are_chosen_by_pool_and_by_the_day_they_were_written(delhi: Grid
 def test_the_scrub_is_set_runs_and_shows_its_coverage(delhi: GridServer) -> None:
     store_files(delhi, *range(4))
     delhi.admin("backup stgpool tapepool targetcopypool wait=yes")
-    (status,) = rows(delhi, "query status")
+    (status,) = delhi.rows("query status")
     assert (status["scrub_days"], status["scrub_rate"]) == (90, 50)
     assert status["scrub_percent"] == 0
     delhi.admin("set scrubperiod 1")
     delhi.admin("set scrubrate 0")
     for _ in range(11):
-        if rows(delhi, "query status")[0]["scrub_percent"] == 100:
+        if delhi.rows("query status")[0]["scrub_percent"] == 100:
             break
         delhi.admin("audit volume stgpool=tapepool wait=yes")
         delhi.admin("audit volume stgpool=targetcopypool wait=yes")
-    (status,) = rows(delhi, "query status")
+    (status,) = delhi.rows("query status")
     assert (status["scrub_days"], status["scrub_rate"], status["scrub_percent"]) == (1, 0, 100)
-    shown = rows(delhi, "query scrub f=d")
+    shown = delhi.rows("query scrub f=d")
     assert len(shown) == len(volumes_of(delhi, "TAPEPOOL")) + len(volumes_of(delhi, "TARGETCOPYPOOL"))
     assert {row["verdict"] for row in shown} == {"GOOD"}
     assert {row["unchecked_bytes"] for row in shown} == {0}
@@ -146,7 +138,7 @@ def test_housekeeping_starts_the_scrub(delhi: GridServer) -> None:
     for process in delhi.server.processes.list():
         assert process.wait(PATIENCE_SECONDS)
     assert any("SCRUB" in line.message.text for line in delhi.lines.all if line.message.id == "ANR0984I")
-    assert rows(delhi, "query scrub f=d")[0]["last_time"]
+    assert delhi.rows("query scrub f=d")[0]["last_time"]
 
 
 @pytest.mark.parametrize(
@@ -175,15 +167,15 @@ def test_the_catalog_is_audited_by_command(delhi: GridServer) -> None:
 
 def assert_figures_agree(server: GridServer) -> None:
     """Over volumes to the pool; over nodes to the pool; over pools to AUDITOCCUPANCY. Rows are rounded to a byte."""
-    pools = rows(server, "query stgpool f=d")
-    volumes = rows(server, "query volume f=d")
-    occupancy = rows(server, "query occupancy")
+    pools = server.rows("query stgpool f=d")
+    volumes = server.rows("query volume f=d")
+    occupancy = server.rows("query occupancy")
     for pool in pools:
         own = [one for one in volumes if one["pool"] == pool["name"]]
         assert sum(one["live_bytes"] for one in own) == pool["live_bytes"], pool["name"]
         used = [one for one in occupancy if one["pool"] == pool["name"]]
         assert abs(sum(one["physical_bytes"] for one in used) - pool["live_bytes"]) <= len(used), pool["name"]
-    audited = rows(server, "query auditoccupancy")
+    audited = server.rows("query auditoccupancy")
     total = sum(one["physical_bytes"] for one in occupancy)
     assert sum(one["total_bytes"] for one in audited) == total
     parts = ("backup_bytes", "archive_bytes", "space_managed_bytes")
@@ -191,7 +183,7 @@ def assert_figures_agree(server: GridServer) -> None:
     halves = [
         one["total_bytes"]
         for pool_type in ("primary", "copy")
-        for one in rows(server, f"query auditoccupancy pooltype={pool_type}")
+        for one in server.rows(f"query auditoccupancy pooltype={pool_type}")
     ]
     assert sum(halves) == total
 
@@ -215,7 +207,7 @@ def test_figures_add_up_whatever_happens_and_come_to_nothing(delhi: GridServer, 
             client.register()
             client.store(sent)
     assert_figures_agree(delhi)
-    used = {row["node"]: row for row in rows(delhi, "query occupancy * stgpool=tapepool")}
+    used = {row["node"]: row for row in delhi.rows("query occupancy * stgpool=tapepool")}
     assert used["ANN"]["files"] == 30 and used["BOB"]["files"] == 35
     assert used["ANN"]["logical_bytes"] == 600_000
     assert used["ANN"]["physical_bytes"] < 400_000, "half of what two nodes share"
@@ -225,19 +217,19 @@ def test_figures_add_up_whatever_happens_and_come_to_nothing(delhi: GridServer, 
     flip(volume.name, 9000)
     delhi.admin(f"audit volume {volume.name} wait=yes", allow=(4,))
     assert_figures_agree(delhi)
-    content = rows(delhi, f"query content {volume.name} f=d")
+    content = delhi.rows(f"query content {volume.name} f=d")
     assert len(content) == 65
     with NodeClient(delhi.sign_on("BOB"), "BOB") as client:
         client.delete([row.id for name, row in client.inventory().items() if name.endswith(b"3")])
     assert_figures_agree(delhi)
     assert_figures_agree(tokyo)
-    assert {row["type"] for row in rows(tokyo, "query occupancy delhi")} == {"Arch"}
+    assert {row["type"] for row in tokyo.rows("query occupancy delhi")} == {"Arch"}
     for node in ("ann", "bob"):
         delhi.admin(f"delete filespace {node} * wait=yes")
-    assert rows(delhi, "query occupancy") == []
-    assert {row["live_bytes"] for row in rows(delhi, "query stgpool f=d")} == {0}
-    assert {row["total_bytes"] for row in rows(delhi, "query auditoccupancy")} == {0}
-    assert rows(delhi, "query volume") == []
+    assert delhi.rows("query occupancy") == []
+    assert {row["live_bytes"] for row in delhi.rows("query stgpool f=d")} == {0}
+    assert {row["total_bytes"] for row in delhi.rows("query auditoccupancy")} == {0}
+    assert delhi.rows("query volume") == []
 
 
 def test_content_is_selected_by_node_file_space_count_copies_and_type(delhi: GridServer) -> None:
@@ -246,7 +238,7 @@ def test_content_is_selected_by_node_file_space_count_copies_and_type(delhi: Gri
     (volume,) = volumes_of(delhi, "TAPEPOOL")
 
     def names(words: str) -> list[str]:
-        found = rows(delhi, f"query content {volume.name} {words}")
+        found = delhi.rows(f"query content {volume.name} {words}")
         return [row["file_name"] for row in found]
 
     assert names("") == ["/file1", "/file2", "/file3", "/file4"]
@@ -258,7 +250,7 @@ def test_content_is_selected_by_node_file_space_count_copies_and_type(delhi: Gri
     assert names("copied=yes") == [] and len(names("copied=no")) == 4
     delhi.admin("backup stgpool tapepool targetcopypool wait=yes")
     assert len(names("copied=yes")) == 4
-    detailed = rows(delhi, f"query content {volume.name} f=d")
+    detailed = delhi.rows(f"query content {volume.name} f=d")
     assert [row["is_aggregated"] for row in detailed] == [True, True, True, False]
     assert all(row["is_whole"] and row["stored_bytes"] > 0 for row in detailed)
     assert not any(row["is_cached"] for row in detailed)

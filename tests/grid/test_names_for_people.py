@@ -33,14 +33,9 @@ def client(
     return client
 
 
-def volumes(server: GridServer) -> list[str]:
-    found = [path for path in Path(server.folder).rglob("*") if path.is_file()]
-    return [str(path) for path in found if path.read_bytes()[:4] == b"\x89FVR"]
-
-
 def test_every_list_of_files_shows_it_harmless(client: Client, tmp_path: Path) -> None:
     server = client.server
-    (name,) = volumes(server)
+    (name,) = server.volumes()
     assert f"/tree/{SHOWN}/{SHOWN}" in server.admin(f"query content {name} format=detailed").text
     listed = client.succeed("query", "backup", f"{tmp_path}/tree/*", "-subdir=yes").output
     assert f"{tmp_path}/tree/{SHOWN}/{SHOWN}" in listed
@@ -52,7 +47,7 @@ def test_every_list_of_files_shows_it_harmless(client: Client, tmp_path: Path) -
 
 def test_an_audit_says_what_it_deletes_on_one_line(client: Client) -> None:
     server = client.server
-    (name,) = volumes(server)
+    (name,) = server.volumes()
     with open(name, "r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"\x01")

@@ -64,7 +64,7 @@ def test_a_volume_tells_which_piece_it_holds(client: Client, server: GridServer,
     tree.mkdir()
     (tree / "streamed").write_bytes(b"".join(some_files(1, 30 * MIB).values()))
     client.succeed("selective", f"{tree}/streamed")
-    files = [str(path) for path in Path(server.folder).rglob("*") if path.is_file() and _is_volume(path)]
+    files = server.volumes()
     server.stop()
     shown = CliRunner().invoke(volume, ["check", *files, "--list", "--instance", server.folder])
     assert shown.exit_code == 0, shown.output
@@ -72,11 +72,6 @@ def test_a_volume_tells_which_piece_it_holds(client: Client, server: GridServer,
     assert len(pieces) > 2
     assert [int(first) for first, _, _ in pieces] == [1, *(int(last) + 1 for _, last, _ in pieces[:-1])]
     assert [what for _, _, what in pieces] == ["more follow"] * (len(pieces) - 1) + ["the last"]
-
-
-def _is_volume(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(4) == b"\x89FVR"
 
 
 def test_an_object_left_incomplete_is_refused_and_the_session_goes_on(server: GridServer) -> None:
