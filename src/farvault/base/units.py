@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Sequence
 
 KIB = 1 << 10
@@ -45,6 +46,11 @@ def show_path(path: bytes) -> str:
     """
     text = path.decode("utf-8", "backslashreplace")
     return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def has_control_characters(text: str) -> bool:
+    """Could it draw on a terminal, or look like two lines?"""
+    return not text.isprintable() and any(unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") for c in text)
 
 
 def show_numbers(numbers: Sequence[int]) -> str:

@@ -15,7 +15,7 @@ from farvault.admin.lookup import select, some
 from farvault.admin.output import Answer, Column, Report, Row, time_column
 from farvault.base.errors import BadInput, NotFound
 from farvault.base.messages import message
-from farvault.base.units import show_time
+from farvault.base.units import show_path, show_time
 from farvault.catalog import expiration, nouns
 from farvault.catalog.expiration import RetentionRow
 from farvault.catalog.settings import set_setting
@@ -99,7 +99,7 @@ def _row(space: FileSpace, path: bytes, one: RetentionRow, decision: Decision) -
     goes = decision.goes
     return {
         "file_space": space.name,
-        "path": path.decode("utf-8", "backslashreplace"),
+        "path": show_path(path),
         "kind": _KINDS.get(ObjectKind(one.row.kind), ""),
         "state": _STATES.get(ObjectState(one.row.state), "Inactive"),
         "management_class": one.management_class,
