@@ -83,6 +83,9 @@ def test_another_key_than_the_pinned_one_is_refused(client: Client) -> None:
     KnownServers().remember("127.0.0.1", client.server.port, ":".join(["AB"] * 32))
     outcome = client.run("query", "session")
     assert outcome.code == 12 and "ANR8599E" in outcome.errors
+    assert "ANS9823I" in outcome.output and KnownServers().path in outcome.output, "what to do about it"
+    given = client.run("query", "session", f"-fingerprint={':'.join(['CD'] * 32)}")
+    assert "ANR8599E" in given.errors and "ANS9823I" not in given.output
 
 
 def test_the_first_contact_is_told_and_pinned(client: Client) -> None:
@@ -182,6 +185,10 @@ def test_a_class_without_a_copy_group_stores_nothing(client: Client, tree: Path)
         (["selective", "/does/not/exist/x"], "ANS1076E"),
         (["incremental", "/tmp/", "-nonsense=1"], "ANS1107E"),
         (["incremental", "/tmp/", "-subdir=perhaps"], "ANS1108E"),
+        (["incremental", "/tmp/", "-subdir"], "ANS9822E"),
+        (["incremental", "/tmp/", "-password="], "ANS9822E"),
+        (["incremental", "/tmp/", "-virtualmountpoint=/tmp"], "ANS9821E"),
+        (["incremental", "/tmp/", "-archmc=other"], "ANS9813E"),
         (["incremental", "/tmp/", "-filelist=names"], "ANS9801E"),
         (["incremental", "/tmp/", "-pitdate=2026-01-01"], "ANS9813E"),
         (["incremental", "/tmp/", "-optfile=/does/not/exist"], "ANS1035S"),

@@ -19,12 +19,14 @@ from farvault.client.options import (
     OPTIONS,
     CommandLine,
     Options,
+    Where,
     check_place,
     resolve,
     split_command_line,
 )
 from farvault.client.report import ERROR, Report
 from farvault.model.attribute import abbreviates
+from farvault.transport.known_servers import KnownServers
 
 
 class Command(NamedTuple):
@@ -155,6 +157,8 @@ def _execute(command: Command, options: Options, report: Report, operands: list[
         report.end_progress()
         report.repeat(refused.message, code=ERROR)
         report.say("ANS1025E", node=job.node)
+        if refused.message.id == "ANR8599E" and not options.fingerprint:
+            report.say("ANS9823I", server=f"{options.address}:{options.port}", path=KnownServers().path)
     except PeerUnreachable as problem:
         report.end_progress()
         report.repeat(problem.message, code=ERROR)
@@ -171,7 +175,13 @@ def show_help(job: Job, _: list[str]) -> None:
     for each in COMMANDS:
         if each.work:
             report.answer(f"  {' '.join(each.words):<20} {each.summary}")
-    names = sorted(option.keyword for option in OPTIONS if option.field)
+    shown = [option for option in OPTIONS if option.field]
     report.answer("\nOptions (capitals are the shortest abbreviation):")
+    _show_names(report, sorted(f"-{option.keyword}" for option in shown if option.where is not Where.FILE))
+    report.answer("\nIn the option file only:")
+    _show_names(report, sorted(option.keyword for option in shown if option.where is Where.FILE))
+
+
+def _show_names(report: Report, names: list[str]) -> None:
     for start in range(0, len(names), 5):
-        report.answer("  " + " ".join(f"-{name:<22}" for name in names[start : start + 5]).rstrip())
+        report.answer("  " + " ".join(f"{name:<23}" for name in names[start : start + 5]).rstrip())
