@@ -18,6 +18,7 @@ from farvault.protocol.messages import (
     Done,
     EndTransaction,
     ExpireObjects,
+    FileSpaceAnswer,
     FileSpaces,
     Policy,
     QueryFileSpaces,
@@ -78,6 +79,7 @@ def test_a_name_that_no_list_can_show_is_refused_and_the_session_goes_on(ann: No
     with pytest.raises(FarvaultError) as caught:
         ann.connection.call(RegisterFileSpace(name=name), Done)
     assert caught.value.message.id == "ANR0565E"
+    assert ann.connection.call(RegisterFileSpace(name="/\u0647\u200c\u0627 \u3000"), FileSpaceAnswer)
     assert ann.connection.call(QueryFileSpaces(), FileSpaces)
 
 
