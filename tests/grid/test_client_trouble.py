@@ -212,4 +212,6 @@ def test_a_pattern_that_matches_nothing_is_no_success(client: Client, tree: Path
 
 def test_help_names_every_command_that_works(client: Client) -> None:
     text = client.succeed("help").output
+    assert "-OPTFile" in text and "-INCLExcl" in text
+    assert " EXCLUDE.DIR" in text and "VIRTUALMountpoint" in text and "-VIRTUALMountpoint" not in text
     assert "Incremental" in text and "-SUbdir" in text and "SCHedule" not in text

@@ -26,6 +26,7 @@ from farvault.client.options import (
 )
 from farvault.client.report import ERROR, Report
 from farvault.model.attribute import abbreviates
+from farvault.policy.inclexcl import VERBS
 from farvault.transport.known_servers import KnownServers
 
 
@@ -175,11 +176,13 @@ def show_help(job: Job, _: list[str]) -> None:
     for each in COMMANDS:
         if each.work:
             report.answer(f"  {' '.join(each.words):<20} {each.summary}")
-    shown = [option for option in OPTIONS if option.field]
+    shown = [(option.keyword, option.where) for option in OPTIONS if option.field]
+    shown += [("OPTFile", Where.COMMAND), ("INCLExcl", Where.ANYWHERE)]
     report.answer("\nOptions (capitals are the shortest abbreviation):")
-    _show_names(report, sorted(f"-{option.keyword}" for option in shown if option.where is not Where.FILE))
+    _show_names(report, sorted(f"-{keyword}" for keyword, where in shown if where is not Where.FILE))
     report.answer("\nIn the option file only:")
-    _show_names(report, sorted(option.keyword for option in shown if option.where is Where.FILE))
+    statements = [verb for verb, purposes in VERBS.items() if purposes]
+    _show_names(report, sorted([*statements, *(keyword for keyword, where in shown if where is Where.FILE)]))
 
 
 def _show_names(report: Report, names: list[str]) -> None:
