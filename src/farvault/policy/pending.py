@@ -26,16 +26,15 @@ def pending(domains: Iterable[Domain], parts: Sequence[Noun]) -> frozenset[Key]:
     pending. Neither is anything where the activated set has been deleted, since ACTIVATE could not bring it.
     """
     by_key = {key_of(part): part for part in parts}
+    activated = {domain.name: domain.activated_set for domain in domains}
     found: set[Key] = set()
-    for domain in domains:
-        twins = {domain.activated_set: ACTIVE, ACTIVE: domain.activated_set}
-        if (domain.name, domain.activated_set) not in by_key:
+    for key, part in by_key.items():
+        source = activated.get(key[0], "")
+        if (key[0], source) not in by_key or key[1] not in (source, ACTIVE):
             continue
-        for key, part in by_key.items():
-            if key[0] == domain.name and key[1] in twins:
-                twin = (key[0], twins[key[1]], *key[2:])
-                if _differs(part, by_key.get(twin)):
-                    found |= _with_what_is_above(key, by_key) | _with_what_is_above(twin, by_key)
+        twin = (key[0], ACTIVE if key[1] == source else source, *key[2:])
+        if _differs(part, by_key.get(twin)):
+            found |= _with_what_is_above(key, by_key) | _with_what_is_above(twin, by_key)
     return frozenset(found)
 
 
