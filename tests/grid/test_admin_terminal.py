@@ -81,6 +81,14 @@ class TestBatch:
         )
         assert "ANR1667I" in out and "hush" not in out + err
 
+    @pytest.mark.parametrize("typed", ["ANR2034E", "2034"])
+    def test_help_tells_what_a_message_means_and_what_to_do(self, run: Run, typed: str) -> None:
+        code, out, _ = run("-dataonly=yes", f"help {typed}")
+        assert code == 0
+        assert out.startswith("ANR2034E ") and "User response:" in out
+        code, out, _ = run("help ANR9998E")
+        assert code == 11 and "ANR4973E There is no message ANR9998E." in out
+
     def test_data_only_is_only_data(self, run: Run) -> None:
         code, out, _ = run("-dataonly=yes", "-comma", "query domain")
         assert (code, out) == (0, "STANDARD,STANDARD,STANDARD,0,Installed default policy domain\n")

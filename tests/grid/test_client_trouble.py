@@ -210,6 +210,11 @@ def test_a_pattern_that_matches_nothing_is_no_success(client: Client, tree: Path
     assert "without failure" not in outcome.output and "Successful" not in outcome.output
 
 
+def test_help_tells_what_a_message_means_and_what_to_do(client: Client) -> None:
+    assert "User response:" in client.succeed("help", "ANS9803E").output
+    assert "ANS9824E" in client.run("help", "ANS9999E").errors
+
+
 def test_help_names_every_command_that_works(client: Client) -> None:
     text = client.succeed("help").output
     assert "-OPTFile" in text and "-INCLExcl" in text

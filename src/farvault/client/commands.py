@@ -13,7 +13,15 @@ from importlib import import_module
 from typing import Final, NamedTuple, TextIO
 
 from farvault import __version__
-from farvault.base.errors import BadInput, FarvaultError, LoginRefused, NotAvailable, PeerUnreachable
+from farvault.base.errors import (
+    BadInput,
+    FarvaultError,
+    LoginRefused,
+    NotAvailable,
+    NotFound,
+    PeerUnreachable,
+)
+from farvault.base.messages.page import is_message_number, pages
 from farvault.client.job import Job
 from farvault.client.options import (
     OPTIONS,
@@ -88,7 +96,9 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command(
         ("DELete", "Filespace"), "delete a file space and all that is in it", "deleting.file_space", (0, 1)
     ),
-    Command(("Help",), "this page", "commands.show_help", (0, 2)),
+    Command(
+        ("Help",), "this page; with the number of a message: what it means", "commands.show_help", (0, 2)
+    ),
     Command(("Query", "ACcess")),
     Command(("Query", "RESTore")),
     Command(("Query", "SChedule")),
@@ -168,9 +178,15 @@ def _execute(command: Command, options: Options, report: Report, operands: list[
         job.sessions.close()
 
 
-def show_help(job: Job, _: list[str]) -> None:
-    """The page of HELP."""
+def show_help(job: Job, operands: list[str]) -> None:
+    """The page of HELP, or what a message means: `help ANS9803E`."""
     report = job.report
+    if len(operands) == 1 and is_message_number(operands[0]):
+        found = pages(operands[0])
+        if not found:
+            raise NotFound("ANS9824E", number=operands[0].upper())
+        report.answer("\n\n".join(found))
+        return
     report.answer(f"Farvault backup-archive client, version {__version__}\n")
     report.answer("farvault client COMMAND [operands] [-option=value ...]\n")
     for each in COMMANDS:

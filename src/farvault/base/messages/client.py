@@ -76,6 +76,7 @@ ROWS: dict[str, Row] = {
     "ANS1107E": Row("-{option} is not an option here.", "", "`farvault client help` lists the options."),
     "ANS1108E": Row("{option} cannot be {value}: expected {expected}.", "", "Correct the value."),
     "ANS9821E": Row("{option} belongs {place}.", "", "Move it there."),
+    "ANS9824E": Row("There is no message {number}.", "", "Type it as it was shown: ANS1079E."),
     "ANS9822E": Row("{option} needs a value: {expected}.", "", "Give it one: -{option}=..."),
     "ANS9801E": Row(
         "{option} is not supported yet.",
