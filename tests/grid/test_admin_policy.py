@@ -214,3 +214,47 @@ def test_nolimit_and_default_marks(server: GridServer) -> None:
     text = server.admin("query copygroup standard standard", style="COMMA").text
     assert "No Limit,1,30,No Limit" in text
     assert [row["is_default"] for row in server.rows("query mgmtclass")] == [True, True]
+
+
+def test_a_change_is_pending_until_the_set_is_activated(server: GridServer) -> None:
+    make_policy(server)
+    queries = (
+        "query domain vault",
+        "query policyset vault standard",
+        "query mgmtclass vault standard",
+        "query copygroup vault standard type=archive",
+    )
+
+    def pending() -> list[bool]:
+        return [server.rows(f"{query} f=d")[0]["changes_pending"] for query in queries]
+
+    assert pending() == [False] * 4, "a draft, nothing is activated yet"
+    server.admin("activate policyset vault standard")
+    assert pending() == [False] * 4
+    server.admin("update mgmtclass vault standard standard description=new")
+    assert pending() == [True, True, True, False]
+    server.admin("update copygroup vault standard standard type=archive retver=30")
+    assert pending() == [True] * 4
+    server.admin("activate policyset vault standard")
+    assert pending() == [False] * 4
+
+
+@pytest.mark.parametrize("query", ["domain", "policyset", "mgmtclass", "copygroup", "copygroup type=archive"])
+def test_a_detailed_policy_query_ends_as_tsm_does(server: GridServer, query: str) -> None:
+    labels = [line.partition(":")[0].strip() for line in server.admin(f"query {query} f=d").text.splitlines()]
+    first = labels[: labels.index("")] if "" in labels else labels
+    assert first[-4:] == [
+        "Last Update by (administrator)",
+        "Last Update Date/Time",
+        "Managing Profile",
+        "Changes Pending",
+    ]
+    assert "Managing Profile:\n" in server.admin(f"query {query} f=d").text
+
+
+def test_a_copy_group_is_shown_in_tsms_words(server: GridServer) -> None:
+    text = server.admin("query copygroup standard active f=d").text
+    assert "Copy Serialization: Shared Static\n" in text
+    assert "Table of Contents (TOC) Destination:\n" in text
+    server.admin("update copygroup standard standard standard serialization=shrdynamic")
+    assert "Shared Dynamic\n" in server.admin("query copygroup standard standard f=d").text

@@ -32,12 +32,21 @@ def delhi(
 Run = Callable[..., tuple[int, str, str]]
 
 
+class Person(io.StringIO):
+    """Input that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
 def run(delhi: GridServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """`run("query node", typed="...")`: as the local administrator; (exit code, output, errors)."""
 
-    def run(*arguments: str, typed: str = "", local: bool = True) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    def run(
+        *arguments: str, typed: str = "", local: bool = True, terminal: bool = False
+    ) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", Person(typed) if terminal else io.StringIO(typed))
         capsys.readouterr()
         code = main([f"-instance={delhi.folder}", *arguments] if local else arguments)
         captured = capsys.readouterr()
@@ -71,6 +80,14 @@ class TestBatch:
             typed="define server t password=hush-hush-2 hla=h lla=1\nupdate admin admin 'hush\n"
         )
         assert "ANR1667I" in out and "hush" not in out + err
+
+    @pytest.mark.parametrize("typed", ["ANR2034E", "2034"])
+    def test_help_tells_what_a_message_means_and_what_to_do(self, run: Run, typed: str) -> None:
+        code, out, _ = run("-dataonly=yes", f"help {typed}")
+        assert code == 0
+        assert out.startswith("ANR2034E ") and "User response:" in out
+        code, out, _ = run("help ANR9998E")
+        assert code == 11 and "ANR4973E There is no message ANR9998E." in out
 
     def test_data_only_is_only_data(self, run: Run) -> None:
         code, out, _ = run("-dataonly=yes", "-comma", "query domain")
@@ -108,6 +125,18 @@ class TestBatch:
         assert code == 4
         assert "ANR1504W" in err and "ANS8020E" in err
         assert run("-noconfirm", "delete domain standard")[0] == 0
+
+    @pytest.mark.parametrize(
+        ("answers", "code"),
+        [("n\n", 4), ("\n", 4), ("", 4), ("maybe\nno\n", 4), ("perhaps\nYES\n", 0)],
+    )
+    def test_a_question_is_asked_until_the_answer_is_yes_or_no(
+        self, run: Run, answers: str, code: int
+    ) -> None:
+        given, _, err = run("delete domain standard", typed=answers, terminal=True)
+        assert given == code
+        assert ("ANS8021E" in err) == bool(code)
+        assert run("-dataonly=yes", "query domain")[0] == (0 if code else 11)
 
     def test_control_characters_never_reach_the_screen(self, run: Run, delhi: GridServer) -> None:
         delhi.server.log.say("ANR0902W", path="\x1b[2J\x07evil", mode=0)

@@ -18,6 +18,7 @@ from farvault.protocol.messages import (
     Done,
     EndTransaction,
     ExpireObjects,
+    FileSpaceAnswer,
     FileSpaces,
     Policy,
     QueryFileSpaces,
@@ -73,11 +74,18 @@ def test_file_spaces_are_numbered_and_keep_what_the_client_told(ann: NodeClient)
     assert ann.register(backup_ended=True).has_objects
 
 
-def test_an_unnamed_file_space_is_refused_and_the_session_goes_on(ann: NodeClient) -> None:
+@pytest.mark.parametrize("name", ["", "x" * 1025, "/two\nlines", "/red\x1b[31m", "/\x9b31m", "/\u202eback"])
+def test_a_name_that_no_list_can_show_is_refused_and_the_session_goes_on(ann: NodeClient, name: str) -> None:
     with pytest.raises(FarvaultError) as caught:
-        ann.connection.call(RegisterFileSpace(name=""), Done)
+        ann.connection.call(RegisterFileSpace(name=name), Done)
     assert caught.value.message.id == "ANR0565E"
+    assert ann.connection.call(RegisterFileSpace(name="/\u0647\u200c\u0627 \u3000"), FileSpaceAnswer)
     assert ann.connection.call(QueryFileSpaces(), FileSpaces)
+
+
+def test_what_a_node_calls_its_file_systems_draws_nothing(delhi: GridServer, ann: NodeClient) -> None:
+    ann.register(type="EXT4\x1b[31m\nB")
+    assert "EXT4\\x1b[31m\\x0aB" in delhi.admin("query filespace").text
 
 
 # --- store, list, read -----------------------------------------------------------------------------------------------

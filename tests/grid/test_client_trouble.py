@@ -98,6 +98,9 @@ def test_another_key_than_the_pinned_one_is_refused(client: Client) -> None:
     KnownServers().remember("127.0.0.1", client.server.port, ":".join(["AB"] * 32))
     outcome = client.run("query", "session")
     assert outcome.code == 12 and "ANR8599E" in outcome.errors
+    assert "ANS9823I" in outcome.output and KnownServers().path in outcome.output, "what to do about it"
+    given = client.run("query", "session", f"-fingerprint={':'.join(['CD'] * 32)}")
+    assert "ANR8599E" in given.errors and "ANS9823I" not in given.output
 
 
 def test_the_first_contact_is_told_and_pinned(client: Client) -> None:
@@ -225,6 +228,10 @@ def test_a_class_without_a_copy_group_stores_nothing(client: Client, tree: Path)
         (["selective", "/does/not/exist/x"], "ANS1076E"),
         (["incremental", "/tmp/", "-nonsense=1"], "ANS1107E"),
         (["incremental", "/tmp/", "-subdir=perhaps"], "ANS1108E"),
+        (["incremental", "/tmp/", "-subdir"], "ANS9822E"),
+        (["incremental", "/tmp/", "-password="], "ANS9822E"),
+        (["incremental", "/tmp/", "-virtualmountpoint=/tmp"], "ANS9821E"),
+        (["incremental", "/tmp/", "-archmc=other"], "ANS9813E"),
         (["incremental", "/tmp/", "-filelist=names"], "ANS9801E"),
         (["incremental", "/tmp/", "-pitdate=2026-01-01"], "ANS9813E"),
         (["incremental", "/tmp/", "-optfile=/does/not/exist"], "ANS1035S"),
@@ -246,6 +253,13 @@ def test_a_pattern_that_matches_nothing_is_no_success(client: Client, tree: Path
     assert "without failure" not in outcome.output and "Successful" not in outcome.output
 
 
+def test_help_tells_what_a_message_means_and_what_to_do(client: Client) -> None:
+    assert "User response:" in client.succeed("help", "ANS9803E").output
+    assert "ANS9824E" in client.run("help", "ANS9999E").errors
+
+
 def test_help_names_every_command_that_works(client: Client) -> None:
     text = client.succeed("help").output
+    assert "-OPTFile" in text and "-INCLExcl" in text
+    assert " EXCLUDE.DIR" in text and "VIRTUALMountpoint" in text and "-VIRTUALMountpoint" not in text
     assert "Incremental" in text and "-SUbdir" in text and "SCHedule" not in text

@@ -199,7 +199,7 @@ def test_a_volume_comes_online_only_with_its_own_file(delhi: GridServer, tokyo: 
     volume = f"{delhi.folder}/disk.dsm"
     delhi.admin(f"vary offline {volume} wait=yes")
     delhi.admin(f"update volume {volume} access=unavailable")
-    assert "ANR4706E" in delhi.admin(f"vary online {volume} wait=yes", allow=(4,)).text
+    assert "ANR4706E" in delhi.admin(f"vary online {volume}", allow=(14,)).text, "before a process begins"
     delhi.admin(f"update volume {volume} access=readwrite")
     with open(volume, "r+b") as file:
         label = file.read(4096)

@@ -37,6 +37,7 @@ def test_every_list_of_files_shows_it_harmless(client: Client, tmp_path: Path) -
     server = client.server
     (name,) = server.volumes()
     assert f"/tree/{SHOWN}/{SHOWN}" in server.admin(f"query content {name} format=detailed").text
+    assert f" /tree/{SHOWN}/{SHOWN} " in server.admin("query retention ann").text
     listed = client.succeed("query", "backup", f"{tmp_path}/tree/*", "-subdir=yes").output
     assert f"{tmp_path}/tree/{SHOWN}/{SHOWN}" in listed
     server.stop()

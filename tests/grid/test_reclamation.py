@@ -315,10 +315,10 @@ def test_pools_and_classes_in_use_are_not_deleted_and_empty_ones_are(delhi: Grid
 
 def test_a_volume_named_twice_is_refused(delhi: GridServer) -> None:
     delhi.admin("define volume tapepool tape1 wait=yes")
-    answer = delhi.admin("define volume tapepool tape1 wait=yes", allow=(4,))
+    answer = delhi.admin("define volume tapepool tape1 wait=yes", allow=(10,))
     assert "ANR2404E" in answer.text
     for same in ("./tape1", "sub/../tape1", f"{delhi.folder}/tapes//tape1"):
-        answer = delhi.admin(f"define volume tapepool {same} wait=yes", allow=(4,))
+        answer = delhi.admin(f"define volume tapepool {same} wait=yes", allow=(10,))
         assert "ANR2404E" in answer.text, "the same file by another way"
     assert len(volumes_of(delhi, "TAPEPOOL")) == 1
 

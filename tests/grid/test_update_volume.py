@@ -94,3 +94,35 @@ def test_of_several_those_it_does_not_fit_are_said_and_the_others_changed(delhi:
 def test_what_makes_no_sense_is_refused(delhi: GridServer, command: str, message: str) -> None:
     assert message in delhi.admin(command, allow=(3, 11)).text
     assert volumes(delhi, access="READWRITE") == {"p1", "p2", "c1", "c2", "d1"}
+
+
+@pytest.mark.parametrize("access", ["unavailable", "destroyed"])
+def test_a_random_volume_that_is_out_of_use_is_off_line(delhi: GridServer, access: str) -> None:
+    def status(selection: str = "") -> list[str]:
+        return [row["status"] for row in delhi.rows(f"query volume */d1 {selection}")]
+
+    assert status() == ["ONLINE"]
+    delhi.admin(f"update volume */d1 access={access}")
+    assert status() == ["OFFLINE"]
+    assert "Volume Status: Off-Line\n" in delhi.admin("query volume */d1 f=d").text
+    assert (status("status=online"), status("status=offline")) == ([], ["OFFLINE"])
+    delhi.admin("update volume */d1 access=readonly wherestatus=offline")
+    assert status() == ["ONLINE"], "its access kept it out of use, nobody varied it"
+
+
+def test_a_volume_that_was_varied_off_line_stays_so_whatever_its_access(delhi: GridServer) -> None:
+    delhi.admin(f"vary offline {delhi.folder}/d1 wait=yes")
+    delhi.admin("update volume */d1 access=destroyed")
+    delhi.admin("update volume */d1 access=readwrite")
+    assert [row["status"] for row in delhi.rows("query volume */d1")] == ["OFFLINE"]
+
+
+@pytest.mark.parametrize("pool", ["tapepool", "copypool"])
+def test_a_name_that_is_taken_is_refused_before_a_process_begins(delhi: GridServer, pool: str) -> None:
+    answer = delhi.admin(f"define volume {pool} {delhi.folder}/tapes/p1", allow=(10,))
+    assert "ANR2404E" in answer.text and "ANR0984I" not in answer.text
+    numbered = delhi.admin("define volume tapepool n001 wait=yes").text
+    assert "ANR2206I" in numbered
+    answer = delhi.admin("define volume tapepool n numberofvolumes=2", allow=(10,))
+    assert "ANR2404E" in answer.text
+    assert "n002" not in volumes(delhi), "none of them is made"

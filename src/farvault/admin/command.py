@@ -185,7 +185,7 @@ class Command:
                 "ANR2020E",
                 command=self.name,
                 parameter=parameter.title,
-                value=MASK if parameter.secret else word.text,
+                value=MASK if parameter.secret else word.text or '""',
                 right=str(wrong),
             ) from None
         if parameter.only is not None and value != parameter.only:

@@ -16,7 +16,10 @@ def overview(commands: Sequence[Command]) -> str:
     for command in commands:
         verbs.setdefault(command.words[0], []).append(" ".join(command.words[1:]))
     widest = max(len(verb) for verb in verbs)
-    lines = ["Commands; capitals are the shortest form. HELP DEFINE STGPOOL explains one.", ""]
+    lines = [
+        "Commands; capitals are the shortest form. HELP DEFINE STGPOOL explains one, HELP ANR2034E a message.",
+        "",
+    ]
     for verb, nouns in sorted(verbs.items(), key=lambda item: item[0].upper()):
         text = ", ".join(noun for noun in nouns if noun)
         lines += textwrap.wrap(

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from farvault.base.messages import Message
-from farvault.base.units import show_time
+from farvault.base.units import has_control_characters, show_path, show_time
 from farvault.model.attribute import Integer, Noun, Size, attributes
 
 TABLE, LIST, COMMA, TAB, JSON = "TABLE", "LIST", "COMMA", "TAB", "JSON"
@@ -41,8 +41,10 @@ class Column:
     wrap_words: bool = False
 
     def text(self, row: Row) -> str:
+        """One line that draws nothing on a terminal: some values come from nodes, such as the type of a file space."""
         value = row.get(self.key, ABSENT)
-        return "" if value is ABSENT else self.show(value)
+        text = "" if value is ABSENT else self.show(value)
+        return show_path(text.encode("utf-8", "surrogatepass")) if has_control_characters(text) else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,15 +241,13 @@ def _label_list(columns: Sequence[Column], batches: Iterable[list[Row]], width: 
 
 
 def _delimited(columns: Sequence[Column], batches: Iterable[list[Row]], mark: str) -> Iterator[str]:
-    """No headings. Comma: values with commas or quotes stand in quotes, quotes doubled. Tab: tabs become blanks."""
+    """No headings. Comma: values with commas or quotes stand in quotes, quotes doubled."""
     for batch in batches:
         yield "\n".join(mark.join(_field(column.text(row), mark) for column in columns) for row in batch)
 
 
 def _field(text: str, mark: str) -> str:
-    if mark == "\t":
-        return text.replace("\t", " ").replace("\n", " ")
-    if any(c in text for c in ',"\n'):
+    if mark == "," and any(c in text for c in ',"'):
         return '"' + text.replace('"', '""') + '"'
     return text
 

@@ -15,7 +15,8 @@ from farvault.admin.grammar import Word, join_lines, parse
 from farvault.admin.help import overview, page
 from farvault.admin.instance import Instance
 from farvault.admin.output import Answer, Text
-from farvault.base.errors import BadInput
+from farvault.base.errors import BadInput, NotFound
+from farvault.base.messages.page import is_message_number, pages
 from farvault.model.attribute import Text as TextKind
 from farvault.model.attribute import abbreviates
 
@@ -27,11 +28,14 @@ class UnknownCommand(BadInput):
 
 
 def _help(instance: Instance, call: Call) -> Iterator[Answer]:
-    """HELP, HELP DEFINE, HELP DEFINE STGPOOL."""
+    """HELP, HELP DEFINE, HELP DEFINE STGPOOL, HELP ANR2034E."""
     del instance
     typed = [call[name] for name in ("word", "second", "third") if call[name]]
     if not typed:
         yield Text(overview(all_commands()))
+        return
+    if len(typed) == 1 and is_message_number(typed[0]):
+        yield from _message_pages(typed[0])
         return
     words = tuple(Word("", (part,), False, 0, 0, 0) for part in typed)
     found = candidates(words)
@@ -42,12 +46,22 @@ def _help(instance: Instance, call: Call) -> Iterator[Answer]:
         raise _unknown(words)
 
 
+def _message_pages(typed: str) -> Iterator[Answer]:
+    found = pages(typed)
+    if not found:
+        raise NotFound("ANR4973E", number=typed.upper())
+    for number, each in enumerate(found):
+        yield Text(each if not number else f"\n{each}")
+
+
 HELP = Command(
     words=("Help",),
     rule=ANYONE,
-    help="Show all commands, those that begin with a word, or one in full.",
+    help="Show all commands, those that begin with a word, or one in full; or what a message means and what to do.",
     parameters=(
-        positional("word", TextKind(64), "first word of a command", optional=True),
+        positional(
+            "word", TextKind(64), "first word of a command, or a message: ANR2034E, 2034", optional=True
+        ),
         positional("second", TextKind(64), "second word", optional=True),
         positional("third", TextKind(64), "third word", optional=True),
     ),

@@ -291,10 +291,8 @@ class Terminal:
         if not sys.stdin.isatty():
             self._screen.warn(message("ANS8020E"))
             return CommandEnd(return_code=_NOT_CONFIRMED)
-        answer = click.prompt(
-            "Do you wish to proceed? (Yes (Y)/No (N))", err=True, default="No", show_default=False
-        )
-        if not re.fullmatch(r"y(es)?", str(answer), re.IGNORECASE):
+        if not _agrees():
+            self._screen.warn(message("ANS8021E"))
             return CommandEnd(return_code=_NOT_CONFIRMED)
         end = self._answers(text, confirmed=True)
         assert isinstance(end, CommandEnd)
@@ -354,3 +352,16 @@ def _open(path: str, mode: str) -> IO[Any]:
 def _printable(text: str) -> str:
     """Names may hold any character: none of them may move the cursor or change colours of somebody's terminal."""
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "?", text)
+
+
+def _agrees() -> bool:
+    """Asks until the answer is yes or no; Enter alone is a no, and so are the end of input and Ctrl-C."""
+    while True:
+        try:
+            answer = click.prompt(
+                "Do you wish to proceed? (Yes (Y)/No (N))", err=True, default="No", show_default=False
+            )
+        except click.Abort:
+            return False
+        if re.fullmatch(r"y(es)?|no?", str(answer).strip(), re.IGNORECASE):
+            return str(answer).strip().upper().startswith("Y")

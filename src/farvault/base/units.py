@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Sequence
 
 KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 TIB = 1 << 40
+_TURNS_AROUND = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""What sets the direction of the text that follows. Joiners (U+200C, U+200D) belong to words of some languages."""
 _SUFFIX = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": TIB}
 
 
@@ -45,6 +48,13 @@ def show_path(path: bytes) -> str:
     """
     text = path.decode("utf-8", "backslashreplace")
     return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def has_control_characters(text: str) -> bool:
+    """Could it draw on a terminal, look like two lines, or turn what follows around?"""
+    return not text.isprintable() and any(
+        unicodedata.category(c) in ("Cc", "Zl", "Zp") or c in _TURNS_AROUND for c in text
+    )
 
 
 def show_numbers(numbers: Sequence[int]) -> str:

@@ -13,18 +13,29 @@ from importlib import import_module
 from typing import Final, NamedTuple, TextIO
 
 from farvault import __version__
-from farvault.base.errors import BadInput, FarvaultError, LoginRefused, NotAvailable, PeerUnreachable
+from farvault.base.errors import (
+    BadInput,
+    FarvaultError,
+    LoginRefused,
+    NotAvailable,
+    NotFound,
+    PeerUnreachable,
+)
+from farvault.base.messages.page import is_message_number, pages
 from farvault.client.job import Job
 from farvault.client.options import (
     OPTIONS,
     CommandLine,
     Options,
+    Where,
     check_place,
     resolve,
     split_command_line,
 )
 from farvault.client.report import ERROR, Report
 from farvault.model.attribute import abbreviates
+from farvault.policy.inclexcl import VERBS
+from farvault.transport.known_servers import KnownServers
 
 
 class Command(NamedTuple):
@@ -85,7 +96,9 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command(
         ("DELete", "Filespace"), "delete a file space and all that is in it", "deleting.file_space", (0, 1)
     ),
-    Command(("Help",), "this page", "commands.show_help", (0, 2)),
+    Command(
+        ("Help",), "this page; with the number of a message: what it means", "commands.show_help", (0, 2)
+    ),
     Command(("Query", "ACcess")),
     Command(("Query", "RESTore")),
     Command(("Query", "SChedule")),
@@ -155,6 +168,8 @@ def _execute(command: Command, options: Options, report: Report, operands: list[
         report.end_progress()
         report.repeat(refused.message, code=ERROR)
         report.say("ANS1025E", node=job.node)
+        if refused.message.id == "ANR8599E" and not options.fingerprint:
+            report.say("ANS9823I", server=f"{options.address}:{options.port}", path=KnownServers().path)
     except PeerUnreachable as problem:
         report.end_progress()
         report.repeat(problem.message, code=ERROR)
@@ -163,15 +178,29 @@ def _execute(command: Command, options: Options, report: Report, operands: list[
         job.sessions.close()
 
 
-def show_help(job: Job, _: list[str]) -> None:
-    """The page of HELP."""
+def show_help(job: Job, operands: list[str]) -> None:
+    """The page of HELP, or what a message means: `help ANS9803E`."""
     report = job.report
+    if len(operands) == 1 and is_message_number(operands[0]):
+        found = pages(operands[0])
+        if not found:
+            raise NotFound("ANS9824E", number=operands[0].upper())
+        report.answer("\n\n".join(found))
+        return
     report.answer(f"Farvault backup-archive client, version {__version__}\n")
     report.answer("farvault client COMMAND [operands] [-option=value ...]\n")
     for each in COMMANDS:
         if each.work:
             report.answer(f"  {' '.join(each.words):<20} {each.summary}")
-    names = sorted(option.keyword for option in OPTIONS if option.field)
+    shown = [(option.keyword, option.where) for option in OPTIONS if option.field]
+    shown += [("OPTFile", Where.COMMAND), ("INCLExcl", Where.ANYWHERE)]
     report.answer("\nOptions (capitals are the shortest abbreviation):")
+    _show_names(report, sorted(f"-{keyword}" for keyword, where in shown if where is not Where.FILE))
+    report.answer("\nIn the option file only:")
+    statements = [verb for verb, purposes in VERBS.items() if purposes]
+    _show_names(report, sorted([*statements, *(keyword for keyword, where in shown if where is Where.FILE)]))
+
+
+def _show_names(report: Report, names: list[str]) -> None:
     for start in range(0, len(names), 5):
-        report.answer("  " + " ".join(f"-{name:<22}" for name in names[start : start + 5]).rstrip())
+        report.answer("  " + " ".join(f"{name:<23}" for name in names[start : start + 5]).rstrip())

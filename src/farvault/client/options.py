@@ -175,7 +175,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("VIRTUALMountpoint", "virtual_mount_points", _Words(), _FILE),
     Option("SUbdir", "subdir", YesNo()),
     Option("DIRMc", "directory_class", _Words1(30)),
-    Option("ARCHMc", "archive_class", _Words1(30)),
+    Option("ARCHMc", "archive_class", _Words1(30), commands=("ARCHIVE", "PREVIEW ARCHIVE")),
     Option("ARCHSYMLinkasfile", "follow_links_at_archive", YesNo()),
     Option("SKIPACL", "skip_acl", YesNo()),
     Option("SKIPACLUPdatecheck", "skip_acl_update_check", YesNo()),
@@ -323,7 +323,8 @@ def apply_option(options: Options, name: str, value: str | None, where: Where) -
             return options
         raise NotAvailable("ANS9801E", option=option.keyword.upper())
     if option.where is not Where.ANYWHERE and option.where is not where:
-        raise BadInput("ANS1107E", option=name)
+        place = "in the option file" if option.where is Where.FILE else "on the command line"
+        raise BadInput("ANS9821E", option=option.keyword.upper(), place=place)
     if isinstance(option.value, _Flag):
         if value is not None and where is Where.COMMAND:
             raise BadInput("ANS1108E", option=option.keyword.upper(), value=value, expected="no value")
@@ -332,7 +333,10 @@ def apply_option(options: Options, name: str, value: str | None, where: Where) -
     try:
         parsed = option.value.parse(_unquoted(value or ""))
     except BadValue as wrong:
-        raise BadInput("ANS1108E", option=option.keyword.upper(), value=value, expected=str(wrong)) from None
+        keyword = option.keyword.upper()
+        if not value:
+            raise BadInput("ANS9822E", option=keyword, expected=str(wrong)) from None
+        raise BadInput("ANS1108E", option=keyword, value=value, expected=str(wrong)) from None
     if isinstance(option.value, _Words):
         parsed = (*getattr(options, option.field), *parsed)
     return replace(options, **{option.field: parsed})

@@ -73,8 +73,6 @@ class Report:
         self.started = time.monotonic()
         self._held: list[str] | None = None
         self._progress: _Progress | None = None
-        if self._is_terminal and not quiet:
-            self._progress = _Progress(self)
 
     # --- messages ------------------------------------------------------------------------------------------------
 
@@ -130,8 +128,10 @@ class Report:
                 self._write(self._output, "\n".join(held))
 
     def count_inspected(self) -> None:
-        """Called after each folder: moves the progress line, or says how far it is."""
-        if self._progress is not None:
+        """Called after each folder: moves the progress line. It begins here: before, somebody may be asked something."""
+        if self._is_terminal and not self.quiet:
+            if self._progress is None:
+                self._progress = _Progress(self, self._output)
             self._progress.move()
 
     def banner(self, session: NodeSession, node: str) -> None:
@@ -208,7 +208,7 @@ class Report:
         if self._held is not None and stream is self._output:
             self._held.append(text)
             return
-        if self._progress is not None:
+        if self._progress is not None and stream.isatty():
             self._progress.write(text)
             return
         try:
@@ -220,7 +220,7 @@ class Report:
 class _Progress:
     """A moving line on a terminal. Everything is made late: most runs need none of it."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, output: TextIO) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -230,7 +230,7 @@ class _Progress:
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             TimeElapsedColumn(),
-            console=Console(stderr=False, highlight=False),
+            console=Console(file=output, highlight=False),
             transient=True,
             auto_refresh=False,
         )

@@ -85,3 +85,9 @@ class Volume(Noun, frozen=True, kw_only=True):
     receipt: bytes = b""
     updated_time: int = 0
     updated_by: str = ""
+
+    @property
+    def status_now(self) -> str:
+        """Its status as people see it: a random-access volume that its access keeps out of use is off-line."""
+        is_out_of_use = self.status == ONLINE and self.access in (UNAVAILABLE, DESTROYED)
+        return OFFLINE if is_out_of_use else self.status

@@ -39,6 +39,7 @@ class Why(StrEnum):
     HELD = "held"
     NO_POLICY = "no active policy set"
     SOURCE = "deleted by its source only"
+    MARKED = "deleted by its source: grace period, vault lock"
 
 
 class Version(NamedTuple):

@@ -26,6 +26,14 @@ def find_random_volume(storage: Storage, name: str) -> tuple[Volume, StoragePool
     return volume, pool
 
 
+def find_usable_volume(storage: Storage, name: str) -> tuple[Volume, StoragePool]:
+    """The same; `NotAvailable` where its access keeps it from being varied online."""
+    volume, pool = find_random_volume(storage, name)
+    if volume.access not in (READWRITE, READONLY):
+        raise NotAvailable("ANR4706E", volume=volume.name, access=volume.access)
+    return volume, pool
+
+
 def vary_offline(storage: Storage, process: Process, name: str) -> None:
     """`InUse` while somebody writes or audits it. Who reads it at this moment may finish."""
     volume, _ = find_random_volume(storage, name)
@@ -35,9 +43,7 @@ def vary_offline(storage: Storage, process: Process, name: str) -> None:
 
 def vary_online(storage: Storage, process: Process, name: str) -> None:
     """`NotAvailable` where its access forbids it; `NotFound` or `MediaFailed` where its file is not the right one."""
-    volume, pool = find_random_volume(storage, name)
-    if volume.access not in (READWRITE, READONLY):
-        raise NotAvailable("ANR4706E", volume=volume.name, access=volume.access)
+    volume, pool = find_usable_volume(storage, name)
     with storage.volumes.hold(volume):
         _check_file(storage, volume, pool)
         _set(storage, process, volume, ONLINE)

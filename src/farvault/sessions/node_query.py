@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from farvault.base.errors import BadInput
+from farvault.base.units import has_control_characters
 from farvault.catalog import nouns, objects
 from farvault.model.file_space import FileSpace
 from farvault.protocol.messages import (
@@ -50,7 +51,7 @@ def register_file_space(session: NodeSession, incoming: Incoming) -> None:
     """Nothing is written where nothing changed: an unchanged backup then costs no transaction here."""
     asked = incoming.body
     assert isinstance(asked, RegisterFileSpace)
-    if not 0 < len(asked.name) <= FILE_SPACE_NAME_LONGEST:
+    if not 0 < len(asked.name) <= FILE_SPACE_NAME_LONGEST or has_control_characters(asked.name):
         raise BadInput("ANR0565E", longest=FILE_SPACE_NAME_LONGEST)
     with session.catalog.read() as r:
         stored = nouns.find(r, FileSpace, session.node_id, asked.name)

@@ -8,6 +8,7 @@ start removes. A volume that another server keeps goes here at once and there wh
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 
 import msgspec
 
@@ -75,8 +76,7 @@ class VolumeLife:
             created_time=self._clock.now_seconds(),
         )
         with self._catalog.write() as tx:
-            if pending_deletions.is_waiting(tx, volume.name):
-                raise AlreadyExists("ANR4901E", volume=volume.name)
+            _refuse_known(tx, volume.name)
             volume = msgspec.structs.replace(volume, id=nouns.insert(tx, volume))
         try:
             crash_point("volume.define.before_create")
@@ -92,6 +92,13 @@ class VolumeLife:
             self._remove_row(volume)
             raise
         return volume
+
+    def refuse_known(self, pool: StoragePool, typed_names: Iterable[str]) -> None:
+        """`AlreadyExists` for the first name that DEFINE VOLUME could not give: in any pool, or still to be deleted."""
+        full = [self._devices.full_name(pool.device_class, typed) for typed in typed_names]
+        with self._catalog.read() as r:
+            for name in full:
+                _refuse_known(r, name)
 
     def make_scratch(self, pool: StoragePool) -> Volume:
         """The next volume the pool makes by itself."""
@@ -321,3 +328,10 @@ def _emptied(volume: Volume) -> Volume:
 def _row(r: Snapshot, volume_id: int) -> Volume | None:
     found = nouns.select(r, Volume, id=volume_id)
     return found[0] if found else None
+
+
+def _refuse_known(r: Snapshot, name: str) -> None:
+    if nouns.find(r, Volume, name) is not None:
+        raise AlreadyExists("ANR2404E", name=name)
+    if pending_deletions.is_waiting(r, name):
+        raise AlreadyExists("ANR4901E", volume=name)

@@ -106,9 +106,10 @@ def test_comma_values_are_quoted_where_they_must_be() -> None:
     assert layout(COMMA).splitlines()[0] == 'BACKUPPOOL,DISK,"6,144",0.8,TAPEPOOL'
 
 
-def test_tabs_inside_values_become_blanks() -> None:
-    rows = [{"name": "A\tB", "device_class": "x", "capacity": 1, "used": 0.0, "next": "z"}]
-    assert layout(TAB, rows=rows) == "A B\tx\t1\t0.0\tz"
+@pytest.mark.parametrize(("style", "mark"), [(TAB, "\t"), (COMMA, ",")])
+def test_a_value_is_one_line_without_tabs_and_draws_nothing(style: str, mark: str) -> None:
+    rows = [{"name": "A\tB\n\x1b[1mC", "device_class": "\u3000", "capacity": 1, "used": 0.0, "next": "z"}]
+    assert layout(style, rows=rows) == mark.join(("A\\x09B\\x0a\\x1b[1mC", "\u3000", "1", "0.0", "z"))
 
 
 def test_json_has_real_types_and_leaves_out_what_an_object_does_not_have() -> None:

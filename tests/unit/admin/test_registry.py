@@ -126,6 +126,7 @@ def test_a_command_is_found_by_its_abbreviation(typed: str, name: str) -> None:
         ("query stgpool format=s format=d", "ANR2024E", "FORMAT"),
         ("update node x contact=two words", "ANR2025E", "column"),
         ("define domain x backret=ten", "ANR2020E", "number from 0 to 9999"),
+        ('copy domain x ""', "ANR2020E", '"" is not a value of new_name'),
         ("define stgpool a b maxsize=1X maxscratch=1", "ANR2020E", "500M"),
         ("define stgpool a b m=1", "ANR2021E", "MAXSCRatch"),
         ("update stgpool a reclaimpr=1 reclaimprocess=2", "ANR2024E", "RECLAIMPROCESS"),

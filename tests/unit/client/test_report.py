@@ -97,3 +97,30 @@ def test_messages_go_to_the_error_stream_and_quiet_keeps_them() -> None:
     made.line("chatter")
     made.say("ANS1079E")
     assert output.getvalue() == "" and "ANS1079E" in errors.getvalue()
+
+
+class Terminal(io.StringIO):
+    """Something a person looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_progress_line_begins_with_the_work_so_that_a_question_stands_alone() -> None:
+    screen = Terminal()
+    made = Report(output=screen, errors=screen)
+    made.answer("Do you wish to delete it?")
+    made.summary("restored")
+    assert "\x1b" not in screen.getvalue(), "nothing moves where nothing is counted"
+    made.count_inspected()
+    assert "0 done, 0 failed" in screen.getvalue()
+    made.end_progress()
+
+
+def test_errors_go_where_errors_go_also_beside_a_progress_line() -> None:
+    screen, errors = Terminal(), io.StringIO()
+    made = Report(output=screen, errors=errors)
+    made.count_inspected()
+    made.say("ANS1079E")
+    made.end_progress()
+    assert errors.getvalue().startswith("ANS1079E") and "ANS1079E" not in screen.getvalue()

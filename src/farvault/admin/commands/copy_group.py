@@ -11,7 +11,8 @@ from farvault.admin.definition import changed, define_parameters, defined, repla
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Frequency, Pattern
 from farvault.admin.lookup import select_by
-from farvault.admin.output import Answer, Column, Report, of_attribute, row_of, time_column
+from farvault.admin.output import Answer, Column, Report, of_attribute, row_of
+from farvault.admin.policy_columns import CHANGE_COLUMNS, change_values, pending_keys
 from farvault.admin.policy_tree import grace_notice, set_for_change, stamp
 from farvault.base.errors import BadInput, NotAvailable
 from farvault.base.messages import message
@@ -117,7 +118,11 @@ def _query(instance: Instance, call: Call) -> Iterator[Answer]:
             management_class=call["management_class"],
             type=call["type"],
         )
-    rows = [row_of(group, group.type, **_FIXED[group.type]) for group in found]
+        changed_keys = pending_keys(r)
+    rows = [
+        row_of(group, group.type, **_FIXED[group.type], **change_values(group, changed_keys))
+        for group in found
+    ]
     yield Report(columns=_columns(call["type"], call.detailed), rows=rows, detailed=call.detailed)
 
 
@@ -126,11 +131,35 @@ _RETENTION = {
     BACKUP: ("versions_exist", "versions_deleted", "retain_extra_days", "retain_only_days"),
     ARCHIVE: ("retain_version_days",),
 }
-_FIXED: dict[str, dict[str, str]] = {BACKUP: {}, ARCHIVE: {"frequency": "Cmd"}}
-"""An archive copy is made by command only."""
+_FIXED: dict[str, dict[str, str]] = {BACKUP: {"toc_destination": ""}, ARCHIVE: {"frequency": "Cmd"}}
+"""An archive copy is made by command only; there are no tables of contents, see decision 15."""
+_SHOWN_SERIALIZATION = {
+    "SHRSTATIC": "Shared Static",
+    "STATIC": "Static",
+    "SHRDYNAMIC": "Shared Dynamic",
+    "DYNAMIC": "Dynamic",
+}
+_MODE = of_attribute(CopyGroup, "mode")
+_SERIALIZATION = Column(
+    key="serialization", label="Copy Serialization", show=_SHOWN_SERIALIZATION.__getitem__
+)
+_DESTINATION = of_attribute(CopyGroup, "destination")
 _DETAILS = {
-    BACKUP: ("mode", "serialization", "frequency_days", "destination"),
-    ARCHIVE: ("retain_init", "retain_min_days", "mode", "serialization", "destination"),
+    BACKUP: (
+        _MODE,
+        _SERIALIZATION,
+        of_attribute(CopyGroup, "frequency_days"),
+        _DESTINATION,
+        Column(key="toc_destination", label="Table of Contents (TOC) Destination"),
+    ),
+    ARCHIVE: (
+        of_attribute(CopyGroup, "retain_init"),
+        of_attribute(CopyGroup, "retain_min_days"),
+        _MODE,
+        _SERIALIZATION,
+        Column(key="frequency", label="Copy Frequency"),
+        _DESTINATION,
+    ),
 }
 
 
@@ -143,10 +172,9 @@ def _columns(kind: str, detailed: bool) -> list[Column]:
         return [*head, *(of_attribute(CopyGroup, f) for f in _RETENTION[kind])]
     return [
         *head,
-        *(of_attribute(CopyGroup, f) for f in ("type", *_RETENTION[kind], *_DETAILS[kind])),
-        *([Column(key="frequency", label="Copy Frequency")] if kind == ARCHIVE else []),
-        Column(key="updated_by", label="Last Update by (administrator)"),
-        time_column("updated_time", "Last Update Date/Time"),
+        *(of_attribute(CopyGroup, f) for f in ("type", *_RETENTION[kind])),
+        *_DETAILS[kind],
+        *CHANGE_COLUMNS,
     ]
 
 

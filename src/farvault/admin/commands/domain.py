@@ -27,6 +27,7 @@ from farvault.admin.output import (
     row_of,
     time_column,
 )
+from farvault.admin.policy_columns import CHANGE_COLUMNS, change_values, pending_keys
 from farvault.admin.policy_tree import copy_set, delete_set, stamp
 from farvault.base.errors import NotAvailable, StillReferenced
 from farvault.base.messages import message
@@ -96,9 +97,11 @@ def _confirm_delete(instance: Instance, call: Call) -> str:
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
+        changed_keys = pending_keys(r)
         rows = [
             row_of(
                 domain,
+                **change_values(domain, changed_keys),
                 active_default=default_class(r, domain.name, ACTIVE),
                 nodes=nouns.count(r, Node, domain=domain.name),
                 activated_days=domain.activated_time,
@@ -126,8 +129,7 @@ def _columns(now: int, detailed: bool) -> list[Column]:
         description,
         of_attribute(Domain, "backup_retention_days"),
         of_attribute(Domain, "archive_retention_days"),
-        Column(key="updated_by", label="Last Update by (administrator)"),
-        time_column("updated_time", "Last Update Date/Time"),
+        *CHANGE_COLUMNS,
     ]
 
 

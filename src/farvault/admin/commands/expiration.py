@@ -15,18 +15,20 @@ from farvault.admin.lookup import select, some
 from farvault.admin.output import Answer, Column, Report, Row, time_column
 from farvault.base.errors import BadInput, NotFound
 from farvault.base.messages import message
-from farvault.base.units import show_time
-from farvault.catalog import expiration, nouns
+from farvault.base.units import show_path, show_time
+from farvault.catalog import expiration, nouns, vault
 from farvault.catalog.expiration import RetentionRow
 from farvault.catalog.settings import set_setting
 from farvault.catalog.transaction import Snapshot
+from farvault.catalog.vault_rules import VaultLock
 from farvault.model.attribute import Integer, Name, YesNo
 from farvault.model.file_space import FileSpace
 from farvault.model.node import Node
 from farvault.model.stored_object import ObjectKind, ObjectState
+from farvault.policy.clock_guard import ClockState
 from farvault.policy.holding import path_matches, path_of
 from farvault.policy.retention import ArchiveRule
-from farvault.policy.versions import AT_ONCE, Decision
+from farvault.policy.versions import AT_ONCE, Decision, Why
 from farvault.processes.expire_inventory import DESCRIPTION, ONE_RUNS, Options, expire_inventory, is_quiet
 from farvault.processes.judge import Judge
 from farvault.processes.process import Process
@@ -78,7 +80,9 @@ def _query(instance: Instance, call: Call) -> Iterator[Answer]:
 
 def _rows(instance: Instance, node: Node, spaces: list[FileSpace], pattern: str) -> Iterator[Row]:
     wanted = path_matches(pattern)
+    seen = _vault_clock(instance) if node.is_source else None
     with instance.catalog.read() as r:
+        lock = VaultLock(r, node.id)
         for space in spaces:
             judge = Judge(r, node, space.id)
             for of_name in _by_name(r, space):
@@ -87,7 +91,21 @@ def _rows(instance: Instance, node: Node, spaces: list[FileSpace], pattern: str)
                     continue
                 judged = judge.decisions(r, [one.row for one in of_name], of_name[0].directory)
                 for one, decision in zip(of_name, judged, strict=True):
-                    yield _row(space, path, one, decision)
+                    if seen and one.row.state == ObjectState.MARKED:
+                        yield _row(space, path, one, _removal(r, one, lock, seen))
+                    else:
+                        yield _row(space, path, one, decision)
+
+
+def _vault_clock(instance: Instance) -> ClockState:
+    with instance.catalog.write() as tx:
+        return instance.storage.vault_clock.look(tx)
+
+
+def _removal(r: Snapshot, one: RetentionRow, lock: VaultLock, seen: ClockState) -> Decision:
+    """Of a virtual volume that its source has deleted: the same moment as QUERY MARKED tells."""
+    left = lock.seconds_left(vault.segment(r, one.row.id), seen.moment)
+    return Decision(seen.wall + left if left else AT_ONCE, Why.MARKED)
 
 
 def _by_name(r: Snapshot, space: FileSpace) -> Iterator[list[RetentionRow]]:
@@ -99,7 +117,7 @@ def _row(space: FileSpace, path: bytes, one: RetentionRow, decision: Decision) -
     goes = decision.goes
     return {
         "file_space": space.name,
-        "path": path.decode("utf-8", "backslashreplace"),
+        "path": show_path(path),
         "kind": _KINDS.get(ObjectKind(one.row.kind), ""),
         "state": _STATES.get(ObjectState(one.row.state), "Inactive"),
         "management_class": one.management_class,

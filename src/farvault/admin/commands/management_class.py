@@ -18,7 +18,8 @@ from farvault.admin.definition import (
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Pattern
 from farvault.admin.lookup import select_by
-from farvault.admin.output import Answer, Column, Report, of_attribute, row_of, time_column, yes_column
+from farvault.admin.output import Answer, Column, Report, of_attribute, row_of, yes_column
+from farvault.admin.policy_columns import CHANGE_COLUMNS, change_values, pending_keys
 from farvault.admin.policy_tree import (
     delete_class,
     grace_notice,
@@ -109,8 +110,14 @@ def _query(instance: Instance, call: Call) -> Iterator[Answer]:
         found = select_by(
             r, ManagementClass, domain=call["domain"], policy_set=call["policy_set"], name=call["name"]
         )
+        changed_keys = pending_keys(r)
         defaults = {(s.domain, s.name): s.default_class for s in nouns.select(r, PolicySet)}
-    rows = [row_of(c, is_default=defaults.get((c.domain, c.policy_set)) == c.name) for c in found]
+    rows = [
+        row_of(
+            c, is_default=defaults.get((c.domain, c.policy_set)) == c.name, **change_values(c, changed_keys)
+        )
+        for c in found
+    ]
     yield Report(columns=_columns(call.detailed), rows=rows, detailed=call.detailed)
 
 
@@ -123,8 +130,7 @@ def _columns(detailed: bool) -> list[Column]:
     if detailed:
         columns += [
             *(of_attribute(ManagementClass, f) for f in _SPACE_MANAGEMENT),
-            Column(key="updated_by", label="Last Update by (administrator)"),
-            time_column("updated_time", "Last Update Date/Time"),
+            *CHANGE_COLUMNS,
         ]
     return columns
 

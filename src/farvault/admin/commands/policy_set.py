@@ -17,7 +17,8 @@ from farvault.admin.definition import (
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Pattern
 from farvault.admin.lookup import select_by
-from farvault.admin.output import Answer, Code, Column, Report, of_attribute, row_of, time_column
+from farvault.admin.output import Answer, Code, Report, of_attribute, row_of
+from farvault.admin.policy_columns import CHANGE_COLUMNS, change_values, pending_keys
 from farvault.admin.policy_tree import contents, copy_set, delete_set, refuse_active, set_for_change, stamp
 from farvault.base.messages import message
 from farvault.catalog import nouns
@@ -61,13 +62,12 @@ def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
         found = select_by(r, PolicySet, domain=call["domain"], name=call["name"])
+        changed_keys = pending_keys(r)
     columns = [of_attribute(PolicySet, f) for f in ("domain", "name", "default_class", "description")]
     if call.detailed:
-        columns += [
-            Column(key="updated_by", label="Last Update by (administrator)"),
-            time_column("updated_time", "Last Update Date/Time"),
-        ]
-    yield Report(columns=columns, rows=[row_of(item) for item in found], detailed=call.detailed)
+        columns += CHANGE_COLUMNS
+    rows = [row_of(item, **change_values(item, changed_keys)) for item in found]
+    yield Report(columns=columns, rows=rows, detailed=call.detailed)
 
 
 def _assign(instance: Instance, call: Call) -> Iterator[Answer]:

@@ -11,11 +11,11 @@ from farvault.admin.instance import Instance
 from farvault.admin.output import Answer
 from farvault.model.attribute import Text
 from farvault.processes.process import Process
-from farvault.processes.vary_volume import find_random_volume, vary_offline, vary_online
+from farvault.processes.vary_volume import find_random_volume, find_usable_volume, vary_offline, vary_online
 
 
 def _online(instance: Instance, call: Call) -> Iterator[Answer]:
-    find_random_volume(instance.storage, call["volume"])
+    find_usable_volume(instance.storage, call["volume"])
 
     def work(process: Process) -> None:
         vary_online(instance.storage, process, call["volume"])

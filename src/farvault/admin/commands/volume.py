@@ -68,6 +68,7 @@ def _define(instance: Instance, call: Call) -> Iterator[Answer]:
     if pool.is_random and call["location"]:
         raise BadInput("ANR2262E", volume=call["name"])
     names = _names(call["name"], call["numberofvolumes"])
+    instance.storage.life.refuse_known(pool, names)
 
     def work(process: Process) -> None:
         for name in names:
@@ -152,7 +153,7 @@ def _select(r: Snapshot, call: Call, prefix: str = "") -> list[Volume]:
         for volume in nouns.select(r, Volume, call["name"])
         if volume.pool_id in pools
         and (access is None or volume.access in access)
-        and (status is None or volume.status in status)
+        and (status is None or volume.status_now in status)
     ]
 
 
@@ -167,6 +168,7 @@ def _row(r: Snapshot, volume: Volume, pool: StoragePool, call: Call) -> Row:
     figures = volume_figures(r, volume)
     row = row_of(
         volume,
+        status=volume.status_now,
         pool=pool.name,
         device_class=pool.device_class,
         used_percent=round(figures.used_percent, 1),

@@ -233,6 +233,7 @@ ROWS: dict[str, Row] = {
         "{management_class} is the default class of policy set {policy_set}, domain {domain}, now."
     ),
     "ANR1562W": Row("Storage pool {pool} is not defined yet: nothing can be stored there."),
+    "ANR4973E": Row("There is no message {number}.", "", "Type it as it was shown: ANR2034E."),
     "ANR1570E": Row(
         "The policy set ACTIVE cannot be changed.",
         "It is the copy of the set that was activated last.",

@@ -42,6 +42,11 @@ ROWS: dict[str, Row] = {
         "",
         "Give -passwordfile=, PASSWORDFILE in the option file, or FARVAULT_CLIENT_PASSWORD in the environment.",
     ),
+    "ANS9823I": Row(
+        "Has {server} been made anew? Then compare this fingerprint with its administrator's and take its line out of {path}.",
+        "The first contact wrote the fingerprint there. Until then nothing is sent to this server.",
+        "Where nobody knows of a new server, somebody may stand in for it: leave the line.",
+    ),
     "ANS9806I": Row(
         "First contact with {server}: its key {fingerprint} is trusted from now on. Compare it with what `farvault "
         "server init` printed there."
@@ -70,6 +75,9 @@ ROWS: dict[str, Row] = {
     ),
     "ANS1107E": Row("-{option} is not an option here.", "", "`farvault client help` lists the options."),
     "ANS1108E": Row("{option} cannot be {value}: expected {expected}.", "", "Correct the value."),
+    "ANS9821E": Row("{option} belongs {place}.", "", "Move it there."),
+    "ANS9824E": Row("There is no message {number}.", "", "Type it as it was shown: ANS1079E."),
+    "ANS9822E": Row("{option} needs a value: {expected}.", "", "Give it one: -{option}=..."),
     "ANS9801E": Row(
         "{option} is not supported yet.",
         "It is known, but ignoring it would do something else than was asked for.",

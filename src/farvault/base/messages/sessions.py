@@ -123,9 +123,9 @@ ROWS: dict[str, Row] = {
         "{lines} console lines were skipped here: the reader was too slow. They are in the activity log."
     ),
     "ANR0565E": Row(
-        "The name of a file space has 1 to {longest} characters.",
-        "",
-        "Use a virtual mount point with a shorter name.",
+        "The name of a file space has 1 to {longest} characters, none of them a control character.",
+        "It is shown in lists and messages.",
+        "Use a virtual mount point with another name.",
     ),
     "ANR0566E": Row(
         "Node {node} has {most} file spaces already.",

@@ -34,6 +34,7 @@ ROWS: dict[str, Row] = {
         "",
         "Repeat it with -NOCONFIRM.",
     ),
+    "ANS8021E": Row("The command was not done: the answer was no.", "", "Repeat it to answer again."),
     "ANS8023E": Row(
         "No session with the server: {reason}",
         "",
