@@ -124,30 +124,6 @@ def _item(line: str, start: int) -> tuple[str, int, bool]:
     return "".join(parts), after, True
 
 
-def matches(pattern: str, text: str) -> bool:
-    """Does `text` fit a pattern of `*` (any run) and `?` (one character)? Case is as given; linear back-tracking only."""
-    at = star = 0
-    in_pattern, after_star = 0, -1
-    while at < len(text):
-        if in_pattern < len(pattern) and pattern[in_pattern] == "*":
-            in_pattern += 1
-            after_star, star = in_pattern, at
-        elif in_pattern < len(pattern) and pattern[in_pattern] in ("?", text[at]):
-            in_pattern += 1
-            at += 1
-        elif after_star >= 0:
-            star += 1
-            in_pattern, at = after_star, star
-        else:
-            return False
-    return set(pattern[in_pattern:]) <= {"*"}
-
-
-def is_pattern(text: str) -> bool:
-    """Does it hold a wildcard?"""
-    return "*" in text or "?" in text
-
-
 def split_commands(lines: Iterable[str]) -> Iterator[str]:
     """Cut a macro or script into commands, each with its continued lines and without whole-line comments.
 

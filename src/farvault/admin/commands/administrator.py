@@ -8,7 +8,6 @@ from typing import Any
 from farvault.admin.authority import ANYONE, SYSTEM
 from farvault.admin.command import FORMAT, Call, Command, keyword, positional
 from farvault.admin.definition import changed, define_parameters, defined, replace, update_parameters
-from farvault.admin.grammar import matches
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Choices, Password, Pattern
 from farvault.admin.lookup import select
@@ -16,6 +15,7 @@ from farvault.admin.output import Answer, Column, Report, days_column, of_attrib
 from farvault.admin.system_administrators import CONSOLE, keep_one
 from farvault.base.errors import BadInput, InUse, NotAuthorized
 from farvault.base.messages import message
+from farvault.base.wildcard import matches
 from farvault.catalog import nouns
 from farvault.model.administrator import PRIVILEGE_CLASSES, Administrator
 from farvault.model.attribute import Choice, Integer, Name, YesNo
