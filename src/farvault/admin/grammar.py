@@ -20,7 +20,7 @@ from farvault.base.errors import BadInput
 
 _KEYWORD = re.compile(r"([A-Za-z][A-Za-z0-9_]*)=")
 _BARE = re.compile(r"[^\s,]*")
-_CONTINUED = re.compile(r"[-\\][ \t\r]*(?:\n|\Z)")
+_CONTINUED = re.compile(r"[-\\][ \t\r]*\n")
 _KEYWORD_LINE = re.compile(r"\s+[A-Za-z][A-Za-z0-9_]*=")
 _COMMENT_BEGINS = re.compile(r"(?:^|(?<=\s))/\*(?=[\s*]|$)", re.MULTILINE)
 
@@ -56,8 +56,10 @@ def is_continued(text: str) -> bool:
 
 
 def parse(text: str) -> tuple[Word, ...]:
-    """Cut a command into words; `BadInput` where quotes or `=` are wrong."""
+    """Cut a command into words; `BadInput` where quotes or `=` are wrong, or the line goes on and there is no next one."""
     line = join_lines(text)
+    if is_continued(line):
+        raise BadInput("ANR2028E")
     words: list[Word] = []
     position = _skip(line, 0)
     while position < len(line):
@@ -140,7 +142,7 @@ def split_commands(lines: Iterable[str]) -> Iterator[str]:
             if pending.strip():
                 yield pending
             pending = line
-        open_end = bool(_CONTINUED.search(line)) or _comment_is_open(pending)
+        open_end = is_continued(line) or _comment_is_open(pending)
         if not open_end:
             pending = _without_comment_lines(pending)
     if pending.strip():

@@ -100,6 +100,14 @@ def test_a_quoted_value_comes_back_as_it_was(value: str) -> None:
     assert parse(f'x="{quoted}"')[0].text == value
 
 
+@pytest.mark.parametrize("text", ["register node n secret-", "query node \\\\", "query stgpool - \t", "-"])
+def test_a_command_that_goes_on_behind_its_end_is_refused(text: str) -> None:
+    """A password that ends so would be cut by a character, and nobody would know."""
+    with pytest.raises(BadInput, match="ANR2028E"):
+        parse(text)
+    assert parse('register node n "secret-"')[-1].text == "secret-"
+
+
 def test_a_script_is_cut_into_commands() -> None:
     script = """
 /* set up the

@@ -126,6 +126,7 @@ def _columns(now: int, detailed: bool) -> list[Column]:
 def _rename(instance: Instance, call: Call) -> Iterator[Answer]:
     if call["new_name"] == CONSOLE:
         raise BadInput("ANR2100E", administrator=CONSOLE)
+    _refuse_while_signed_on(instance, call["name"])
     with instance.catalog.write() as tx:
         found = nouns.get(tx, Administrator, call["name"])
         nouns.update(tx, replace(found, name=call["new_name"]))
@@ -149,13 +150,18 @@ def _unlock(instance: Instance, call: Call) -> Iterator[Answer]:
 
 
 def _remove(instance: Instance, call: Call) -> Iterator[Answer]:
-    if any(e.name == call["name"] and e.type.upper() == "ADMIN" for e in instance.session_table.list()):
-        raise InUse("ANR2102E", administrator=call["name"])
+    _refuse_while_signed_on(instance, call["name"])
     with instance.catalog.write() as tx:
         found = nouns.get(tx, Administrator, call["name"])
         keep_one(tx, found)
         nouns.delete(tx, found)
     yield message("ANR2069I", administrator=call["name"])
+
+
+def _refuse_while_signed_on(instance: Instance, name: str) -> None:
+    """An open session keeps its name: with the rights of whoever has it next."""
+    if any(e.name == name and e.type.upper() == "ADMIN" for e in instance.session_table.list()):
+        raise InUse("ANR2102E", administrator=name)
 
 
 _define = define_parameters(Administrator)
