@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from farvault.apps.instance_folder import InstanceFolder, InstanceLock, Settings, check_new_folder
-from farvault.base.errors import AlreadyExists, BadInput, InUse, NotFound
+from farvault.base.errors import AlreadyExists, BadInput, InUse, MediaFailed, NotFound
 
 
 @pytest.fixture
@@ -40,6 +41,15 @@ def test_a_folder_without_a_server_says_so(tmp_path: Path) -> None:
     with pytest.raises(NotFound) as caught:
         InstanceFolder(str(tmp_path)).settings()
     assert caught.value.message.id == "ANR0994E"
+
+
+def test_what_cannot_be_read_is_named_with_the_reason(folder: InstanceFolder) -> None:
+    folder.write_settings(Settings())
+    os.rename(folder.settings_path, folder.settings_path + ".old")
+    Path(folder.settings_path).mkdir()
+    for read in (folder.settings, lambda: folder.read_secret(folder.settings_path)):
+        with pytest.raises(MediaFailed, match=r"ANR0906E.*farvault.toml.*directory"):
+            read()
 
 
 def test_the_rest_of_an_unfinished_init_is_recognised(folder: InstanceFolder) -> None:
