@@ -143,7 +143,7 @@ class Watch:
     def __init__(self, catalog: Catalog) -> None:
         self.longest = self.longest_hold = self.total = self._checkpoint_seconds = 0.0
         self.count = 0
-        write, checkpoint = catalog.write, catalog._checkpoint
+        write, checkpoint = catalog.write, catalog._writer.checkpoint
 
         @contextmanager
         def watched() -> Iterator[Transaction]:
@@ -162,7 +162,7 @@ class Watch:
             checkpoint(mode)
             self._checkpoint_seconds = time.perf_counter() - start
 
-        catalog._checkpoint = timed  # type: ignore[method-assign]
+        catalog._writer.checkpoint = timed  # type: ignore[method-assign]
         catalog.write = watched  # type: ignore[method-assign]
 
 

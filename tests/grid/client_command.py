@@ -49,14 +49,18 @@ def own_file_space(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 class Client:
     """A node's command lines."""
 
-    def __init__(self, server: GridServer, node: str = "ann", password: str = PASSWORD) -> None:
+    def __init__(
+        self, server: GridServer, node: str = "ann", password: str = PASSWORD, *, port: int = 0
+    ) -> None:
+        """`port`: of what stands in between."""
         self.server = server
+        self.port = port
         self.node = node
         self.password = password
 
     def run(self, *words: str) -> Outcome:
         output, errors = io.StringIO(), io.StringIO()
-        address = f"-se=127.0.0.1:{self.server.port}"
+        address = f"-se=127.0.0.1:{self.port or self.server.port}"
         named = [address, f"-nodename={self.node}", f"-password={self.password}", "-verbose"]
         code = run([*words, *named], output=output, errors=errors)
         return Outcome(code, output.getvalue(), errors.getvalue())

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.faults.proxy import DOWN, Cut, Proxy
 from tests.grid.client_command import Client, own_file_space
 from tests.grid.grid_server import PASSWORD, GridServer
 
 from farvault.base.disk import observe_crash_points
+from farvault.client import restore as client_restore
 from farvault.transport.known_servers import KnownServers
 from farvault.transport.ports import unused_port
 
@@ -36,6 +40,17 @@ def tree(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "file").write_text("content")
     return folder
+
+
+def some_tree(folder: Path, files: int) -> Path:
+    folder.mkdir()
+    for number in range(files):
+        (folder / f"file{number}").write_text(f"content {number}")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
 
 
 @pytest.fixture
@@ -123,6 +138,34 @@ def test_a_cut_link_is_dialled_again_and_the_transaction_repeated(
     assert outcome.count("failed") == 0
     client.succeed("restore", f"{tree}/file", f"{tree}/copy")
     assert (tree / "copy").read_text() == "content"
+
+
+def test_wherever_the_link_breaks_between_two_batches_each_file_is_restored_once(
+    server: GridServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers for a batch arrive while the one before is written."""
+    monkeypatch.setattr(client_restore, "BATCH_OBJECTS", 2)
+    tree = some_tree(tmp_path / "tree", 7)
+    with contextlib.closing(Proxy(lambda: server.port)) as proxy:
+        client = Client(server, port=proxy.port)
+        client.succeed("selective", f"{tree}/*")
+        asked = ["restore", f"{tree}/*", f"{tmp_path}/restored/", "-preservepath=none", "-replace=all"]
+        client.succeed(*asked, "-resourceutilization=1")
+        last = proxy.connections[-1].records[DOWN]
+        client.succeed("query", "backup", f"{tree}/*")
+        first = proxy.connections[-1].records[DOWN]  # what the server answers up to the inventory
+        noticed = 0
+        for record in range(first, last):
+            proxy.plan = [Cut(DOWN, record)]
+            shutil.rmtree(tmp_path / "restored")
+            outcome = client.run(*asked, "-resourceutilization=1", "-commrestartinterval=0")
+            again = "ANS1809W" in outcome.errors
+            noticed += again
+            assert outcome.code == (8 if again else 0)
+            assert (outcome.count("restored"), outcome.count("failed")) == (7, 0)
+            assert outcome.output.count("[Done]") == 7
+            assert contents(tmp_path / "restored") == contents(tree)
+    assert noticed >= 9, "four batches, three frames each"
 
 
 def test_a_server_that_stays_away_ends_the_command(

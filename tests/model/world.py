@@ -7,11 +7,11 @@ does after that happens to a folder nobody looks at again. The next start is fro
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import random
 import shutil
-import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -187,16 +187,10 @@ class World:
 
     @staticmethod
     def _copy_folder(victim: GridServer, to: Path) -> None:
-        catalog = victim.server.catalog
-        is_ours = catalog._writing_thread == threading.get_ident()
-        if not is_ours:
-            assert catalog._write_lock.acquire(timeout=30)
-        try:
+        writer = victim.server.catalog._writer
+        with contextlib.nullcontext() if writer.is_ours else writer.turn(even_if_failed=True):
             # Nor what other threads are just replacing: it may vanish while it is copied.
             shutil.copytree(victim.folder, to, ignore=shutil.ignore_patterns("*-shm", "*.new"))
-        finally:
-            if not is_ours:
-                catalog._write_lock.release()
 
     # --- commands ----------------------------------------------------------------------------------------------------
 

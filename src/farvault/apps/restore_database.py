@@ -22,8 +22,9 @@ from farvault.base.errors import MediaFailed, MediaFull, NotAvailable, RecordDam
 from farvault.base.messages import message
 from farvault.base.units import MIB, show_size, show_time
 from farvault.catalog import lost_volumes, restored, roll_forward
-from farvault.catalog.catalog import PAGE_BYTES, Catalog
+from farvault.catalog.catalog import Catalog
 from farvault.catalog.log import RecoveryLog
+from farvault.catalog.writer import PAGE_BYTES
 from farvault.model.volume_history import OWN_VOLUME
 from farvault.processes.backup_database import Manifest
 from farvault.processes.database_pages import check_root, remove_database, write_pages, written

@@ -20,7 +20,7 @@ from farvault.base.clock import Clock
 from farvault.base.errors import BadInput, NotFound, RecordDamaged
 from farvault.base.messages import Message, message
 from farvault.base.units import show_time
-from farvault.catalog.catalog import PAGE_BYTES
+from farvault.catalog.writer import PAGE_BYTES
 from farvault.media.file import FileDevice
 from farvault.media.interface import Device
 from farvault.media.server import ServerDevice

@@ -70,7 +70,7 @@ class SelfProtection:
         """From now on changes are followed at once."""
         self._housekeeping = housekeeping
         self.database_backups.poke = self._look_at_trigger_at_once
-        self._storage.catalog.log_grown = self._log_grown
+        self._storage.catalog.on_log_growth(self._log_grown)
         self._storage.catalog.nouns_changed = self._nouns_changed
         housekeeping.poke(PROTECTION_FILES)
 

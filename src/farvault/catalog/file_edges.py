@@ -14,6 +14,8 @@ from farvault.base.errors import CatalogFull, InUse, MediaFailed
 
 def set_up(connection: apsw.Connection, cache_bytes: int) -> None:
     connection.set_busy_timeout(10_000)
+    # A plan is made for the statement, not for the values bound to it: else some are made anew at each run.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.execute("PRAGMA trusted_schema=OFF")
     connection.execute("PRAGMA cell_size_check=ON")
     connection.execute("PRAGMA temp_store=MEMORY")

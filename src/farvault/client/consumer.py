@@ -7,15 +7,19 @@ repeats the transaction from its beginning.
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from itertools import chain, islice
 from threading import Event
 
 from farvault.base.errors import FarvaultError, PeerUnreachable
 from farvault.base.messages import message
 from farvault.base.pipeline import run_ahead
-from farvault.client.fetching import Fetch
-from farvault.client.reading import AHEAD, FileReader, Group, Reading
+from farvault.client.fetching import AHEAD, Arrival, Arrived, Fetch, receive_each
+from farvault.client.reading import AHEAD as READ_AHEAD
+from farvault.client.reading import FileReader, Group, Reading
 from farvault.client.sending import Sender
 from farvault.client.session import Address, NodeSession, Sessions, open_session
 from farvault.client.work import (
@@ -29,6 +33,7 @@ from farvault.client.work import (
     Work,
 )
 from farvault.protocol.frames import ProtocolError
+from farvault.protocol.messages import ReadEnd
 
 Step = tuple[Reading | Batch, Group | None]
 
@@ -58,11 +63,11 @@ class Consumer:
 
     def run(self, work: Iterable[Work]) -> None:
         """Until there is no more work. Every unit and batch gets its result."""
-        steps = run_ahead(self._read(work), AHEAD, "read")
+        steps = run_ahead(self._read(work), READ_AHEAD, "read")
         try:
             for item, _ in steps:
                 if isinstance(item, Batch):
-                    self._tell(self._fetch(item))
+                    self._fetch_all(_batches(item, steps))
                 else:
                     self._tell(self._send(item, _until_end(steps)))
         finally:
@@ -132,13 +137,40 @@ class Consumer:
 
     # --- batches -------------------------------------------------------------------------------------------------
 
-    def _fetch(self, batch: Batch) -> BatchResult:
+    def _fetch_all(self, batches: Iterator[Batch]) -> None:
+        """Batch after batch; the answers for the next one arrive while this one is written."""
+        asked: deque[Batch] = deque()
+        while asked or (asked := deque(islice(batches, 1))):
+            try:
+                session = self._connected()
+            except (FarvaultError, GaveUp):  # fetching it finds the same, and knows what to do
+                self._tell(self._fetch(asked.popleft(), None))
+            else:
+                self._fetch_ahead(session, asked, batches)
+
+    def _fetch_ahead(self, session: NodeSession, asked: deque[Batch], batches: Iterator[Batch]) -> None:
+        """Until there are no more batches or the session is lost. `asked`: those taken from `batches` and not begun."""
+
+        def each() -> Iterator[Batch]:
+            yield from list(asked)
+            for batch in batches:
+                asked.append(batch)
+                yield batch
+
+        with contextlib.closing(run_ahead(receive_each(session, each()), AHEAD, "receive")) as arrivals:
+            for first in arrivals:
+                asked.popleft()
+                self._tell(self._fetch(first.batch, _answers(first, arrivals)))
+
+    def _fetch(self, batch: Batch, answers: Iterator[Arrived] | None) -> BatchResult:
+        """`answers`: of a request that is under way; None: it has to be asked for."""
         try:
             fetch = Fetch(batch, self._settings.skip_acl)
         except OSError as problem:
+            self._leave(answers)
             return _failed_batch(batch, "ANS4028E", problem.strerror or str(problem))
         try:
-            self._run_fetch(fetch)
+            self._run_fetch(fetch, answers)
         except GaveUp:
             fetch.result.lost_link = True
         except FarvaultError as refusal:
@@ -149,10 +181,11 @@ class Consumer:
             fetch.close()
         return fetch.result
 
-    def _run_fetch(self, fetch: Fetch) -> None:
+    def _run_fetch(self, fetch: Fetch, answers: Iterator[Arrived] | None) -> None:
         problem: PeerUnreachable | None = None
         try:
-            return fetch.run(self._connected())
+            session = self._connected()
+            return fetch.run(session) if answers is None else fetch.take(session, answers)
         except PeerUnreachable as lost:
             problem = lost
         for session in self._reconnected(problem):
@@ -161,6 +194,15 @@ class Consumer:
             except PeerUnreachable:
                 self._drop()
         raise GaveUp
+
+    def _leave(self, answers: Iterator[Arrived] | None) -> None:
+        """Nobody wants them: the next ones are to be in step."""
+        try:
+            for _ in answers or ():
+                pass
+        except FarvaultError as problem:
+            if isinstance(problem, PeerUnreachable | ProtocolError):
+                self._drop()
 
     # --- the link ------------------------------------------------------------------------------------------------
 
@@ -217,6 +259,24 @@ def _until_end(steps: Iterator[Step]) -> Generator[Group, None, None]:
         if group is None:
             return
         yield group
+
+
+def _batches(first: Batch, steps: Iterator[Step]) -> Iterator[Batch]:
+    """This one and all that follow: what a command asks of its consumers is of one kind."""
+    yield first
+    for item, _ in steps:
+        assert isinstance(item, Batch)
+        yield item
+
+
+def _answers(first: Arrival, arrivals: Iterator[Arrival]) -> Iterator[Arrived]:
+    """Those for one batch. Raises the error that ends them."""
+    for _, what in chain([first], arrivals):
+        if isinstance(what, FarvaultError):
+            raise what
+        yield what
+        if isinstance(what, ReadEnd):
+            return
 
 
 def _failed_batch(batch: Batch, message_id: str, reason: str) -> BatchResult:

@@ -12,10 +12,10 @@ import errno
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
-from farvault.base.errors import RecordDamaged
+from farvault.base.errors import FarvaultError, PeerUnreachable, RecordDamaged
 from farvault.base.pipeline import run_ahead
 from farvault.client.attributes import decode_attributes
 from farvault.client.placing import Placer, Skipped, TargetFolder, remove_partial
@@ -30,7 +30,18 @@ from farvault.seal.compress import RAW, decompress
 from farvault.seal.digest import DIGEST_BYTES, digest
 
 OPEN_MOST: Final = 64
-PACKS_AHEAD: Final = 2
+AHEAD: Final = 4
+"""How many arrivals the receiver is ahead of the writer: enough to ask for the next batch while the last pack is written."""
+
+Arrived = m.ObjectMaps | m.ReadEnd | pack.OpenPack
+"""What the server answers to one request, packs opened."""
+
+
+class Arrival(NamedTuple):
+    """Something for a batch; after a `ReadEnd` or an error no more comes for it."""
+
+    batch: Batch
+    what: Arrived | FarvaultError
 
 
 class _File:
@@ -91,9 +102,14 @@ class Fetch:
             waiting.missing, waiting.map_goes_on, waiting.end = 0, False, 0
         if not self._waiting:
             return
+        with contextlib.closing(run_ahead(_ask(session, list(self._waiting)), AHEAD, "receive")) as answers:
+            self.take(session, answers)
+
+    def take(self, session: NodeSession, answers: Iterable[Arrived]) -> None:
+        """Write what the server answers. `PeerUnreachable` where the link breaks: call `run`."""
         before, seconds = session.connection.bytes_received, session.transfer_seconds
         try:
-            for arrived in run_ahead(_receive(session, list(self._waiting)), PACKS_AHEAD, "receive"):
+            for arrived in answers:
                 if isinstance(arrived, m.ObjectMaps):
                     self._map(arrived)
                 elif isinstance(arrived, m.ReadEnd):
@@ -115,7 +131,7 @@ class Fetch:
                     self._fail(number, place, "ANS1304E", "its attributes cannot be read")
                     continue
                 state = _File(number, place, file, attributes)
-                if file.type == ObjectType.FILE and file.size_bytes:
+                if _has_data(file):
                     self._waiting[file.id] = state
                     continue
                 try:
@@ -301,8 +317,27 @@ def restore_failure(problem: OSError) -> str:
     return failure_message(problem)
 
 
-def _receive(session: NodeSession, ids: list[int]) -> Iterator[m.ObjectMaps | m.ReadEnd | pack.OpenPack]:
-    """What the server answers, packs opened: this runs in its own thread, beside the writing."""
+def receive_each(session: NodeSession, batches: Iterable[Batch]) -> Iterator[Arrival]:
+    """What the server answers for one batch after the other: this runs in its own thread, beside the writing.
+
+    The next batch is asked for as soon as the last answer is complete. A broken link is the last that is told.
+    """
+    for batch in batches:
+        try:
+            ids = [file.id for folder in batch.folders for file in folder.files if _has_data(file)]
+            for arrived in _ask(session, ids) if ids else (m.ReadEnd(),):
+                yield Arrival(batch, arrived)
+        except FarvaultError as problem:
+            yield Arrival(batch, problem)
+            if isinstance(problem, PeerUnreachable | ProtocolError):
+                return
+
+
+def _has_data(file: RestoreFile) -> bool:
+    return file.type == ObjectType.FILE and file.size_bytes > 0
+
+
+def _ask(session: NodeSession, ids: Sequence[int]) -> Iterator[Arrived]:
     connection = session.connection
     connection.send(m.ReadObjects(ids=tuple(ids)))
     while True:

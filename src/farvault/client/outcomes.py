@@ -62,7 +62,8 @@ class Outcomes:
             self._report.say("ANS1228E", code=SKIPPED_FILE, path=path)
             self._report.say(failure.message_id, code=SKIPPED_FILE, path=path, reason=failure.reason)
         if self._report.lines:
-            self._show(work, result)
+            with self._report.together():
+                self._show(work, result)
         for object_id in (*work.expire, *(row.id for row in work.updates), *work.rebind):
             self._changes.pop(object_id, None)
 

@@ -6,8 +6,10 @@ output. The return code is the highest of all messages: warnings 8, errors 12, a
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -69,6 +71,7 @@ class Report:
         self.counts = Counts()
         self.return_code = 0
         self.started = time.monotonic()
+        self._held: list[str] | None = None
         self._progress: _Progress | None = None
         if self._is_terminal and not quiet:
             self._progress = _Progress(self)
@@ -114,6 +117,17 @@ class Report:
         label = f"{kind}-->"
         prefix = f"Retry # {retry}  " if retry else ""
         self._write(self._output, f"{prefix}{label}{size_bytes:>{_SIZE_ENDS - len(label)},} {path}{status}")
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is written inside leaves in one piece: an unbuffered output takes a system call for each line otherwise."""
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            if held:
+                self._write(self._output, "\n".join(held))
 
     def count_inspected(self) -> None:
         """Called after each folder: moves the progress line, or says how far it is."""
@@ -191,6 +205,9 @@ class Report:
         self.answer(_line("Elapsed processing time:", _duration(time.monotonic() - self.started)))
 
     def _write(self, stream: TextIO, text: str) -> None:
+        if self._held is not None and stream is self._output:
+            self._held.append(text)
+            return
         if self._progress is not None:
             self._progress.write(text)
             return

@@ -283,7 +283,8 @@ class Restore:
             self._report.raise_code(ERROR)
             self._lost_link = True
         if self._report.lines:
-            self._show(work, result)
+            with self._report.together():
+                self._show(work, result)
 
     def _tell(self, work: Batch, failure: Failure, code: int) -> None:
         folder = work.folders[failure.folder]
@@ -294,12 +295,12 @@ class Restore:
         left_out = {(each.folder, each.entry) for each in result.failures}
         left_out |= {(each.folder, each.entry) for each in result.warnings if each.message_id == "ANS1946W"}
         for number, folder in enumerate(work.folders):
+            prefix = show_path(self._path(folder.directory, b"")).rstrip("/") + "/"
             for place, file in enumerate(folder.files):
                 if (number, place) not in left_out:
-                    self._show_one(file.size_bytes, folder.directory, file.name)
+                    self._show_one(file.size_bytes, prefix + show_path(file.name))
 
-    def _show_one(self, size_bytes: int, directory: bytes, name: bytes) -> None:
-        path = show_path(self._path(directory, name))
+    def _show_one(self, size_bytes: int, path: str) -> None:
         self._report.answer(f"{self._verb}{size_bytes:>{32 - len(self._verb)},} {path} [Done]")
 
     def _failed(self, directory: bytes, name: bytes, message_id: str, reason: str) -> None:
@@ -324,7 +325,8 @@ class Restore:
             if self._link(link):
                 self._report.counts.done += 1
                 if self._report.lines:
-                    self._show_one(link.file.size_bytes, link.directory, link.name)
+                    path = show_path(self._path(link.directory, link.name))
+                    self._show_one(link.file.size_bytes, path)
             else:
                 self._add(link.directory, link.file)
         self._flush(is_large=False)
@@ -381,7 +383,7 @@ class Restore:
                         "ANS1587W", path=show_path(self._path(parent, name)), reason=", ".join(refused)
                     )
                 if self._report.lines:
-                    self._show_one(0, parent, name)
+                    self._show_one(0, show_path(self._path(parent, name)))
             except OSError as problem:
                 reason = problem.strerror or str(problem)
                 self._failed(parent, name, restore_failure(problem), reason)

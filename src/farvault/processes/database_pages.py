@@ -10,8 +10,8 @@ import msgspec
 
 from farvault.base.disk import NO_ROOM, remove_file
 from farvault.base.errors import MediaFull, RecordDamaged
-from farvault.catalog.catalog import PAGE_BYTES
 from farvault.catalog.image import CHUNK_PAGES, page_digests
+from farvault.catalog.writer import PAGE_BYTES
 from farvault.processes.backup_database import Manifest, unpack_pages
 from farvault.seal.digest import digest
 from farvault.seal.volume_end import VolumeEnd

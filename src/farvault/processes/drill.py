@@ -20,10 +20,11 @@ from farvault.base.disk import aligned_buffer, crash_point, make_folder
 from farvault.base.errors import Cancelled, FarvaultError, MediaFailed, NotAvailable, RecordDamaged
 from farvault.base.units import show_size, show_time
 from farvault.catalog import drill_sample, drills, nouns, restored, volume_history
-from farvault.catalog.catalog import PAGE_BYTES, Catalog
+from farvault.catalog.catalog import Catalog
 from farvault.catalog.drills import FAILED, SUCCESS, Drill
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.settings import get_setting
+from farvault.catalog.writer import PAGE_BYTES
 from farvault.media.interface import Span, VolumeReader
 from farvault.model.device_class import SERVER, DeviceClass
 from farvault.model.volume_history import DBSNAPSHOT, SERIES_TYPES, HistoryVolume

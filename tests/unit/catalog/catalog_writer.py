@@ -7,8 +7,7 @@ import sys
 
 from farvault.base.clock import ManualClock
 from farvault.base.disk import crash_point
-from farvault.catalog import catalog as catalog_module
-from farvault.catalog import nouns, objects
+from farvault.catalog import nouns, objects, writer
 from farvault.catalog.catalog import Catalog
 from farvault.model.node import Node
 
@@ -16,7 +15,7 @@ if __name__ == "__main__":
     sys.path.insert(0, sys.argv[2])
     from tests.unit.catalog.catalog_world import KEY, World, new_file
 
-    catalog_module.WAL_CHECKPOINT_BYTES = 256 * 1024  # checkpoints come often
+    writer.WAL_CHECKPOINT_BYTES = 256 * 1024  # checkpoints come often
     catalog = Catalog.open(sys.argv[1], KEY, ManualClock())
     with catalog.read() as r:
         filled = nouns.count(r, Node)

@@ -15,7 +15,7 @@ from tests.patience import PATIENCE_SECONDS
 from farvault.base.clock import ManualClock
 from farvault.base.disk import observe_crash_points
 from farvault.base.errors import AlreadyExists, InUse, MediaFailed, MediaFull, NotFound
-from farvault.catalog import catalog as catalog_module
+from farvault.catalog import writer
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.sequences import next_value, take_values
 from farvault.catalog.settings import all_settings, get_setting, set_setting
@@ -198,7 +198,7 @@ def test_a_closed_catalog_says_so(tmp_path: Path) -> None:
 def test_a_large_log_is_copied_into_the_database_between_transactions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalog_module, "WAL_CHECKPOINT_BYTES", 64 * catalog_module.PAGE_BYTES)
+    monkeypatch.setattr(writer, "WAL_CHECKPOINT_BYTES", 64 * writer.PAGE_BYTES)
     catalog = Catalog.create(str(tmp_path / "catalog.db"), KEY, ManualClock())
     checkpoints: list[str] = []
     observe_crash_points(lambda label: checkpoints.append(label) if "checkpoint.after" in label else None)
@@ -214,13 +214,13 @@ def test_a_large_log_is_copied_into_the_database_between_transactions(
 
 def test_no_room_is_said_clearly_and_nothing_is_half_done(catalog: Catalog) -> None:
     set_one(catalog, "A", "1")
-    pages = catalog._writer.pragma("page_count")
-    catalog._writer.pragma("max_page_count", pages)
+    pages = catalog._writer.connection.pragma("page_count")
+    catalog._writer.connection.pragma("max_page_count", pages)
     with pytest.raises(MediaFull, match="ANR0131E"), catalog.write() as tx:
         set_setting(tx, "A", "2")
         set_setting(tx, "B", "x" * 100_000)
     assert (get_one(catalog, "A"), get_one(catalog, "B")) == ("1", None)
-    catalog._writer.pragma("max_page_count", 1_000_000)
+    catalog._writer.connection.pragma("max_page_count", 1_000_000)
     set_one(catalog, "B", "x" * 100_000)
     assert get_one(catalog, "A") == "1"
 

@@ -343,8 +343,8 @@ def test_a_full_log_refuses_changes_before_they_begin_and_loses_none(home: Home)
     catalog.close()
     catalog = home.open()
     assert last(catalog) == number - 1
-    assert catalog._log is not None
-    catalog._log.switch(1)
+    assert catalog._log_mode.log is not None
+    catalog._log_mode.log.switch(1)
     figures = catalog.log_figures()
     assert figures is not None
     with catalog.write(uses_reserve=True) as tx:  # as the transaction that completes a backup
@@ -391,8 +391,8 @@ def test_backups_that_fail_again_and_again_do_not_fill_the_disk_with_segments(ho
         put(catalog, number)
         with catalog.image():
             pass
-    assert catalog._log is not None
-    catalog._log.await_spare()
+    assert catalog._log_mode.log is not None
+    catalog._log_mode.log.await_spare()
     figures = catalog.log_figures()
     assert figures is not None and figures.used_bytes < 2 * MIB
     on_disk = sum(path.stat().st_size for path in (home.folder / "log").iterdir())
@@ -413,7 +413,7 @@ def test_what_an_older_log_left_in_the_reserved_segment_is_no_damage_of_a_new_on
     catalog = home.make()
     for number in range(1, 21):
         put(catalog, number, 60_000)
-    log = catalog._log
+    log = catalog._log_mode.log
     assert log is not None
     log.await_spare()
     log.switch(1)
