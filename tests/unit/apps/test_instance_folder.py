@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -44,12 +43,8 @@ def test_a_folder_without_a_server_says_so(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_named_with_the_reason(folder: InstanceFolder) -> None:
-    folder.write_settings(Settings())
-    os.rename(folder.settings_path, folder.settings_path + ".old")
-    Path(folder.settings_path).mkdir()
-    for read in (folder.settings, lambda: folder.read_secret(folder.settings_path)):
-        with pytest.raises(MediaFailed, match=r"ANR0906E.*farvault.toml.*directory"):
-            read()
+    with pytest.raises(MediaFailed, match=r"ANR0906E.*keys.*directory"):
+        folder.read_secret(folder.keys)
 
 
 def test_the_rest_of_an_unfinished_init_is_recognised(folder: InstanceFolder) -> None:
