@@ -25,6 +25,7 @@ LIMITS = Limits(
     sign_on_seconds=DEADLINE,
     frame_seconds=DEADLINE,
     max_sessions=3000,
+    max_strangers=3000,
     max_strangers_per_address=3000,
 )
 DRIP_SECONDS = 0.1

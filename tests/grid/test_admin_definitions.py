@@ -10,6 +10,7 @@ from tests.grid.grid_server import GridServer
 from farvault.catalog import nouns
 from farvault.model.node import Node
 from farvault.model.server import Server
+from farvault.protocol.login import ADMIN
 
 MakeServer = Callable[[str], GridServer]
 
@@ -99,6 +100,8 @@ class TestServers:
         delhi.admin("update server tokyo forcesync=no")
         assert delhi.rows("query server f=d")[0]["force_sync"] is False
         assert "ANR2026E" in refusal(delhi, "update server tokyo", 3)
+        delhi.admin("update server tokyo ssl=yes transfermethod=tcpip sessionsecurity=strict")
+        assert "ANR2991E" in refusal(delhi, "update server tokyo ssl=no", 14)
 
     def test_a_fingerprint_is_kept_in_one_form(self, delhi: GridServer) -> None:
         delhi.admin(TARGET)
@@ -203,6 +206,26 @@ class TestNodes:
         connection, _ = delhi.sign_on("ANN", "secret1")
         assert "ANR2099E" in refusal(delhi, "remove node ann", 12)
         connection.close()
+
+    def test_an_administrator_with_a_session_keeps_the_name(self, delhi: GridServer) -> None:
+        """Rights go by name: whoever had it next would lend theirs to the open session."""
+        delhi.admin("register admin bob secret1")
+        connection, _ = delhi.sign_on("BOB", "secret1", role=ADMIN)
+        assert "ANR2102E" in refusal(delhi, "rename admin bob robert", 12)
+        connection.close()
+
+    def test_a_node_is_removed_while_an_administrator_of_its_name_is_signed_on(
+        self, delhi: GridServer
+    ) -> None:
+        delhi.admin("register node bob secret1")
+        delhi.admin("register admin bob secret1")
+        connection, _ = delhi.sign_on("BOB", "secret1", role=ADMIN)
+        delhi.admin("remove node bob")
+        connection.close()
+
+    def test_text_is_one_printable_line(self, delhi: GridServer) -> None:
+        for text in ("a\u2028b", "a\x85b", "a\x1b[31mb"):
+            assert "ANR2020E" in refusal(delhi, f'register node bob secret1 contact="{text}"', 3)
 
     def test_an_unknown_domain_is_refused(self, delhi: GridServer) -> None:
         assert "ANR1550E" in refusal(delhi, "register node ann secret1 domain=nowhere", 11)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.grid.grid_server import GridServer
@@ -135,6 +136,19 @@ def test_restricted_authority_ends_at_its_names(server: GridServer, administrato
     code, text = issue(server, administrator, command)
     assert code == NOT_AUTHORIZED
     assert "ANR2035E" in text
+
+
+def test_a_list_of_volumes_is_read_for_the_system_privilege_only(server: GridServer, tmp_path: Path) -> None:
+    """The server reads files that an administrator of its storage must not see, the console's secret among them."""
+    listed = tmp_path / "secret"
+    listed.write_text("0123456789abcdef\n")
+    command = f"backup db type=full devclass=fileclass volumenames=FILE:{listed} wait=yes"
+    server.admin(f"define devclass fileclass devtype=file directory={tmp_path}")
+    code, text = issue(server, "STO", command)
+    assert (code, "ANR2035E" in text) == (NOT_AUTHORIZED, True)
+    assert "0123456789abcdef" not in server.admin("query volhistory", allow=(0, 11)).text
+    listed.write_text("name\nno\x1bname\n")
+    assert "line 2 is no name" in issue(server, "SYS", command)[1]
 
 
 def test_restricted_policy_suffices_inside_its_domain(server: GridServer) -> None:

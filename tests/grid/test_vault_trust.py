@@ -18,7 +18,9 @@ from farvault.media.inventory_digest import InventoryDigest
 from farvault.media.target import TargetSession
 from farvault.protocol import messages as m
 from farvault.protocol.truth import ReconcileDone
+from farvault.protocol.virtual_volumes import QueryVolumes, Volumes
 from farvault.seal.identity import Identity, key_fingerprint, new_code
+from farvault.sessions.source import LOOK_SECONDS
 
 
 @pytest.fixture
@@ -184,6 +186,27 @@ def test_read_only_sessions_can_be_forbidden(tokyo: Tokyo) -> None:
     assert right(delhi) == "write"
     tokyo.admin("update node delhi readonlysessions=yes")
     assert right(third) == "read"
+
+
+@pytest.mark.parametrize(
+    ("command", "message_id"),
+    [
+        ("lock node delhi", "ANR0430W"),
+        ("update node delhi readonlysessions=no", "ANR0497W"),
+        ("update node delhi another-secret-2", "ANR0434W"),
+    ],
+)
+def test_a_reader_who_is_in_already_hears_of_it_too(tokyo: Tokyo, command: str, message_id: str) -> None:
+    write(tokyo.source(), "V", 1)
+    with session(tokyo.source()) as third:
+        asked = QueryVolumes(pattern="*")
+        third.connection.send(asked)
+        third.connection.expect(Volumes)
+        tokyo.admin(command)
+        tokyo.clock.advance(LOOK_SECONDS)
+        third.connection.send(asked)
+        with pytest.raises(NotAuthorized, match=message_id):
+            third.connection.expect(Volumes)
 
 
 def test_refused_changes_are_said_once_and_counted(tokyo: Tokyo) -> None:

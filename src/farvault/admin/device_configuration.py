@@ -65,7 +65,7 @@ def parse_device_configuration(text: str, keyring: Keyring, path: str) -> Device
     """`BadInput` with the line that is no such command."""
     found = DeviceConfiguration()
     name = ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         try:
             words = parse(line)
             if not words:

@@ -20,7 +20,7 @@ from farvault.base.errors import BadInput
 
 _KEYWORD = re.compile(r"([A-Za-z][A-Za-z0-9_]*)=")
 _BARE = re.compile(r"[^\s,]*")
-_CONTINUED = re.compile(r"[-\\][ \t\r]*(?:\n|\Z)")
+_CONTINUED = re.compile(r"[-\\][ \t\r]*\n")
 _KEYWORD_LINE = re.compile(r"\s+[A-Za-z][A-Za-z0-9_]*=")
 _COMMENT_BEGINS = re.compile(r"(?:^|(?<=\s))/\*(?=[\s*]|$)", re.MULTILINE)
 
@@ -56,8 +56,10 @@ def is_continued(text: str) -> bool:
 
 
 def parse(text: str) -> tuple[Word, ...]:
-    """Cut a command into words; `BadInput` where quotes or `=` are wrong."""
+    """Cut a command into words; `BadInput` where quotes or `=` are wrong, or the line goes on and there is no next one."""
     line = join_lines(text)
+    if is_continued(line):
+        raise BadInput("ANR2028E")
     words: list[Word] = []
     position = _skip(line, 0)
     while position < len(line):
@@ -124,30 +126,6 @@ def _item(line: str, start: int) -> tuple[str, int, bool]:
     return "".join(parts), after, True
 
 
-def matches(pattern: str, text: str) -> bool:
-    """Does `text` fit a pattern of `*` (any run) and `?` (one character)? Case is as given; linear back-tracking only."""
-    at = star = 0
-    in_pattern, after_star = 0, -1
-    while at < len(text):
-        if in_pattern < len(pattern) and pattern[in_pattern] == "*":
-            in_pattern += 1
-            after_star, star = in_pattern, at
-        elif in_pattern < len(pattern) and pattern[in_pattern] in ("?", text[at]):
-            in_pattern += 1
-            at += 1
-        elif after_star >= 0:
-            star += 1
-            in_pattern, at = after_star, star
-        else:
-            return False
-    return set(pattern[in_pattern:]) <= {"*"}
-
-
-def is_pattern(text: str) -> bool:
-    """Does it hold a wildcard?"""
-    return "*" in text or "?" in text
-
-
 def split_commands(lines: Iterable[str]) -> Iterator[str]:
     """Cut a macro or script into commands, each with its continued lines and without whole-line comments.
 
@@ -164,7 +142,7 @@ def split_commands(lines: Iterable[str]) -> Iterator[str]:
             if pending.strip():
                 yield pending
             pending = line
-        open_end = bool(_CONTINUED.search(line)) or _comment_is_open(pending)
+        open_end = is_continued(line) or _comment_is_open(pending)
         if not open_end:
             pending = _without_comment_lines(pending)
     if pending.strip():

@@ -56,8 +56,8 @@ class PathPattern:
     longest: int = 1024
 
     def parse(self, text: str) -> str:
-        if not 1 <= len(text) <= self.longest or any(ord(c) < 32 for c in text):
-            raise BadValue("a name, in which * stands for any run of characters and ? for one")
+        if not 1 <= len(text) <= self.longest or not text.isprintable():
+            raise BadValue("a printable name, in which * stands for any run of characters and ? for one")
         return text
 
     def show(self, value: str) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from farvault.admin.command import Call
-from farvault.admin.grammar import matches
 from farvault.base.errors import NotFound
+from farvault.base.wildcard import matches
 from farvault.catalog import nouns
 from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Noun

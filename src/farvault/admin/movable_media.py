@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from farvault.admin.command import Call
-from farvault.admin.grammar import matches
+from farvault.base.wildcard import matches
 from farvault.catalog import nouns, offsite_media, placements, volume_history
 from farvault.catalog.drm_settings import drm_pools, drm_setting, is_chosen
 from farvault.catalog.offsite_media import MOUNTABLE, REMOTE, VAULT, VAULTRETRIEVE, Media

@@ -64,7 +64,7 @@ def parse_volume_history(text: str, path: str) -> list[HistoryVolume]:
     """The entries; `BadInput` with the line where it is none. A file written by TSM's own layout alone is enough."""
     rows: list[HistoryVolume] = []
     values: dict[str, object] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or (line.startswith("*") and not line.startswith("**")):
             continue
         if line.startswith("**"):

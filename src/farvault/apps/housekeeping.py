@@ -40,6 +40,10 @@ from farvault.storage.storage import Storage
 from farvault.storage.vault_volumes import collect_deleted, collect_unfinished
 
 HOUR_SECONDS: Final = 3600.0
+SLACK_SECONDS: Final = HOUR_SECONDS / 2
+"""Who looks each hour whether something is due takes what is due before the middle of the next hour: looks come a little early or
+late, and a period of hours must not be missed by a second.
+"""
 UNFINISHED_KEPT_HOURS: Final = 24
 """A source that lost its link comes back within this time and only names what it had sent."""
 IDLE_SESSIONS_SECONDS: Final = 60.0
@@ -199,7 +203,7 @@ class ExpireWhenDue:
             hours = int(get_setting(r, "EXPINTERVAL") or EXPIRE_HOURS)
             options = Options(quiet=is_quiet(r))
         now = self._clock.monotonic_seconds()
-        if not hours or (self._last is not None and now < self._last + hours * HOUR_SECONDS):
+        if not hours or (self._last is not None and now < self._last + hours * HOUR_SECONDS - SLACK_SECONDS):
             return
         self._last = now
         storage = self._storage

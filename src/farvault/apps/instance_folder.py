@@ -21,7 +21,7 @@ import stat
 import msgspec
 
 from farvault.base.disk import make_folder, write_file
-from farvault.base.errors import AlreadyExists, BadInput, InUse, NotFound
+from farvault.base.errors import AlreadyExists, BadInput, InUse, MediaFailed, NotFound
 
 LOCAL_ADMINISTRATOR = "SERVER_CONSOLE"
 """Who signs on with the secret in keys/console."""
@@ -87,6 +87,8 @@ class InstanceFolder:
                 return msgspec.toml.decode(file.read(), type=Settings)
         except (FileNotFoundError, NotADirectoryError):
             raise NotFound("ANR0994E", folder=self.path) from None
+        except OSError as problem:
+            raise MediaFailed("ANR0906E", path=self.settings_path, reason=problem.strerror) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as reason:
             raise BadInput("ANR0901E", path=self.settings_path, reason=reason) from None
 
@@ -109,12 +111,14 @@ class InstanceFolder:
         return os.path.join(self.path, folder)
 
     def read_secret(self, path: str) -> bytes:
-        """A key file; `NotFound` where it is missing."""
+        """A key file; `NotFound` where it is missing, `MediaFailed` where it cannot be read."""
         try:
             with open(path, "rb") as file:
                 return file.read()
         except FileNotFoundError:
             raise NotFound("ANR0903E", path=path) from None
+        except OSError as problem:
+            raise MediaFailed("ANR0906E", path=path, reason=problem.strerror) from None
 
     def readable_secrets(self) -> list[tuple[str, str]]:
         """(path, mode) of key files that others may read."""

@@ -64,13 +64,14 @@ class ProtectionFiles:
 
     def write(self, option: str, paths: Sequence[str] = ()) -> list[str]:
         """To these, or to all that are kept. Returns their paths."""
-        rows, server, instance, devices, *_ = self._look()
-        text = (
-            volume_history_text(rows, server, instance, self._clock.now_seconds())
-            if option == VOLUMEHISTORY
-            else devices
-        )
-        return self._write(text, [self._inside(path) for path in paths] or self.paths(option))
+        with self._lock:  # looked at inside: nothing older comes after what is newer
+            rows, server, instance, devices, *_ = self._look()
+            text = (
+                volume_history_text(rows, server, instance, self._clock.now_seconds())
+                if option == VOLUMEHISTORY
+                else devices
+            )
+            return self._write(text, [self._inside(path) for path in paths] or self.paths(option))
 
     def paths(self, option: str) -> list[str]:
         """Each once: a file may be named in farvault.toml and by SETOPT."""
@@ -89,13 +90,12 @@ class ProtectionFiles:
 
     def _write(self, text: str, paths: list[str]) -> list[str]:
         problem: MediaFailed | None = None
-        with self._lock:
-            for path in paths:
-                try:
-                    make_folder(os.path.dirname(path))
-                    write_file(path, text.encode())
-                except OSError as error:
-                    problem = problem or MediaFailed("ANR4510E", path=path, reason=error.strerror or error)
+        for path in paths:
+            try:
+                make_folder(os.path.dirname(path))
+                write_file(path, text.encode())
+            except OSError as error:
+                problem = problem or MediaFailed("ANR4510E", path=path, reason=error.strerror or error)
         if problem is not None:
             raise problem
         return paths

@@ -193,6 +193,7 @@ class Server:
 
     def _open_sessions(self, settings: Settings, undo: contextlib.ExitStack) -> None:
         """The port is taken first, because the instance tells it; who connects meanwhile waits for the rest."""
+        console = self.folder.console_secret()
         self.session_table = SessionTable(self.clock)
         ready = threading.Event()
 
@@ -211,7 +212,6 @@ class Server:
         undo.callback(listener.close)
         self.port = listener.port
         self.instance = self._assemble()
-        console = self.folder.console_secret()
         accounts = Accounts(
             self.catalog, self.keyring, self.clock, self.instance.availability, LOCAL_ADMINISTRATOR, console
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from farvault.apps.housekeeping import HOUR_SECONDS, Piece
+from farvault.apps.housekeeping import HOUR_SECONDS, SLACK_SECONDS, Piece
 from farvault.base.clock import Clock
 from farvault.catalog import kept_receipts, nouns, volume_history
 from farvault.catalog.catalog import Catalog
@@ -49,7 +49,7 @@ class TargetChecks:
         now = self._clock.monotonic_seconds()
         if now < self._challenge_from:
             return
-        self._challenge_from = now + CHALLENGE_SECONDS
+        self._challenge_from = now + CHALLENGE_SECONDS - SLACK_SECONDS
         count = self._count()
         with self._catalog.read() as r:
             targets = [
@@ -77,7 +77,7 @@ class TargetChecks:
         now = self._clock.monotonic_seconds()
         if not hours or now < self._reconcile_from:
             return
-        self._reconcile_from = now + hours * HOUR_SECONDS
+        self._reconcile_from = now + hours * HOUR_SECONDS - SLACK_SECONDS
         if has_targets and not self._processes.is_running(reconcile_volumes.DESCRIPTION):
             self._processes.start(
                 reconcile_volumes.DESCRIPTION,

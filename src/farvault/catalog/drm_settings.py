@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from farvault.catalog.nouns import wildcard
+from farvault.base.wildcard import wildcard
 from farvault.catalog.settings import get_setting
 from farvault.catalog.transaction import Snapshot
 

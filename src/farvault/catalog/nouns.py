@@ -6,7 +6,6 @@ names are kept as comma text, booleans as 0 and 1. Every row carries a digest ov
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
@@ -15,6 +14,7 @@ import apsw
 import msgspec
 
 from farvault.base.errors import AlreadyExists, NotFound, StillReferenced
+from farvault.base.wildcard import is_pattern, wildcard
 from farvault.catalog.sequences import next_value
 from farvault.catalog.transaction import Row, Snapshot, Transaction
 from farvault.model.attribute import Noun
@@ -128,7 +128,7 @@ def select(r: Snapshot, noun: type[N], pattern: str = "*", **equal: str | int | 
     """
     tests = [f"{field} = ?" for field in equal]
     values = list(equal.values())
-    if "*" not in pattern and "?" not in pattern:
+    if not is_pattern(pattern):
         tests.append(f"{noun.KEY[-1]} = ?")
         values.append(pattern)
     where = f" WHERE {' AND '.join(tests)}" if tests else ""
@@ -181,13 +181,6 @@ def delete(tx: Transaction, noun: Noun) -> None:
         tx.run(f"DELETE FROM {type(noun).TABLE} WHERE id = ?", (noun.id,))
     except apsw.ConstraintError as broken:
         raise _explained(broken, noun) from None
-
-
-def wildcard(pattern: str) -> Callable[[str], bool]:
-    """A test for names: `*` stands for any run of characters, `?` for any one."""
-    text = "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern)
-    matches = re.compile(text, re.DOTALL).fullmatch
-    return lambda name: matches(name) is not None
 
 
 def show_key(key: tuple[str | int, ...]) -> str:

@@ -6,12 +6,12 @@ in `freeing.py`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
 from farvault.base.errors import NotFound
+from farvault.base.wildcard import wildcard_of_bytes
 from farvault.catalog import directories, object_rows, versions
 from farvault.catalog.freed_span import FreedSpan as FreedSpan
 from farvault.catalog.freeing import Freed as Freed
@@ -186,7 +186,7 @@ def inventory(
     rows = map(InventoryRow._make, r.rows(sql, values))
     if not _has_wildcard(name_pattern) or name_pattern == b"*":
         return rows
-    matches = _wildcard(name_pattern).fullmatch
+    matches = wildcard_of_bytes(name_pattern)
     return (row for row in rows if matches(row.name))
 
 
@@ -220,11 +220,6 @@ def inventory_query(
 
 def _has_wildcard(pattern: bytes) -> bool:
     return b"*" in pattern or b"?" in pattern
-
-
-def _wildcard(pattern: bytes) -> re.Pattern[bytes]:
-    text = b"".join(b".*" if c == 42 else b"." if c == 63 else re.escape(bytes((c,))) for c in pattern)
-    return re.compile(text, re.DOTALL)
 
 
 def has_objects(r: Snapshot, file_space_id: int) -> bool:

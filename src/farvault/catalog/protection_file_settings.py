@@ -14,7 +14,7 @@ DEVCONFIG: Final = "DEVCONFIG"
 
 def protection_file_paths(r: Snapshot, option: str) -> tuple[str, ...]:
     """What was set last; none where it never was."""
-    return tuple((get_setting(r, option) or "").splitlines())
+    return tuple(path for path in (get_setting(r, option) or "").split("\n") if path)
 
 
 def set_protection_file_paths(tx: Transaction, option: str, paths: Sequence[str]) -> None:

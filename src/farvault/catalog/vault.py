@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from farvault.base.errors import NotFound, PeerMisbehaved
+from farvault.base.wildcard import wildcard
 from farvault.catalog import directories, object_rows
 from farvault.catalog.extents import Found, own
 from farvault.catalog.freeing import hide
-from farvault.catalog.nouns import wildcard
 from farvault.catalog.sequences import take_values
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.stored_object import ObjectKind, ObjectState, ObjectType

@@ -6,13 +6,12 @@ so that backup and restore name an object by the same real path.
 
 from __future__ import annotations
 
-import fnmatch
 import os
-import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from farvault.base.errors import BadInput
+from farvault.base.wildcard import wildcard_of_bytes
 from farvault.client.mounts import components_below, join_path
 
 
@@ -66,13 +65,7 @@ def parse_filespec(text: str, *, resolve: bool = True) -> FileSpec:
 
 def matcher(pattern: bytes) -> Callable[[bytes], bool]:
     """A test for names: `*` any run of characters, `?` one; everything else is literal."""
-    if pattern in (b"", b"*"):
-        return lambda _: True
-    if b"*" not in pattern and b"?" not in pattern:
-        return pattern.__eq__
-    literal = pattern.replace(b"[", b"[[]")
-    compiled = re.compile(fnmatch.translate(literal.decode("latin-1")).encode("latin-1"), re.DOTALL)
-    return lambda name: compiled.match(name) is not None
+    return wildcard_of_bytes(pattern or b"*")
 
 
 def longest_root(spec: FileSpec, roots: Iterable[bytes]) -> bytes | None:

@@ -62,7 +62,7 @@ class Text:
     longest: int = 255
 
     def parse(self, text: str) -> str:
-        if len(text) > self.longest or any(ord(c) < 32 for c in text):
+        if len(text) > self.longest or not text.isprintable():
             raise BadValue(f"text of at most {self.longest} printable characters")
         return text
 

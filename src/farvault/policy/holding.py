@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 
+from farvault.base.wildcard import wildcard
 from farvault.model.hold import HoldRule
 
 
@@ -12,10 +12,10 @@ class Holding:
     """The rules that concern one file space, ready to be asked. `holds`: hold number -> name."""
 
     def __init__(self, holds: Mapping[int, str], rules: Iterable[HoldRule], file_space_id: int) -> None:
-        self._rules: dict[str, list[tuple[HoldRule, Callable[[bytes], object]]]] = {}
+        self._rules: dict[str, list[tuple[HoldRule, Callable[[bytes], bool]]]] = {}
         for rule in sorted(rules, key=lambda each: each.id, reverse=True):
             if rule.file_space_id in (None, file_space_id):
-                self._rules.setdefault(holds[rule.hold_id], []).append((rule, _matcher(rule.pattern)))
+                self._rules.setdefault(holds[rule.hold_id], []).append((rule, path_matches(rule.pattern)))
         self._rules = {
             name: judged for name, judged in self._rules.items() if any(rule.holds for rule, _ in judged)
         }
@@ -38,12 +38,12 @@ def path_of(directory: bytes, name: bytes) -> bytes:
 
 def path_matches(pattern: str) -> Callable[[bytes], bool]:
     """A test for paths within a file space; `*` stands for any run of characters, `/` among them, `?` for any one."""
-    matches = _matcher(pattern)
-    return lambda path: matches(path) is not None
+    matches = wildcard(pattern)
+    return lambda path: matches(path.decode("utf-8", "surrogateescape"))
 
 
 def _decides(
-    rules: list[tuple[HoldRule, Callable[[bytes], object]]], path: bytes, kind: int, inserted_time: int
+    rules: list[tuple[HoldRule, Callable[[bytes], bool]]], path: bytes, kind: int, inserted_time: int
 ) -> bool:
     """The newest rule that matches, given newest first."""
     for rule, matches in rules:
@@ -51,21 +51,7 @@ def _decides(
             rule.kind in (0, kind)
             and (rule.from_time is None or inserted_time >= rule.from_time)
             and (rule.to_time is None or inserted_time <= rule.to_time)
-            and matches(path) is not None
+            and matches(path)
         ):
             return rule.holds
     return False
-
-
-def _matcher(pattern: str) -> Callable[[bytes], object]:
-    """Each piece between two `*` is taken where it comes first and never again: no pattern is slow."""
-    if set(pattern) == {"*"}:
-        return lambda path: path
-    first, *others = (
-        "".join("." if c == "?" else re.escape(c) for c in piece) for piece in pattern.split("*")
-    )
-    text = first
-    if others:
-        text += "".join(f"(?>.*?{piece})" for piece in others[:-1] if piece) + ".*" + others[-1]
-    matches = re.compile(text, re.DOTALL).fullmatch
-    return lambda path: matches(path.decode("utf-8", "surrogateescape"))

@@ -212,7 +212,13 @@ class Processes:
             self._run(process, work)
         else:
             name = f"process-{process.number}"
-            threading.Thread(target=self._run, args=(process, work), name=name, daemon=True).start()
+            thread = threading.Thread(target=self._run, args=(process, work), name=name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # there are no more threads to be had
+                with self._lock:
+                    del self._running[process.number]
+                raise
         return process
 
     def _refuse_second(self, description: str, pool: str, refusal: str) -> None:

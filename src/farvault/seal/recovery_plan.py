@@ -50,7 +50,7 @@ class Plan(NamedTuple):
     @property
     def description(self) -> dict[str, str]:
         """`Server`, `Instance`, `Created`... of PLANFILE.DESCRIPTION."""
-        lines = self.stanzas[DESCRIPTION].splitlines()
+        lines = self.stanzas[DESCRIPTION].split("\n")
         return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
@@ -82,7 +82,7 @@ def parse(data: bytes, name: str) -> Plan:
     try:
         stanzas = _cut(data[:at].decode(), name)
         signature = _cut(data[at:].decode(), name)[SIGNATURE]
-        lines = dict(line.split(": ", 1) for line in stanzas[KEYS].splitlines())
+        lines = dict(line.split(": ", 1) for line in stanzas[KEYS].split("\n"))
         keys = PlanKeys(*(base64.b64decode(lines[field], validate=True) for field in PlanKeys._fields))
         _ = stanzas[DESCRIPTION]
         return Plan(stanzas, keys, base64.b64decode(signature, validate=True), data[:at])
@@ -108,14 +108,14 @@ def prove(plan: Plan, identity_key: bytes, name: str) -> None:
 
 
 def _stanza(name: str, body: str) -> str:
-    lines = [f" {line}" if line == f"end {name}" else line for line in body.splitlines()]
+    lines = [f" {line}" if line == f"end {name}" else line for line in body.removesuffix("\n").split("\n")]
     return "\n".join([f"begin {name}", *lines, f"end {name}", _SEPARATOR, ""])
 
 
 def _cut(text: str, name: str) -> dict[str, str]:
     found: dict[str, str] = {}
     inside, lines = "", list[str]()
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if inside and line == f"end {inside}":
             found[inside] = "\n".join(lines)
             inside, lines = "", []

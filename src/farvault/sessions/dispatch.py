@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from farvault.admin.instance import Instance
+from farvault.base.address import neighbourhood
 from farvault.base.errors import FarvaultError, LoginRefused, NotAvailable, PeerMisbehaved, PeerUnreachable
 from farvault.base.messages import message
 from farvault.catalog import nouns
@@ -246,8 +247,8 @@ def _node(entry: SessionEntry) -> str:
 
 
 def _host(connection: Connection) -> str:
-    """The address without its port."""
-    return connection.peer.rpartition(":")[0]
+    """What failed sign-ons are counted by."""
+    return neighbourhood(connection.host)
 
 
 def _printable(text: str) -> str:

@@ -29,11 +29,16 @@ class _Note:
     bytes_sent: int = 0
 
 
+_Key = tuple[type[Node] | type[Administrator] | type[Server], str]
+
+
 class LastAccess:
     """Notes by name. Thread safe; `write` empties them into a transaction."""
 
     def __init__(self) -> None:
-        self._notes: dict[tuple[type[Node] | type[Administrator] | type[Server], str], _Note] = {}
+        self._notes: dict[_Key, _Note] = {}
+        self._written: dict[_Key, _Note] = {}
+        """Those in a transaction of which nobody knows yet whether it will be durable."""
         self._lock = threading.Lock()
 
     def node_came(self, name: str, platform: str, now: int) -> None:
@@ -58,7 +63,10 @@ class LastAccess:
     def write(self, tx: Transaction) -> None:
         """Those who were removed meanwhile are passed over."""
         with self._lock:
+            self._take_back()
             notes, self._notes = self._notes, {}
+            self._written = notes
+        tx.after_commit.append(self._written_durably)
         change: dict[type, Callable[[Transaction, str, _Note], None]] = {
             Node: _write_node,
             Administrator: _write_administrator,
@@ -66,6 +74,21 @@ class LastAccess:
         }
         for (noun, name), note in notes.items():
             change[noun](tx, name, note)
+
+    def _written_durably(self) -> None:
+        with self._lock:
+            self._written = {}
+
+    def _take_back(self) -> None:
+        """What was written by a transaction that was undone."""
+        for key, old in self._written.items():
+            new = self._notes.setdefault(key, old)
+            if new is not old:
+                new.time_seconds = new.time_seconds or old.time_seconds
+                new.platform = new.platform or old.platform
+                new.bytes_received += old.bytes_received
+                new.bytes_sent += old.bytes_sent
+        self._written = {}
 
 
 def _write_node(tx: Transaction, name: str, note: _Note) -> None:

@@ -77,6 +77,10 @@ def serve_source(session: NodeSession, writers: SegmentWriters, *, code_key: byt
         source.leave()
 
 
+_LOOKED_AT = Ping | OpenSegment | CloseSegment | MarkVolume | UnmarkVolume | ReconcileDone
+LOOK_SECONDS: Final = 5.0
+
+
 class _Source:
     def __init__(self, session: NodeSession, writers: SegmentWriters, code_key: bytes, epoch: int) -> None:
         self._session, self._connection, self._writers = session, session.connection, writers
@@ -87,6 +91,9 @@ class _Source:
         self._stream = RecordStream(self._connection, self._volumes, session.storage.buffers)
         self._segment: Segment | None = None
         self._buffer: memoryview | None = None
+        self._look_from = 0.0
+        self._password_verifier = ""
+        """That of its node when this session first looked."""
         self._answers: Mapping[type[Body], Callable[[Body], Body | None]] = {
             OpenSegment: self._open_segment,
             KnownRecords: self._known_records,
@@ -143,8 +150,7 @@ class _Source:
         body = incoming.body
         if not self._code_key and BY_BODY[type(body)].changes:
             raise self._no_right_to(type(body).__name__)
-        if isinstance(body, Ping | OpenSegment | CloseSegment | MarkVolume | UnmarkVolume | ReconcileDone):
-            self._refuse_locked(type(body).__name__)
+        self._refuse_forbidden(body)
         if isinstance(body, ReadRecords):
             self._stream.ask(body)
             return
@@ -159,14 +165,29 @@ class _Source:
         if reply is not None:
             self._connection.send(reply, request=incoming.request)
 
-    def _refuse_locked(self, verb: str) -> None:
-        """A source keeps sessions for days: LOCK NODE must not wait for them. Pinged first, it signs on anew and hears why."""
+    def _refuse_forbidden(self, body: Body) -> None:
+        """Sessions last for days: LOCK NODE, another password, code or READONLYSESSIONS=NO must not wait for them. Pinged
+        first, a source signs on anew and hears why. What changes nothing is looked at every few seconds; records are, when their
+        segment is closed.
+        """
+        now = self._session.clock.monotonic_seconds()
+        if isinstance(body, StoreRecord | ReferRecords) or (
+            now < self._look_from and not isinstance(body, _LOOKED_AT)
+        ):
+            return
         with self._session.catalog.read() as r:
             node = self._session.node(r)
+            may_read = bool(self._code_key) or vault_rules.of_node(r, node.id).read_only_sessions
+        self._password_verifier = self._password_verifier or node.password_verifier
         if node.locked:
             raise NotAuthorized("ANR0430W", name=node.name, address=self._connection.peer)
+        if node.password_verifier != self._password_verifier:
+            raise NotAuthorized("ANR0434W", name=node.name, address=self._connection.peer)
+        if not may_read:
+            raise NotAuthorized("ANR0497W", name=node.name, address=self._connection.peer)
         if self._code_key and self._code_key != node.verification_public_key:
-            raise NotAuthorized("ANR4852E", node=node.name, verb=verb)
+            raise NotAuthorized("ANR4852E", node=node.name, verb=type(body).__name__)
+        self._look_from = now + LOOK_SECONDS
 
     def _no_right_to(self, verb: str) -> NotAuthorized:
         """Counted for QUERY NODE, and said once a session: somebody with the password tries more than reading."""

@@ -1,7 +1,8 @@
 """Coming in: one thread accepts, one thread serves each connection, and nobody may hold one for long for nothing.
 
-A connection costs a thread before anybody is known, so an address has few that have not signed on, the whole server
-has a most, and every state has a deadline. What a handler does wrong ends its connection, never the listener.
+A connection costs a thread before anybody is known, so an address has few that have not signed on, and so has the whole
+server: where there are more, the oldest of the address with the most of them gives way, and a flood keeps nobody out. Every
+state has a deadline. What a handler does wrong ends its connection, never the listener.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from farvault.base.address import neighbourhood
 from farvault.base.errors import LoginRefused, NotAvailable, PeerUnreachable
 from farvault.protocol.frames import ProtocolError
 from farvault.protocol.login import ServerLogin
@@ -27,15 +30,17 @@ from farvault.transport.connection import FRAME_SECONDS, Connection
 from farvault.transport.link import Link, LinkCut, prepare, reason_of
 
 _CLOSE_SECONDS: Final = 30.0
-_SPARE_CONNECTIONS: Final = 16
-"""Above the most sessions: these are told why they are refused; beyond them a connection is just closed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What strangers and friends may take. `idle_seconds`: for a session that has signed on (IDLETIMEOUT)."""
+    """What strangers and friends may take. `idle_seconds`: for a session that has signed on (IDLETIMEOUT).
+
+    An IPv6 address counts with all of its /64. `max_sessions`: strangers who sign on at the same moment may be some more.
+    """
 
     max_sessions: int = 200
+    max_strangers: int = 100
     max_strangers_per_address: int = 20
     tls_seconds: float = 30.0
     sign_on_seconds: float = 60.0
@@ -78,10 +83,12 @@ class _Guest:
         self.link: Link | None = None
         self.connection: Connection | None = None
         self.thread: threading.Thread | None = None
+        self.neighbourhood = neighbourhood(host)
+        self.gives_way = False
 
     @property
-    def is_stranger(self) -> bool:
-        return self.connection is None or not self.connection.logged_in
+    def has_signed_on(self) -> bool:
+        return self.connection is not None and self.connection.logged_in
 
     def shutdown(self) -> None:
         if self.link is not None:
@@ -121,7 +128,8 @@ class Listener:
         self.limits = limits or Limits()
         self._closing = threading.Event()
         self._lock = threading.Lock()
-        self._guests: set[_Guest] = set()
+        self._guests: dict[_Guest, None] = {}
+        """The oldest first."""
         try:
             self._socket = _listening_socket(host, port)
         except (OSError, OverflowError) as error:
@@ -165,21 +173,24 @@ class Listener:
 
     def _admit(self, guest: _Guest) -> bool:
         with self._lock:
-            strangers = sum(other.is_stranger and other.host == guest.host for other in self._guests)
-            if (
-                len(self._guests) >= self.limits.max_sessions + _SPARE_CONNECTIONS
-                or strangers >= self.limits.max_strangers_per_address
-            ):
+            strangers = [one for one in self._guests if not one.has_signed_on and not one.gives_way]
+            here = Counter(one.neighbourhood for one in strangers)
+            if here[guest.neighbourhood] >= self.limits.max_strangers_per_address:
                 return False
+            if len(strangers) >= self.limits.max_strangers:
+                crowded = max(here, key=here.__getitem__)
+                oldest = next(one for one in strangers if one.neighbourhood == crowded)
+                oldest.gives_way = True
+                oldest.shutdown()
             guest.thread = threading.Thread(
                 target=self._host, args=(guest,), name=f"session {guest.address}", daemon=True
             )
-            self._guests.add(guest)
+            self._guests[guest] = None
         try:
             guest.thread.start()
         except RuntimeError:  # the machine has no thread left
             with self._lock:
-                self._guests.discard(guest)
+                self._guests.pop(guest, None)
             return False
         return True
 
@@ -192,7 +203,7 @@ class Listener:
         finally:
             guest.close()
             with self._lock:
-                self._guests.discard(guest)
+                self._guests.pop(guest, None)
 
     def _receive_guest(self, guest: _Guest) -> None:
         try:
@@ -223,7 +234,7 @@ class Listener:
 
     def _is_full(self) -> bool:
         with self._lock:
-            return len(self._guests) > self.limits.max_sessions
+            return sum(one.has_signed_on for one in self._guests) >= self.limits.max_sessions
 
     def _refuse(self, connection: Connection) -> None:
         refusal = LoginRefused("ANR0428W", address=connection.peer, limit=self.limits.max_sessions)

@@ -20,11 +20,11 @@ from farvault.catalog.catalog import Catalog
 from farvault.catalog.settings import set_setting
 from farvault.model.device_class import DeviceClass
 from farvault.model.server import Server
-from farvault.model.volume_history import OWN_VOLUME, HistoryVolume
+from farvault.model.volume_history import BACKUPFULL, OWN_VOLUME, HistoryVolume
 from farvault.seal.keyring import Keyring
 
 _NAMES = st.text(
-    st.characters(min_codepoint=33, max_codepoint=126, exclude_characters='"'), min_size=1, max_size=40
+    st.characters(exclude_categories=("C", "Z"), exclude_characters='"'), min_size=1, max_size=40
 )
 _ROWS = st.builds(
     HistoryVolume,
@@ -48,6 +48,11 @@ _ROWS = st.builds(
 @given(st.lists(_ROWS, max_size=5))
 def test_the_history_comes_back_as_it_was(rows: list[HistoryVolume]) -> None:
     assert parse_volume_history(volume_history_text(rows, "DELHI", "id", 10**9), "volhist.out") == rows
+
+
+def test_what_python_takes_for_ends_of_lines_is_none() -> None:
+    row = HistoryVolume(time=10**9, type=BACKUPFULL, series=1, device_class="D", volume="a\u2028b\x85c")
+    assert parse_volume_history(volume_history_text([row], "DELHI", "id", 10**9), "volhist.out") == [row]
 
 
 TSM = """\

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from farvault.apps.instance_folder import InstanceFolder, InstanceLock, Settings, check_new_folder
-from farvault.base.errors import AlreadyExists, BadInput, InUse, NotFound
+from farvault.base.errors import AlreadyExists, BadInput, InUse, MediaFailed, NotFound
 
 
 @pytest.fixture
@@ -40,6 +40,11 @@ def test_a_folder_without_a_server_says_so(tmp_path: Path) -> None:
     with pytest.raises(NotFound) as caught:
         InstanceFolder(str(tmp_path)).settings()
     assert caught.value.message.id == "ANR0994E"
+
+
+def test_what_cannot_be_read_is_named_with_the_reason(folder: InstanceFolder) -> None:
+    with pytest.raises(MediaFailed, match=r"ANR0906E.*keys.*directory"):
+        folder.read_secret(folder.keys)
 
 
 def test_the_rest_of_an_unfinished_init_is_recognised(folder: InstanceFolder) -> None:

@@ -76,5 +76,6 @@ def test_the_numbers_in_the_text_are_those_of_the_code() -> None:
         f"inside a client's transaction, until its next frame | {TRANSACTION_SECONDS / 60:g} min",
         f"with a segment open, until its next frame | {SEGMENT_IDLE_SECONDS / 60:g} min",
         f"{limits.max_strangers_per_address} connections that have not signed on",
+        f"the whole server {limits.max_strangers}",
     ):
         assert text in page, text

@@ -18,6 +18,7 @@ STANZAS = {
     recovery_plan.DESCRIPTION: "Server: DELHI\nCreated: 17",
     "RECOVERY.INSTRUCTIONS.GENERAL": "Call 110.\nend RECOVERY.INSTRUCTIONS.GENERAL\nbegin something\n",
     "EMPTY": "",
+    "LINES": "one\u2028still one\x85 and still\ntwo",
 }
 TEXT = recovery_plan.compose(STANZAS, IDENTITY, KEYRING, WRAPPED)
 
@@ -28,6 +29,7 @@ def test_what_was_composed_is_read_and_its_keys_open() -> None:
     assert plan.description == {"Server": "DELHI", "Created": "17"}
     assert plan.stanzas["EMPTY"] == "" and "Call 110." in plan.stanzas["RECOVERY.INSTRUCTIONS.GENERAL"]
     assert "begin something" in plan.stanzas["RECOVERY.INSTRUCTIONS.GENERAL"]
+    assert plan.stanzas["LINES"] == STANZAS["LINES"]
     keyring, identity = recovery_plan.open_keys(plan.keys, CODE)
     assert keyring.to_bytes() == KEYRING.to_bytes()
     assert identity.private_pem == IDENTITY.private_pem

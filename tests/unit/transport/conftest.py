@@ -76,9 +76,9 @@ class House:
     def sign_on(self, connection: Connection, password: str = "secret") -> Welcome:
         return sign_on(connection, ClientLogin("NODE", "DELHI", password, connection.peer_certificate_der))
 
-    def raw(self) -> socket.socket:
-        """TCP only."""
-        return socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS)
+    def raw(self, host: str = "127.0.0.1") -> socket.socket:
+        """TCP only, from this address."""
+        return socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS, (host, 0))
 
     def tls(self) -> ssl.SSLSocket:
         """TLS, and nothing of the protocol yet."""

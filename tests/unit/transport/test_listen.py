@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from collections.abc import Callable
@@ -28,6 +29,10 @@ def is_closed(guest: socket.socket) -> bool:
         return guest.recv(1) == b""
     except ConnectionResetError:
         return True
+
+
+def says_anything(guest: socket.socket) -> bool:
+    return bool(select.select([guest], [], [], 0)[0])
 
 
 def test_many_sessions_are_served_at_the_same_time(house: MakeHouse) -> None:
@@ -116,13 +121,23 @@ def test_over_the_most_sessions_the_reason_is_told(house: MakeHouse) -> None:
         session.close()
 
 
-def test_far_over_the_most_sessions_a_connection_is_just_closed(house: MakeHouse) -> None:
-    home = house(limits=Limits(max_sessions=1, max_strangers_per_address=1000))
-    guests = [home.raw() for _ in range(17)]
-    with home.raw() as one_more:
-        assert is_closed(one_more)
-    for guest in guests:
-        guest.close()
+def test_strangers_take_no_session_from_friends(house: MakeHouse) -> None:
+    home = house(limits=Limits(max_sessions=1))
+    strangers = [home.raw() for _ in range(5)]
+    home.session().close()
+    for stranger in strangers:
+        stranger.close()
+
+
+def test_the_oldest_of_the_address_with_the_most_strangers_gives_way(house: MakeHouse) -> None:
+    home = house(limits=Limits(max_strangers=4, max_strangers_per_address=3))
+    lonely = home.raw("127.0.0.9")
+    flood = [home.raw("127.0.0.2") for _ in range(3)]
+    friend = home.session()
+    assert is_closed(flood[0])
+    assert not any(says_anything(one) for one in (lonely, *flood[1:]))
+    for connection in (friend, lonely, *flood):
+        connection.close()
 
 
 def test_close_ends_every_connection_in_whatever_state(house: MakeHouse) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 from farvault.admin.authority import ANYONE, SYSTEM
 from farvault.admin.command import FORMAT, Call, Command, keyword, positional
 from farvault.admin.definition import changed, define_parameters, defined, replace, update_parameters
-from farvault.admin.grammar import matches
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Choices, Password, Pattern
 from farvault.admin.lookup import select
@@ -16,6 +15,7 @@ from farvault.admin.output import Answer, Column, Report, days_column, of_attrib
 from farvault.admin.system_administrators import CONSOLE, keep_one
 from farvault.base.errors import BadInput, InUse, NotAuthorized
 from farvault.base.messages import message
+from farvault.base.wildcard import matches
 from farvault.catalog import nouns
 from farvault.model.administrator import PRIVILEGE_CLASSES, Administrator
 from farvault.model.attribute import Choice, Integer, Name, YesNo
@@ -126,6 +126,7 @@ def _columns(now: int, detailed: bool) -> list[Column]:
 def _rename(instance: Instance, call: Call) -> Iterator[Answer]:
     if call["new_name"] == CONSOLE:
         raise BadInput("ANR2100E", administrator=CONSOLE)
+    _refuse_while_signed_on(instance, call["name"])
     with instance.catalog.write() as tx:
         found = nouns.get(tx, Administrator, call["name"])
         nouns.update(tx, replace(found, name=call["new_name"]))
@@ -149,13 +150,18 @@ def _unlock(instance: Instance, call: Call) -> Iterator[Answer]:
 
 
 def _remove(instance: Instance, call: Call) -> Iterator[Answer]:
-    if any(e.name == call["name"] and e.type.upper() == "ADMIN" for e in instance.session_table.list()):
-        raise InUse("ANR2102E", administrator=call["name"])
+    _refuse_while_signed_on(instance, call["name"])
     with instance.catalog.write() as tx:
         found = nouns.get(tx, Administrator, call["name"])
         keep_one(tx, found)
         nouns.delete(tx, found)
     yield message("ANR2069I", administrator=call["name"])
+
+
+def _refuse_while_signed_on(instance: Instance, name: str) -> None:
+    """An open session keeps its name: with the rights of whoever has it next."""
+    if any(e.name == name and e.type.upper() == "ADMIN" for e in instance.session_table.list()):
+        raise InUse("ANR2102E", administrator=name)
 
 
 _define = define_parameters(Administrator)

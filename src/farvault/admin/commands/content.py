@@ -9,12 +9,12 @@ from typing import Any
 
 from farvault.admin.authority import ANYONE
 from farvault.admin.command import FORMAT, Call, Command, keyword, positional
-from farvault.admin.grammar import matches
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import PathPattern, Pattern, Patterns, SignedInteger
 from farvault.admin.lookup import select, some
 from farvault.admin.output import Answer, Column, Report, Row, count_column, yes_column
 from farvault.base.units import show_megabytes, show_path, show_size
+from farvault.base.wildcard import matches
 from farvault.catalog import content, nouns
 from farvault.catalog.content import ContentRow
 from farvault.catalog.occupancy import TYPES, OccupancyRow, occupancy

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from farvault.admin.authority import ANYONE, STORAGE
+from farvault.admin.authority import ANYONE, STORAGE, require_system
 from farvault.admin.background import run_process
 from farvault.admin.command import FORMAT, WAIT, Call, Command, keyword, positional
 from farvault.admin.instance import Instance
@@ -20,7 +20,7 @@ from farvault.admin.output import (
     time_column,
     yes_column,
 )
-from farvault.admin.volume_list import listed_volumes
+from farvault.admin.volume_list import listed_volumes, names_file
 from farvault.base.errors import BadInput, NotAvailable, StillReferenced
 from farvault.base.messages import message
 from farvault.base.units import show_megabytes
@@ -40,10 +40,13 @@ def _backup(instance: Instance, call: Call) -> Iterator[Answer]:
     class_name = call["devclass"] or usual.device_class
     if not class_name:
         raise BadInput("ANR4929E")
+    typed = call["volumenames"] or ()
+    if names_file(typed):
+        require_system(call, "VOLUMENAMES=FILE:")
     options = Options(
         kind=call["type"],
         class_name=class_name,
-        volume_names=listed_volumes(call["volumenames"] or ()),
+        volume_names=listed_volumes(typed),
         scratch=call["scratch"],
         compress=usual.compress if call["compress"] is None else call["compress"],
     )

@@ -8,7 +8,6 @@ from itertools import groupby, islice
 from farvault.admin.authority import ANYONE, SYSTEM, policy
 from farvault.admin.background import run_process
 from farvault.admin.command import WAIT, Call, Command, keyword, positional
-from farvault.admin.grammar import matches
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Day, PathPattern, Patterns, TimeOfDay, When, moment
 from farvault.admin.lookup import select, some
@@ -16,6 +15,7 @@ from farvault.admin.output import Answer, Column, Report, Row, time_column
 from farvault.base.errors import BadInput, NotFound
 from farvault.base.messages import message
 from farvault.base.units import show_path, show_time
+from farvault.base.wildcard import matches
 from farvault.catalog import expiration, nouns, vault
 from farvault.catalog.expiration import RetentionRow
 from farvault.catalog.settings import set_setting

@@ -9,7 +9,6 @@ from farvault.admin.background import run_process
 from farvault.admin.command import FORMAT, WAIT, Call, Command, keyword, positional
 from farvault.admin.definition import replace
 from farvault.admin.figures import percent
-from farvault.admin.grammar import matches
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import PathPattern, Pattern
 from farvault.admin.lookup import select, some
@@ -27,6 +26,7 @@ from farvault.admin.output import (
 from farvault.base.errors import BadInput
 from farvault.base.messages import message
 from farvault.base.units import show_size
+from farvault.base.wildcard import matches
 from farvault.catalog import nouns
 from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Name, Text

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from farvault.admin.authority import ANYONE
 from farvault.admin.command import FORMAT, Call, Command, positional
-from farvault.admin.grammar import matches
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import PathPattern
 from farvault.admin.output import Answer, Column, Report
 from farvault.base.errors import NotFound
 from farvault.base.messages import Message, message
 from farvault.base.units import show_time
+from farvault.base.wildcard import matches
 from farvault.catalog import nouns
 from farvault.model.device_class import DeviceClass
 

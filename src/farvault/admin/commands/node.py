@@ -202,7 +202,7 @@ def _unlock(instance: Instance, call: Call) -> Iterator[Answer]:
 
 
 def _remove(instance: Instance, call: Call) -> Iterator[Answer]:
-    if any(entry.name == call["name"] for entry in instance.session_table.list()):
+    if any(e.name == call["name"] and e.type.upper() != "ADMIN" for e in instance.session_table.list()):
         raise InUse("ANR2099E", node=call["name"])
     with instance.catalog.write() as tx:
         node = nouns.get(tx, Node, call["name"])

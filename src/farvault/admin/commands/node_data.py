@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from farvault.admin.authority import ANYONE
 from farvault.admin.command import Call, Command, keyword, positional
-from farvault.admin.grammar import matches
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import PathPattern, Pattern, Patterns
 from farvault.admin.lookup import select, some
 from farvault.admin.output import Answer, Column, Report, Row
 from farvault.base.errors import NotFound
 from farvault.base.units import show_megabytes
+from farvault.base.wildcard import matches
 from farvault.catalog import nouns, owners
 from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Name

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from farvault.admin.authority import ANYONE
 from farvault.admin.command import Call, Command, positional
-from farvault.admin.grammar import matches
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Pattern
 from farvault.admin.output import Answer, Column, Report, count_column, row_of, time_column
+from farvault.base.wildcard import matches
 from farvault.catalog import nouns
 from farvault.model.pending_deletion import PendingDeletion
 

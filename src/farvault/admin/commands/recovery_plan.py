@@ -12,8 +12,8 @@ from farvault.admin.kinds import Clearable, Pattern, Patterns
 from farvault.admin.output import Answer, Column, Report, Row, Text, time_column, yes_column
 from farvault.base.errors import BadInput, NotAvailable, NotFound
 from farvault.base.units import show_size
+from farvault.base.wildcard import wildcard
 from farvault.catalog import nouns, vault, volume_history
-from farvault.catalog.nouns import wildcard
 from farvault.catalog.settings import get_setting
 from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Name

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from farvault.admin.authority import ANYONE, SYSTEM
 from farvault.admin.command import FORMAT, Call, Command, keyword, positional
-from farvault.admin.grammar import matches
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import PathPattern, Pattern
 from farvault.admin.output import Answer, Column, Report, Row, count_column, percent_column, time_column
 from farvault.base.errors import NotFound
 from farvault.base.messages import message
 from farvault.base.units import show_size
+from farvault.base.wildcard import matches
 from farvault.catalog import nouns, volume_checks
 from farvault.catalog.settings import set_setting
 from farvault.catalog.transaction import Snapshot

@@ -12,7 +12,7 @@ from typing import Any
 
 from farvault.admin.authority import ANYONE, SYSTEM
 from farvault.admin.command import FORMAT, Call, Command, Parameter, keyword, positional
-from farvault.admin.definition import define_parameters, defined, replace, update_parameters
+from farvault.admin.definition import changed, define_parameters, defined, replace, update_parameters
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Password, Pattern
 from farvault.admin.link_columns import LINK_COLUMNS, link_row
@@ -125,11 +125,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def _update(instance: Instance, call: Call) -> Iterator[Answer]:
-    values = {f: call[f] for f in call.given if f not in ("name", "password", "serverpassword", "forcesync")}
+    values = changed(Server, call)
     if "fingerprint" in values:
         values["fingerprint"] = _fingerprint(call)
-    if call.given == {"name"}:
-        raise BadInput("ANR2026E", command=call.command.name)
     with instance.catalog.write(uses_reserve=True) as tx:
         old = nouns.get(tx, Server, call["name"])
         values |= _sealed(instance, call, old.name, old)

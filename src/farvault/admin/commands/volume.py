@@ -10,7 +10,6 @@ from farvault.admin.background import run_process
 from farvault.admin.command import FORMAT, WAIT, Call, Command, keyword, positional
 from farvault.admin.definition import replace
 from farvault.admin.figures import volume_figures
-from farvault.admin.grammar import matches
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Choices, PathPattern, Pattern
 from farvault.admin.lookup import some
@@ -32,6 +31,7 @@ from farvault.admin.target_columns import VOLUME_COLUMNS, volume_row
 from farvault.base.errors import BadInput, StillReferenced
 from farvault.base.messages import Message, message
 from farvault.base.units import MIB, show_size
+from farvault.base.wildcard import matches
 from farvault.catalog import nouns, placements, volume_checks
 from farvault.catalog.transaction import Snapshot
 from farvault.model.attribute import Choice, Integer, Name, Text, YesNo

@@ -91,6 +91,11 @@ ROWS: dict[str, Row] = {
     "ANR2027E": Row(
         "{command}: {keyword} does not belong to a {noun} of kind {variant}.", "", "Leave it out."
     ),
+    "ANR2028E": Row(
+        "The command closes with - or \\, which says that it goes on, and no further line follows.",
+        "",
+        "Write the rest. A value that ends so stands in quotes.",
+    ),
     "ANR2034E": Row("{command}: No match found using this criteria.", "", "Check the names and filters."),
     # rights
     "ANR2035E": Row(
@@ -124,7 +129,9 @@ ROWS: dict[str, Row] = {
         "Let another one do it.",
     ),
     "ANR2102E": Row(
-        "Administrator {administrator} has a session open.", "", "CANCEL SESSION, then try again."
+        "Administrator {administrator} has a session open.",
+        "",
+        "CANCEL SESSION, then try again; for your own name at the server's console.",
     ),
     "ANR2103E": Row(
         "Administrator {administrator} is the last one who can sign on with system privilege.",

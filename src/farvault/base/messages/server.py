@@ -46,6 +46,11 @@ ROWS: dict[str, Row] = {
     "ANR0903E": Row(
         "File {path} is missing.", "The instance is not complete.", "Bring the folder back from a backup."
     ),
+    "ANR0906E": Row(
+        "File {path} cannot be read: {reason}.",
+        "",
+        "Run it as the user that owns the server's folder.",
+    ),
     # stop
     "ANR0991I": Row("Server {server} is stopped."),
     "ANR2234W": Row("HALT: server {server} stops now; sessions and processes are ended."),

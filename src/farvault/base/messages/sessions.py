@@ -38,6 +38,11 @@ ROWS: dict[str, Row] = {
         "",
         "An administrator can UNLOCK NODE.",
     ),
+    "ANR0434W": Row(
+        "Session of node {name} ({address}) is over: the node's password was changed since it signed on.",
+        "",
+        "Sign on with the new one. At a source: UPDATE SERVER with PASSWORD.",
+    ),
     "ANR0431W": Row(
         "Session refused for administrator {name} ({address}): the administrator is locked.",
         "",
