@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 
@@ -177,6 +178,41 @@ def test_a_vault_may_lie_at_a_third_server(chain: tuple[GridServer, GridServer, 
     lose_tapes(delhi)
     assert restored(delhi, ids) == known(ids)
     assert "would copy 0 records" in delhi.admin(f"{COPY} preview=yes").text
+
+
+def test_a_circle_over_three_servers_is_told_where_it_closes(
+    chain: tuple[GridServer, GridServer, GridServer],
+) -> None:
+    """DELHI at TOKYO at OSAKA at DELHI. OSAKA's own data, and TOKYO's, are welcome at DELHI as anybody's are."""
+    delhi, tokyo, osaka = chain
+    make_target(delhi, "OSAKA")
+    source_of(osaka, delhi)
+    osaka.admin("backup db devclass=targetclass type=full wait=yes")
+    vault_pool_at(osaka, delhi)
+    tokyo.admin("backup db devclass=farclass type=full wait=yes")
+    assert "ANR4990W" not in delhi.lines.ids
+    ids = store_files(delhi, *SEEDS)
+    assert "SUCCESS" in delhi.admin(COPY).text, "it may be a copy of a copy: nothing is refused"
+    assert delhi.lines.ids.count("ANR4990W") == 1, "for all volumes of a day"
+    assert re.search(r"Our Own Data Came Back: \d", delhi.admin("query node osaka f=d").text)
+    lose_tapes(delhi)
+    assert restored(delhi, ids) == known(ids)
+
+
+def test_a_copy_of_the_vault_that_lies_at_its_own_source_is_told_too(make_server: MakeServer) -> None:
+    delhi, tokyo = make_server("DELHI"), make_server("TOKYO")
+    make_target(tokyo, "DELHI")
+    make_target(delhi, "TOKYO")
+    source_of(delhi, tokyo)
+    source_of(tokyo, delhi)
+    store_files(delhi, *SEEDS[:2])
+    store_files(tokyo, *SEEDS[2:4])
+    delhi.admin(COPY)
+    tokyo.admin(COPY)
+    assert "ANR4990W" not in delhi.lines.ids
+    assert "SUCCESS" in tokyo.admin("backup stgpool vaultpool targetcopypool wait=yes").text
+    assert delhi.lines.ids.count("ANR4990W") == 1
+    assert "ANR4990W" not in tokyo.lines.ids
 
 
 def test_when_the_third_server_is_away_the_first_one_is_told_and_goes_on_when_it_is_back(

@@ -48,6 +48,14 @@ ROWS: dict[str, Row] = {
         "It was approved or rejected already, or never asked for.",
         "QUERY NODE {node} FORMAT=DETAILED shows what waits.",
     ),
+    # circles
+    "ANR4990W": Row(
+        "ALERT: node {node} brings back this server's own data, with virtual volume {volume}.",
+        "What this server had sealed and given away was given on until it came here again. A copy that lies here is lost "
+        "together with this server, however many servers it went over.",
+        "Ask where the pool lies that takes this server's volumes, from target to target, and have it moved: its archive "
+        "copy group must name a pool that does not lead back here. Copies of copies (BACKUP STGPOOL of that pool) only take room.",
+    ),
     # deletion
     "ANR4862E": Row(
         "Virtual volume {volume} of node {node} is not deleted: the source's epoch has moved.",
