@@ -19,7 +19,9 @@ ROOM = aligned_buffer(STORED_MAX_BYTES)
 CONTENT = b"what only we can read" * 1000
 
 
-def sealed(keyring: Keyring | None, content: bytes = CONTENT, kind: RecordKind = RecordKind.AGGREGATE) -> bytes:
+def sealed(
+    keyring: Keyring | None, content: bytes = CONTENT, kind: RecordKind = RecordKind.AGGREGATE
+) -> bytes:
     into = bytearray(STORED_MAX_BYTES)
     header = seal(
         memoryview(into), [content], kind=kind, codec=RAW, plain_bytes=len(content), keyring=keyring
@@ -57,8 +59,19 @@ def test_our_own_record_is_known_in_all_its_wrappings(servers: int, kind: Record
         lambda: sealed(None, b"\xff" * 100),
         lambda: sealed(None, b"", RecordKind.LABEL),
     ],
-    ids="theirs,theirs wrapped,theirs on a long way,not sealed,nothing sealed inside,too long a way,cut short,"
-    "nothing,garbage,no pack,a label".split(","),
+    ids=[
+        "theirs",
+        "theirs wrapped",
+        "theirs on a long way",
+        "not sealed",
+        "nothing sealed inside",
+        "too long a way",
+        "cut short",
+        "nothing",
+        "garbage",
+        "no pack",
+        "a label",
+    ],
 )
 def test_anything_else_is_not_ours(make: Callable[[], bytes]) -> None:
     assert not is_own_data(make(), OURS, ROOM)
