@@ -70,6 +70,17 @@ def source_of(source: GridServer, target: GridServer, **device_class: str) -> No
         source.admin(command)
 
 
+def test_sessions_that_are_kept_are_signed_off_when_their_server_is_updated(make_server: MakeServer) -> None:
+    delhi, tokyo = make_server("DELHI"), make_server("TOKYO")
+    make_target(tokyo, "DELHI")
+    source_of(delhi, tokyo, mountretention="60")
+    store_files(delhi, 1)
+    delhi.admin(COPY)
+    delhi.admin("update server tokyo delgraceperiod=9")
+    tokyo.lines.wait_for("ANR0409I")
+    assert "ANR0480W" not in tokyo.lines.ids, "nothing was cut"
+
+
 # --- both directions, and chains ---------------------------------------------------------------------------------------
 
 

@@ -147,8 +147,13 @@ class Mounts:
         """Nobody waits or tries again any more; idle sessions end."""
         self.closing.set()
         with self._freed:
-            idle, self._idle = self._idle, []
             self._freed.notify_all()
+        self.end_idle()
+
+    def end_idle(self) -> None:
+        """Sign off from the sessions that are only kept: what they were opened by counts no more."""
+        with self._freed:
+            idle, self._idle = self._idle, []
         for session, _ in idle:
             session.close()
 

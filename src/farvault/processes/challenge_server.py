@@ -22,6 +22,8 @@ from farvault.base.disk import crash_point
 from farvault.base.errors import FarvaultError, NotAvailable
 from farvault.catalog import kept_receipts, nouns, placements, questions, target_truth, volume_history
 from farvault.catalog.placements import PlacementRow
+from farvault.catalog.settings import get_setting
+from farvault.catalog.transaction import Snapshot
 from farvault.media.target import Target
 from farvault.media.target_link import TargetLink
 from farvault.model.device_class import DeviceClass
@@ -40,8 +42,16 @@ from farvault.storage.reading import AggregateReader, Found
 from farvault.storage.storage import Storage
 
 DESCRIPTION: Final = "CHALLENGE SERVER"
+A_DAY: Final = 100
+"""Questions each target is asked by itself, where CHALLENGES is not set."""
 
 _random = random.SystemRandom()
+
+
+def challenges_a_day(r: Snapshot) -> int:
+    """SETOPT CHALLENGES."""
+    typed = get_setting(r, "CHALLENGES")
+    return A_DAY if typed is None else int(typed)
 
 
 @dataclass(slots=True)
@@ -111,6 +121,8 @@ class _Run:
             of_history = share_of_history(count, bool(history), has_pools)
             positions = sorted(_random.random() for _ in range(count - of_history))
             places = list(kept_receipts.random_places(r, self._server, positions))
+        if not history and not has_pools:
+            self._process.say("ANR4995I", server=self._server)
         for number in _random.choices(history, k=of_history) if of_history else ():
             self._process.raise_if_cancelled()
             if number not in self._failed_history:
