@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
@@ -339,8 +340,15 @@ def test_an_unreachable_target_shows_since_when_and_why_and_is_found_at_its_new_
     assert row["retrying_since_time"] and row["retry_next_time"] and row["link_error"] and row["links_broken"]
     shown = delhi.admin("query mount").text
     assert "RETRYING since" in shown and "DELHI.BFS" in shown
-    tokyo.start()
-    delhi.admin(f"update server tokyo lladdress={tokyo.port}")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(PATIENCE_SECONDS)
+        delhi.admin(f"update server tokyo lladdress={silent.getsockname()[1]}")
+        dialled, _ = silent.accept()
+        assert link_of(delhi)["retrying_since_time"], "a try that gets no answer is one"
+        assert "RETRYING since" in delhi.admin("query mount").text
+        tokyo.start()
+        delhi.admin(f"update server tokyo lladdress={tokyo.port}")
+        dialled.close()
     delhi.lines.wait_for("ANR0986I")
     assert not link_of(delhi).get("retrying_since_time")
     lose_tapes(delhi)
