@@ -6,14 +6,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from farvault.base.disk import crash_point
 from farvault.base.errors import FarvaultError, InUse
 from farvault.catalog import nouns, volume_history
 from farvault.catalog.epoch import epoch
 from farvault.model.pending_deletion import PendingDeletion
-from farvault.model.volume_history import HistoryVolume
+from farvault.model.volume_history import (
+    BACKUPFULL,
+    BACKUPINCR,
+    DBSNAPSHOT,
+    EXPORT,
+    RPFILE,
+    RPFSNAPSHOT,
+    HistoryVolume,
+)
 from farvault.storage.storage import Storage
+
+USES: Final = {
+    BACKUPFULL: "DBB",
+    BACKUPINCR: "DBB",
+    DBSNAPSHOT: "DSS",
+    EXPORT: "EXP",
+    RPFILE: "RPF",
+    RPFSNAPSHOT: "RPF",
+}
+"""Part of the names of scratch volumes."""
 
 
 def delete_volume(storage: Storage, row: HistoryVolume) -> None:

@@ -27,12 +27,6 @@ from farvault.media import receipt as receipts
 from farvault.media.interface import Device
 from farvault.model.pending_deletion import PendingDeletion
 from farvault.model.volume_history import (
-    BACKUPFULL,
-    BACKUPINCR,
-    DBSNAPSHOT,
-    EXPORT,
-    RPFILE,
-    RPFSNAPSHOT,
     HistoryVolume,
 )
 from farvault.seal.compress import RAW, Compressor
@@ -40,19 +34,10 @@ from farvault.seal.digest import Buffer
 from farvault.seal.probe import Kept
 from farvault.seal.record import STORED_MAX_BYTES, RecordKind, seal
 from farvault.storage.history_output import HistoryOutput, Origin
-from farvault.storage.history_volumes import forget_volume
+from farvault.storage.history_volumes import USES, forget_volume
 from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES
 from farvault.storage.storage import Storage
 
-USES: Final = {
-    BACKUPFULL: "DBB",
-    BACKUPINCR: "DBB",
-    DBSNAPSHOT: "DSS",
-    EXPORT: "EXP",
-    RPFILE: "RPF",
-    RPFSNAPSHOT: "RPF",
-}
-"""Part of the names of scratch volumes."""
 NAME_TRIES: Final = 100
 """Scratch names that are taken already (after a restored catalog) are stepped over, this often."""
 
