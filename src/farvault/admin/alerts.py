@@ -44,9 +44,8 @@ def alerts(r: Snapshot, now_seconds: int) -> Iterator[Alert]:
     clock = vault_rules.clock(r)
     if clock is not None and clock.frozen_time:
         yield Alert(clock.frozen_time, "this server", "its clock jumped: no volume is removed", "ANR4868W")
-    for node in nouns.select(r, Node):
-        if node.is_source:
-            yield from _of_source(node.name, vault_rules.of_node(r, node.id), now_seconds)
+    for node in nouns.select(r, Node, type="SERVER"):
+        yield from _of_source(node.name, vault_rules.of_node(r, node.id), now_seconds)
     for server in nouns.select(r, Server):
         if server.is_target:
             yield from _of_target(r, server, now_seconds)

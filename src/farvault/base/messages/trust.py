@@ -57,7 +57,8 @@ ROWS: dict[str, Row] = {
         "What this server had sealed and given away was given on until it came here again. A copy that lies here is lost "
         "together with this server, however many servers it went over.",
         "Ask where the pool lies that takes this server's volumes, from target to target, and have it moved: its archive "
-        "copy group must name a pool that does not lead back here. Copies of copies (BACKUP STGPOOL of that pool) only take room.",
+        "copy group must name a pool that does not lead back here. Where it is a copy of a copy (BACKUP STGPOOL of a pool that holds "
+        "vaults), keep vaults in a pool of their own: each run sends what has come back round once more.",
     ),
     # deletion
     "ANR4862E": Row(
