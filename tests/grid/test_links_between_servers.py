@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
@@ -67,6 +69,17 @@ def source_of(source: GridServer, target: GridServer, **device_class: str) -> No
         f"register node ann {PASSWORD}",
     ):
         source.admin(command)
+
+
+def test_sessions_that_are_kept_are_signed_off_when_their_server_is_updated(make_server: MakeServer) -> None:
+    delhi, tokyo = make_server("DELHI"), make_server("TOKYO")
+    make_target(tokyo, "DELHI")
+    source_of(delhi, tokyo, mountretention="60")
+    store_files(delhi, 1)
+    delhi.admin(COPY)
+    delhi.admin("update server tokyo delgraceperiod=9")
+    tokyo.lines.wait_for("ANR0409I")
+    assert "ANR0480W" not in tokyo.lines.ids, "nothing was cut"
 
 
 # --- both directions, and chains ---------------------------------------------------------------------------------------
@@ -177,6 +190,41 @@ def test_a_vault_may_lie_at_a_third_server(chain: tuple[GridServer, GridServer, 
     lose_tapes(delhi)
     assert restored(delhi, ids) == known(ids)
     assert "would copy 0 records" in delhi.admin(f"{COPY} preview=yes").text
+
+
+def test_a_circle_over_three_servers_is_told_where_it_closes(
+    chain: tuple[GridServer, GridServer, GridServer],
+) -> None:
+    """DELHI at TOKYO at OSAKA at DELHI. OSAKA's own data, and TOKYO's, are welcome at DELHI as anybody's are."""
+    delhi, tokyo, osaka = chain
+    make_target(delhi, "OSAKA")
+    source_of(osaka, delhi)
+    osaka.admin("backup db devclass=targetclass type=full wait=yes")
+    vault_pool_at(osaka, delhi)
+    tokyo.admin("backup db devclass=farclass type=full wait=yes")
+    assert "ANR4990W" not in delhi.lines.ids
+    ids = store_files(delhi, *SEEDS)
+    assert "SUCCESS" in delhi.admin(COPY).text, "it may be a copy of a copy: nothing is refused"
+    assert delhi.lines.ids.count("ANR4990W") == 1, "for all volumes of a day"
+    assert re.search(r"Our Own Data Came Back: \d", delhi.admin("query node osaka f=d").text)
+    lose_tapes(delhi)
+    assert restored(delhi, ids) == known(ids)
+
+
+def test_a_copy_of_the_vault_that_lies_at_its_own_source_is_told_too(make_server: MakeServer) -> None:
+    delhi, tokyo = make_server("DELHI"), make_server("TOKYO")
+    make_target(tokyo, "DELHI")
+    make_target(delhi, "TOKYO")
+    source_of(delhi, tokyo)
+    source_of(tokyo, delhi)
+    store_files(delhi, *SEEDS[:2])
+    store_files(tokyo, *SEEDS[2:4])
+    delhi.admin(COPY)
+    tokyo.admin(COPY)
+    assert "ANR4990W" not in delhi.lines.ids
+    assert "SUCCESS" in tokyo.admin("backup stgpool vaultpool targetcopypool wait=yes").text
+    assert delhi.lines.ids.count("ANR4990W") == 1
+    assert "ANR4990W" not in tokyo.lines.ids
 
 
 def test_when_the_third_server_is_away_the_first_one_is_told_and_goes_on_when_it_is_back(
@@ -292,8 +340,15 @@ def test_an_unreachable_target_shows_since_when_and_why_and_is_found_at_its_new_
     assert row["retrying_since_time"] and row["retry_next_time"] and row["link_error"] and row["links_broken"]
     shown = delhi.admin("query mount").text
     assert "RETRYING since" in shown and "DELHI.BFS" in shown
-    tokyo.start()
-    delhi.admin(f"update server tokyo lladdress={tokyo.port}")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(PATIENCE_SECONDS)
+        delhi.admin(f"update server tokyo lladdress={silent.getsockname()[1]}")
+        dialled, _ = silent.accept()
+        assert link_of(delhi)["retrying_since_time"], "a try that gets no answer is one"
+        assert "RETRYING since" in delhi.admin("query mount").text
+        tokyo.start()
+        delhi.admin(f"update server tokyo lladdress={tokyo.port}")
+        dialled.close()
     delhi.lines.wait_for("ANR0986I")
     assert not link_of(delhi).get("retrying_since_time")
     lose_tapes(delhi)

@@ -316,7 +316,9 @@ def test_only_one_runs_at_a_time_and_it_needs_a_class(delhi: GridServer) -> None
     assert "ANR4899E" in delhi.admin("reconcile volumes", allow=(12,)).text
     may_end.set()
     assert running.wait(PATIENCE_SECONDS)
-    assert "ANR2034E" in delhi.admin("reconcile volumes nosuch", allow=(11,)).text
+    assert "ANR8201E" in delhi.admin("reconcile volumes nosuch", allow=(11,)).text
+    assert "ANR2034E" in delhi.admin("reconcile volumes nosuch*", allow=(11,)).text
+    assert "ANR4997E" in delhi.admin("reconcile volumes tapeclass", allow=(3,)).text
     assert "0 = never" in delhi.admin("setopt reconcileinterval 0").text
     assert "24 hours" in delhi.admin("setopt reconcileinterval 24").text
 

@@ -25,7 +25,7 @@ from farvault.model.volume import DESTROYED, Volume
 from farvault.model.volume_history import OWN_VOLUME, SERIES_TYPES
 from farvault.processes.prepare import stamp
 from farvault.seal.record import RecordKind
-from farvault.storage.history_volumes import HistoryWriter, Operation
+from farvault.storage.history_writing import HistoryWriter, Operation
 
 SEEDS = tuple(range(6))
 COPY = "backup stgpool tapepool targetcopypool wait=yes"

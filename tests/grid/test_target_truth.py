@@ -53,7 +53,9 @@ def test_every_receipt_is_kept_with_its_volume_and_shown(delhi: GridServer, toky
     assert truth(delhi).receipt_number == numbers[-1]
     shown = delhi.admin(f"query volume {here[-1].name} f=d").text
     assert "Receipt Numbers" in shown and "Records signed for" in shown
-    assert "Signature" in delhi.admin(f"query receipt {here[-1].name}").text
+    table = delhi.admin(f"query receipt {here[-1].name}").text
+    assert "Signature" not in table and max(map(len, table.splitlines())) < 120, "a screen holds it"
+    assert "Signature" in delhi.admin(f"query receipt {here[-1].name} f=d").text
     assert is_sound(delhi)
 
 
@@ -299,12 +301,15 @@ def test_a_part_of_the_days_number_is_asked_every_six_hours(delhi: GridServer) -
     delhi.server.housekeeping.do_everything()
     assert truth(delhi).challenges == 25, "not again within six hours"
     assert "ANR4896I" in delhi.admin("setopt challenges 0").text
+    assert "Challenges per Day: 0" in delhi.admin("query status").text
     assert "ANR4896I" in delhi.admin("setopt challenges 400").text
 
 
 def test_a_challenge_needs_a_target_with_volumes(delhi: GridServer) -> None:
     delhi.admin("define server osaka hladdress=127.0.0.1 lladdress=1")
     assert "ANR4898E" in delhi.admin("challenge server osaka", allow=(14,)).text
+    delhi.admin("update volume * access=unavailable wherestgpool=targetcopypool")
+    assert "ANR4995I" in delhi.admin(CHALLENGE.format(5)).text
 
 
 def test_what_is_damaged_or_outside_has_no_answer(delhi: GridServer) -> None:

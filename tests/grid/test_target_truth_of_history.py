@@ -10,7 +10,8 @@ from tests.grid.both_sides import Disk, change_file, files, lose_file, mark_file
 from tests.grid.grid_server import GridServer, is_sound
 from tests.grid.vaults import store_files
 
-from farvault.catalog import history_probes, volume_history
+from farvault.catalog import questions as kept_questions
+from farvault.catalog import volume_history
 from farvault.media import receipt as receipts
 from farvault.model.volume_history import OWN_VOLUME, HistoryVolume
 
@@ -38,7 +39,7 @@ def of_type(delhi: GridServer, type: str) -> HistoryVolume:
 
 def questions(delhi: GridServer, row: HistoryVolume) -> int:
     with delhi.server.catalog.read() as r:
-        return history_probes.count(r, row.id)
+        return kept_questions.OF_HISTORY.left(r, row.id)
 
 
 # --- receipts ----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from tests.grid.grid_server import GridServer
 
 from farvault.model.volume_history import BACKUPFULL, EXPORT
 from farvault.seal.record import RecordKind
-from farvault.storage.history_volumes import HistoryWriter, Operation
+from farvault.storage.history_writing import HistoryWriter, Operation
 
 
 @pytest.fixture

@@ -58,6 +58,7 @@ def vault_figures(r: Snapshot, node: Node) -> dict[str, Any]:
         "reconcile_since_time": rules.reconcile_since_time,
         "refused_changes": rules.refused_changes,
         "last_refused_time": rules.last_refused_time,
+        "own_data_time": rules.own_data_time,
     }
 
 
@@ -78,4 +79,5 @@ def vault_columns() -> list[Column]:
         time_column("reconcile_since_time", "Reconcile Needed Since"),
         count_column("refused_changes", "Refused Changes"),
         time_column("last_refused_time", "Last Refused Change"),
+        time_column("own_data_time", "Our Own Data Came Back"),
     ]

@@ -37,15 +37,13 @@ from farvault.processes.reclaim import ReclaimWhenDue
 from farvault.processes.scrub import ScrubWhenDue
 from farvault.storage.history_volumes import delete_left_behind
 from farvault.storage.storage import Storage
-from farvault.storage.vault_volumes import collect_deleted, collect_unfinished
+from farvault.storage.vault_volumes import collect_deleted, collect_unfinished, unfinished_kept_hours
 
 HOUR_SECONDS: Final = 3600.0
 SLACK_SECONDS: Final = HOUR_SECONDS / 2
 """Who looks each hour whether something is due takes what is due before the middle of the next hour: looks come a little early or
 late, and a period of hours must not be missed by a second.
 """
-UNFINISHED_KEPT_HOURS: Final = 24
-"""A source that lost its link comes back within this time and only names what it had sent."""
 IDLE_SESSIONS_SECONDS: Final = 60.0
 """MOUNTRETENTION is in minutes."""
 ACTIVITY_LOG_DAYS: Final = 30
@@ -152,7 +150,7 @@ def pieces(
 def forget_unfinished(catalog: Catalog, storage: Storage) -> int:
     """At a target: what transfers left that nobody went on with for UNFINISHEDRETENTION hours."""
     with catalog.read() as r:
-        hours = int(get_setting(r, "UNFINISHEDRETENTION") or UNFINISHED_KEPT_HOURS)
+        hours = unfinished_kept_hours(r)
     return collect_unfinished(storage, hours * int(HOUR_SECONDS))
 
 

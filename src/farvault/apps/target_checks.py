@@ -20,8 +20,6 @@ from farvault.processes import challenge_server, reconcile_volumes
 from farvault.processes.process import Processes
 from farvault.storage.storage import Storage
 
-CHALLENGES: Final = 100
-"""A day, where CHALLENGES is not set."""
 CHALLENGE_SECONDS: Final = 6 * HOUR_SECONDS
 RUNS_A_DAY: Final = 4
 
@@ -89,7 +87,6 @@ class TargetChecks:
     def _count(self) -> int:
         """This run's part of the day's number: four of them make it up exactly."""
         with self._catalog.read() as r:
-            typed = get_setting(r, "CHALLENGES")
-        a_day = CHALLENGES if typed is None else int(typed)
+            a_day = challenge_server.challenges_a_day(r)
         before, self._share = self._share, self._share + 1
         return a_day * (before + 1) // RUNS_A_DAY - a_day * before // RUNS_A_DAY

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import apsw
 
-from farvault.catalog import extent_index, history_probes, nouns, object_rows, volume_checks
+from farvault.catalog import extent_index, nouns, object_rows, questions, volume_checks
 from farvault.catalog.drills import Drill
-from farvault.catalog.kept_receipts import KeptReceipt, ProbeRow
+from farvault.catalog.kept_receipts import KeptReceipt
 from farvault.catalog.migrate import migrations
 from farvault.catalog.object_rows import ObjectColumns
 from farvault.catalog.offsite_media import Media
@@ -73,8 +73,7 @@ _PLAIN_TABLES = {
     "offsite_media": ", ".join(Media._fields),
     "drills": ", ".join(Drill._fields),
     "volume_receipts": ", ".join(KeptReceipt._fields),
-    "probes": ", ".join(ProbeRow._fields),
-    history_probes.TABLE: history_probes.COLUMNS,
+    **{one.table: one.columns for one in (questions.OF_POOLS, questions.OF_HISTORY)},
     "target_truth": ", ".join(Truth._fields),
     "clock_guard": "id, wall_seconds, running_seconds, frozen_time",
 }

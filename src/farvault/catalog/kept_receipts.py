@@ -1,6 +1,6 @@
-"""Source side: the receipts of virtual volumes, and the questions kept for later about what lies on them.
+"""Source side: the receipts of virtual volumes, and where on them it may be asked.
 
-Both come with the transaction that makes the segment count, and go with their volume.
+Receipts come with the transaction that makes the segment count, and go with their volume.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from farvault.catalog import target_truth
+from farvault.catalog import questions, target_truth
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.policy.reconcile import Attributes
 from farvault.protocol.virtual_volumes import Receipt
 from farvault.seal.digest import digest_parts
-from farvault.seal.probe import Kept, Question
 
 
 class KeptReceipt(NamedTuple):
@@ -29,18 +28,6 @@ class KeptReceipt(NamedTuple):
     number: int
     receipt: bytes
     verified_time: int
-
-
-class ProbeRow(NamedTuple):
-    """One question with its answer, as it is stored."""
-
-    volume_id: int
-    offset_bytes: int
-    stored_bytes: int
-    start_bytes: int
-    size_bytes: int
-    nonce: bytes
-    answer: bytes
 
 
 class VolumeHere(NamedTuple):
@@ -63,7 +50,6 @@ class VolumeHere(NamedTuple):
 
 
 _COLUMNS = ", ".join(KeptReceipt._fields)
-_PROBE_COLUMNS = ", ".join(ProbeRow._fields)
 
 
 def keep(tx: Transaction, volume_id: int, receipts: Sequence[tuple[Receipt, bytes]]) -> None:
@@ -79,7 +65,7 @@ def keep(tx: Transaction, volume_id: int, receipts: Sequence[tuple[Receipt, byte
         target_truth.check_follows(tx, server_id, receipt)
         after = (volume_id, receipt.offset_bytes)
         tx.run("DELETE FROM volume_receipts WHERE volume_id = ? AND offset_bytes >= ?", after)
-        tx.run("DELETE FROM probes WHERE volume_id = ? AND offset_bytes >= ?", after)
+        questions.OF_POOLS.forget_from(tx, *after)
         row = KeptReceipt(
             volume_id,
             receipt.offset_bytes,
@@ -92,7 +78,7 @@ def keep(tx: Transaction, volume_id: int, receipts: Sequence[tuple[Receipt, byte
             stored,
             0,
         )
-        _write(tx, "volume_receipts", row)
+        _write(tx, row)
         target_truth.note_receipt(tx, server_id, receipt.number, stored)
 
 
@@ -107,7 +93,7 @@ def note_verified(tx: Transaction, rows: Sequence[KeptReceipt], now: int) -> Non
     for row in rows:
         here = tx.one("SELECT number FROM volume_receipts WHERE volume_id = ? AND offset_bytes = ?", row[:2])
         if here is not None and here[0] == row.number:
-            _write(tx, "volume_receipts", row._replace(verified_time=now))
+            _write(tx, row._replace(verified_time=now))
 
 
 def volumes_here(
@@ -141,33 +127,6 @@ def volume_here(r: Snapshot, name: str) -> VolumeHere | None:
     return VolumeHere(row[0], row[1], row[2], receipts)
 
 
-# --- questions for later ---------------------------------------------------------------------------------------------
-
-
-def keep_questions(tx: Transaction, volume_id: int, kept: Sequence[Kept]) -> None:
-    """About records of this volume; one a record, a newer one replaces it."""
-    for question, answer in kept:
-        _write(tx, "probes", ProbeRow(volume_id, *question, answer))
-
-
-def take_question(tx: Transaction, volume_id: int, at_bytes: int) -> Kept | None:
-    """The first one at or behind this offset, else the first of all; it is used up. None where none is left.
-
-    Only about records that are needed and not known to be damaged: what else is missing is no loss, or no news.
-    """
-    sql = (
-        f"SELECT {_PROBE_COLUMNS} FROM probes WHERE volume_id = ? AND offset_bytes >= ? AND EXISTS"
-        " (SELECT 1 FROM placements p WHERE p.volume_id = probes.volume_id AND p.offset_bytes = probes.offset_bytes"
-        " AND p.damaged = 0) ORDER BY offset_bytes LIMIT 1"
-    )
-    row = tx.one(sql, (volume_id, at_bytes)) or tx.one(sql, (volume_id, 0))
-    if row is None:
-        return None
-    probe = ProbeRow._make(row)
-    tx.run("DELETE FROM probes WHERE volume_id = ? AND offset_bytes = ?", probe[:2])
-    return Kept(Question(*probe[1:6]), probe.answer)
-
-
 def random_places(r: Snapshot, server_name: str, positions: Sequence[float]) -> Iterator[tuple[int, int]]:
     """(volume id, offset) for each of these positions, 0 to below 1, in the bytes of all readable volumes at a target.
 
@@ -189,6 +148,9 @@ def random_places(r: Snapshot, server_name: str, positions: Sequence[float]) -> 
         passed += size
 
 
-def _write(tx: Transaction, table: str, row: KeptReceipt | ProbeRow) -> None:
+def _write(tx: Transaction, row: KeptReceipt) -> None:
     marks = ", ".join("?" * (len(row) + 1))
-    tx.run(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", (*row, tx.digester.of(table, tuple(row))))
+    tx.run(
+        f"INSERT OR REPLACE INTO volume_receipts VALUES ({marks})",
+        (*row, tx.digester.of("volume_receipts", tuple(row))),
+    )

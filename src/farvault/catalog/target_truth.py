@@ -183,6 +183,16 @@ def findings_behind(
     return [FindingRow._make(row) for row in r.all(sql, (server, after, *kinds, limit))]
 
 
+def unavailable_at(r: Snapshot, server_name: str) -> tuple[int, str]:
+    """How many pool volumes at a target are UNAVAILABLE, and the first of them by name."""
+    row = r.one(
+        "SELECT COUNT(*), COALESCE(MIN(v.name), '') FROM volumes v JOIN storage_pools p ON p.id = v.pool_id"
+        " JOIN device_classes d ON d.name = p.device_class WHERE d.server_name = ? AND v.access = 'UNAVAILABLE'",
+        (server_name,),
+    )
+    return (int(row[0]), str(row[1])) if row else (0, "")
+
+
 def broken_promises(r: Snapshot, server: int) -> int:
     """Volumes the target has signed for and did not have, or not as signed, when it was last asked."""
     row = r.one(

@@ -85,6 +85,15 @@ def count_missed_at(r: Snapshot, server_name: str) -> int:
     return int(row[0]) if row else 0
 
 
+def missed_at(r: Snapshot, server_name: str, limit: int = 100) -> list[HistoryVolume]:
+    """The first entries whose volume this target is known to have lost."""
+    sql = (
+        "SELECT h.id FROM volume_history h JOIN device_classes d ON d.name = h.device_class"
+        " WHERE d.server_name = ? AND h.missed_time > 0 ORDER BY h.id LIMIT ?"
+    )
+    return [nouns.by_id(r, HistoryVolume, number) for (number,) in r.all(sql, (server_name, limit))]
+
+
 def note_missed(tx: Transaction, number: int, now: int) -> HistoryVolume | None:
     """Its target does not have it as it signed. The entry as it is then; None where it has gone meanwhile."""
     found = nouns.select(tx, HistoryVolume, id=number)

@@ -147,8 +147,13 @@ class Mounts:
         """Nobody waits or tries again any more; idle sessions end."""
         self.closing.set()
         with self._freed:
-            idle, self._idle = self._idle, []
             self._freed.notify_all()
+        self.end_idle()
+
+    def end_idle(self) -> None:
+        """Sign off from the sessions that are only kept: what they were opened by counts no more."""
+        with self._freed:
+            idle, self._idle = self._idle, []
         for session, _ in idle:
             session.close()
 
@@ -231,25 +236,30 @@ class Mount:
         `resume` runs first with every new session, to bring the target to where we are. Any other error is raised
         at once.
         """
-        while True:
-            was_connected = self._session is not None
-            try:
-                session = self._session or self._connect()
-                if resume is not None and not was_connected:
-                    resume(session)
-                return work(session)
-            except PeerUnreachable as cut:
-                if self._session is not None:  # else it was never opened, which is in the book already
-                    self._mounts.record.failed(cut.message)
-                self.drop()
-                error = unreachable(self._mounts.target.name, cut)
+        try:
+            while True:
+                was_connected = self._session is not None
                 try:
-                    self._patience.failed(error, was_connected, self._say_trouble)
-                except PeerUnreachable:
-                    self._mounts.note_down()
-                    raise
-                finally:
-                    self._mounts.record.settled(self)
+                    session = self._session or self._connect()
+                    if resume is not None and not was_connected:
+                        resume(session)
+                    return work(session)
+                except PeerUnreachable as cut:
+                    if self._session is not None:  # else it was never opened, which is in the book already
+                        self._mounts.record.failed(cut.message)
+                    self.drop()
+                    error = unreachable(self._mounts.target.name, cut)
+                    self._try_again(error, was_connected)
+        finally:
+            self._mounts.record.settled(self)
+
+    def _try_again(self, error: PeerUnreachable, was_connected: bool) -> None:
+        """Wait until it is time; raises `error` where the period is over."""
+        try:
+            self._patience.failed(error, was_connected, self._say_trouble)
+        except PeerUnreachable:
+            self._mounts.note_down()
+            raise
 
     def _say_trouble(self, error: PeerUnreachable, wait_seconds: float) -> None:
         self._mounts.record.retrying(self, self._volume, error.message, self._patience.seconds, wait_seconds)
@@ -280,4 +290,5 @@ class Mount:
     def _connect(self) -> TargetSession:
         self._session = self._mounts.connect()
         self._mounts.note_up()
+        self._mounts.record.settled(self)
         return self._session

@@ -101,7 +101,7 @@ class ServerDevice:
         return self.mounts.idle
 
     def renew(self) -> None:
-        self.mounts.drop_idle()
+        self.mounts.end_idle()
 
     def last_record(self, name: str) -> Span:
         """The last segment: the target knows no records, but what was committed alone is a segment of its own."""

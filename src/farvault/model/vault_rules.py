@@ -114,3 +114,4 @@ class VaultRules(Noun, frozen=True, kw_only=True):
     mass_allowed_running: int = 0
     refused_changes: int = 0
     last_refused_time: int = 0
+    own_data_time: int = 0

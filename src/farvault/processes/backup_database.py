@@ -32,7 +32,7 @@ from farvault.processes.process import Process
 from farvault.seal.compress import Compressor
 from farvault.seal.digest import digest
 from farvault.seal.record import STORED_MAX_BYTES, RecordKind
-from farvault.storage.history_volumes import HistoryWriter, Operation, Sealed
+from farvault.storage.history_writing import HistoryWriter, Operation, Sealed
 from farvault.storage.storage import Storage
 
 DESCRIPTION: Final = "DATABASE BACKUP"

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from farvault.base.disk import crash_point
 from farvault.base.errors import RecordDamaged
-from farvault.catalog import history_probes, nouns, volume_history
+from farvault.catalog import nouns, questions, volume_history
 from farvault.media.target_link import TargetLink
 from farvault.model.device_class import DeviceClass
 from farvault.model.volume_history import HistoryVolume
@@ -53,7 +53,7 @@ def challenge_history_volume(
         if not found or found[0].device_class not in classes:
             return None
         row = found[0]
-        kept = history_probes.take(tx, number, _random.randrange(row.stored_bytes))
+        kept = questions.OF_HISTORY.take(tx, number, _random.randrange(row.stored_bytes))
     at_target = f"{classes[row.device_class].prefix}.{row.volume}"
     if kept is not None:
         return Asked(link.proves(at_target, kept), True, kept.question.offset_bytes)
@@ -87,7 +87,7 @@ def _fetch(storage: Storage, link: TargetLink, row: HistoryVolume, at_target: st
         kept.append(_question(offset, record))
     with storage.catalog.write() as tx:
         if nouns.select(tx, HistoryVolume, id=row.id):
-            history_probes.keep(tx, row.id, kept)
+            questions.OF_HISTORY.keep(tx, row.id, kept)
     return Asked(True, False, offset)
 
 

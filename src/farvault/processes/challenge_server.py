@@ -20,8 +20,10 @@ import msgspec
 
 from farvault.base.disk import crash_point
 from farvault.base.errors import FarvaultError, NotAvailable
-from farvault.catalog import kept_receipts, nouns, placements, target_truth, volume_history
+from farvault.catalog import kept_receipts, nouns, placements, questions, target_truth, volume_history
 from farvault.catalog.placements import PlacementRow
+from farvault.catalog.settings import get_setting
+from farvault.catalog.transaction import Snapshot
 from farvault.media.target import Target
 from farvault.media.target_link import TargetLink
 from farvault.model.device_class import DeviceClass
@@ -40,8 +42,16 @@ from farvault.storage.reading import AggregateReader, Found
 from farvault.storage.storage import Storage
 
 DESCRIPTION: Final = "CHALLENGE SERVER"
+A_DAY: Final = 100
+"""Questions each target is asked by itself, where CHALLENGES is not set."""
 
 _random = random.SystemRandom()
+
+
+def challenges_a_day(r: Snapshot) -> int:
+    """SETOPT CHALLENGES."""
+    typed = get_setting(r, "CHALLENGES")
+    return A_DAY if typed is None else int(typed)
 
 
 @dataclass(slots=True)
@@ -82,6 +92,15 @@ def challenge_server(
     return run.totals
 
 
+def _near_pools(storage: Storage) -> frozenset[int]:
+    """Pools whose data do not lie at another server."""
+    with storage.catalog.read() as r:
+        pools = nouns.select(r, StoragePool)
+    return frozenset(
+        pool.id for pool in pools if not storage.devices.device(pool.device_class).capabilities.remote
+    )
+
+
 class _Run:
     def __init__(
         self, storage: Storage, process: Process, link: TargetLink, classes: dict[str, DeviceClass]
@@ -92,6 +111,7 @@ class _Run:
         """Volumes that have missed one, or are out of reach: asking on says nothing new."""
         self._failed_history: set[int] = set()
         """The same of volumes of the volume history, by their entries."""
+        self._near = _near_pools(storage)
         self.totals = Totals()
 
     def run(self, count: int) -> None:
@@ -101,6 +121,8 @@ class _Run:
             of_history = share_of_history(count, bool(history), has_pools)
             positions = sorted(_random.random() for _ in range(count - of_history))
             places = list(kept_receipts.random_places(r, self._server, positions))
+        if not history and not has_pools:
+            self._process.say("ANR4995I", server=self._server)
         for number in _random.choices(history, k=of_history) if of_history else ():
             self._process.raise_if_cancelled()
             if number not in self._failed_history:
@@ -198,12 +220,8 @@ class _Run:
     def _from_here(self, row: PlacementRow) -> Kept | None:
         """Hashed from a copy that does not lie at another server; None where there is none, or it is damaged."""
         with self._storage.catalog.read() as r:
-            near = {
-                pool.id
-                for pool in nouns.select(r, StoragePool)
-                if not self._storage.devices.device(pool.device_class).capabilities.remote
-            }
             places = placements.of_aggregates(r, [row.aggregate_id])[row.aggregate_id]
+        near = self._near
         if not any(one.pool_id in near and one.is_readable for one in places):
             return None
         reader = AggregateReader(self._storage, allowed=lambda one: one.pool_id in near)
@@ -217,7 +235,7 @@ class _Run:
     def _from_before(self, row: PlacementRow) -> Kept | None:
         """A question kept when the volume was written. It is used up before it is asked: nobody hears it twice."""
         with self._storage.catalog.write() as tx:
-            return kept_receipts.take_question(tx, row.volume_id, row.offset_bytes)
+            return questions.OF_POOLS.take(tx, row.volume_id, row.offset_bytes)
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
@@ -230,7 +248,7 @@ class _Run:
         question = probe.ask(row.offset_bytes, row.stored_bytes)
         with self._storage.catalog.write() as tx:
             if kept_receipts.volume_here(tx, row.volume_name) is not None:
-                kept_receipts.keep_questions(tx, row.volume_id, [Kept(question, probe.answer(question, got))])
+                questions.OF_POOLS.keep(tx, row.volume_id, [Kept(question, probe.answer(question, got))])
         return True
 
     def _missed(self, chosen: _Chosen, offset: int) -> bool:

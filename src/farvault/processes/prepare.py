@@ -20,7 +20,7 @@ from farvault.model.volume_history import RPFILE, RPFSNAPSHOT
 from farvault.processes.process import Process
 from farvault.seal.compress import Compressor
 from farvault.seal.record import RecordKind
-from farvault.storage.history_volumes import HistoryWriter, Operation
+from farvault.storage.history_writing import HistoryWriter, Operation
 from farvault.storage.storage import Storage
 
 DESCRIPTION: Final = "PREPARE"

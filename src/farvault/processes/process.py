@@ -162,12 +162,13 @@ class Process:
         else:
             self.say("ANR0985I", **ending)
         if state is not State.SUCCESS:
+            failed = f" Items that failed: {self.failed_objects:,}." if self.failed_objects else ""
             self.say(
                 "ANR1893E",
                 number=self.number,
                 description=self.description,
                 state=state.value,
-                failed=f"{self.failed_objects:,}",
+                failed=failed,
             )
 
 

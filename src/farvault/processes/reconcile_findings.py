@@ -7,7 +7,7 @@ from typing import Final
 from farvault.catalog import target_truth
 from farvault.catalog.target_truth import FindingRow
 from farvault.policy import reconcile
-from farvault.policy.reconcile import Action, Attributes, Finding
+from farvault.policy.reconcile import Action, Attributes, Finding, Kind
 from farvault.processes.own_volumes import OwnVolume
 from farvault.processes.process import Process
 from farvault.protocol.truth import InventoryRow
@@ -28,13 +28,13 @@ _WORDS: Final = {
 
 
 class Findings:
-    """`reported`: all. `open`: differences that are left. `blocking`: those with which the target may not believe us."""
+    """`reported`: all. `open`: differences that are left; `open_history`: those of the volume history, which nothing here ends. `blocking`: those with which the target may not believe us."""
 
     def __init__(self, storage: Storage, process: Process, server: str, server_id: int) -> None:
         self._storage, self._process = storage, process
         self._server, self._server_id = server, server_id
         self._waiting: list[FindingRow] = []
-        self.reported = self.open = self.blocking = 0
+        self.reported = self.open = self.blocking = self.open_history = 0
 
     def add(
         self, mine: OwnVolume | None, theirs: InventoryRow | None, finding: Finding, done: Action
@@ -59,6 +59,7 @@ class Findings:
             self.flush()
         self.reported += 1
         self.open += reconcile.is_open(finding, done)
+        self.open_history += mine is not None and mine.kind is Kind.HISTORY
         self.blocking += reconcile.blocks_trust(finding)
         if self.reported <= LINES_MOST:
             self._say(row)

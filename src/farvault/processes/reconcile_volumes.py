@@ -383,6 +383,8 @@ class _Run:
             open=f"{findings.open:,}", skipped=f"{totals.skipped:,}",
             trusted="The target has taken note." if trusted else "The target was not told that all is well.",
         )  # fmt: skip
+        if findings.open_history:
+            self._process.say("ANR4991W", server=self._server, count=f"{findings.open_history:,}")
 
     def _accept_head(self) -> None:
         """A target that was set back goes on from what it has: what it lost is UNAVAILABLE here, or was never ours."""

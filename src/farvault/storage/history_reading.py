@@ -1,4 +1,4 @@
-"""Reading volumes outside of pools (`history_volumes.py` writes them): ends first, then records, each proved before it is used.
+"""Reading volumes outside of pools (`history_writing.py` writes them): ends first, then records, each proved before it is used.
 
 Needs no catalog: restoring a lost server reads with the same code.
 """

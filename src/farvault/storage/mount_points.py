@@ -279,7 +279,9 @@ class MountPoints:
         event = cancel_event()
         if left <= 0 or (event is not None and event.is_set()):
             waited = PROCESS_WAIT_SECONDS if worker.gives_way else self.wait_seconds
-            raise NotAvailable("ANR0535W", device_class=_shown(request.wants), seconds=int(waited))
+            raise NotAvailable(
+                "ANR0535W", device_class=" and ".join(sorted(request.wants)), seconds=int(waited)
+            )
         self.changed.wait(min(left, LOOK_AGAIN_SECONDS))
         self._table.limits.update(self._limits(request.wants))
 

@@ -13,7 +13,7 @@ import msgspec
 
 from farvault.base.disk import aligned_buffer
 from farvault.base.errors import MediaFull
-from farvault.catalog import kept_receipts
+from farvault.catalog import kept_receipts, questions
 from farvault.catalog.transaction import Transaction
 from farvault.media import receipt as receipts
 from farvault.media.interface import VolumeWriter
@@ -174,7 +174,7 @@ class SequentialOutput:
             kept_receipts.keep(
                 tx, self.volume.id, [(receipts.from_bytes(one), one) for one in self._receipts]
             )
-            kept_receipts.keep_questions(tx, self.volume.id, self._sampler.kept)
+            questions.OF_POOLS.keep(tx, self.volume.id, self._sampler.kept)
 
     def stored(self) -> None:
         self._stored = self._position

@@ -67,7 +67,7 @@ class Storage:
         )
         self.watch = PoolWatch()
         self.history_in_use: set[int] = set()
-        """Numbers of volume history rows whose volume is being written now (`history_volumes.py`)."""
+        """Numbers of volume history rows whose volume is being written now (`history_writing.py`)."""
         with catalog.read() as r:
             self.spaces.load(r)
 

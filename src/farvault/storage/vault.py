@@ -30,6 +30,7 @@ from farvault.protocol.virtual_volumes import Receipt
 from farvault.seal.compress import RAW
 from farvault.seal.pack import PackBuilder
 from farvault.seal.record import STORED_MAX_BYTES, Header, RecordKind, check, seal
+from farvault.storage.own_data import is_own_data
 from farvault.storage.storage import Storage
 from farvault.storage.vault_guard import VaultGuard
 
@@ -123,6 +124,8 @@ class Segment:
             self._write, WAITING_RECORDS, "vault write"
         )
         self._asked_to_flush = True
+        self._has_own_data = self._own_data_noted = False
+        """A record came that this server itself had sealed; and the node's row says so."""
         with self._storage.catalog.write() as tx:
             self._file_space_id = _file_space(tx, vault.node_id)
             self.object_id = rows.open_segment(
@@ -247,6 +250,7 @@ class Segment:
         try:
             if check(record).digest != digest:
                 raise PeerMisbehaved("ANR4854E", volume=self.volume, node=self._vault.node_name)
+            self._has_own_data = self._has_own_data or is_own_data(record, self._storage.keyring, into)
             self._pack.add_extent(digest, record)
             parts = self._pack.parts()
             plain_bytes = sum(map(len, parts))
@@ -335,6 +339,9 @@ class Segment:
             return
         self._guard.refuse_over_quota(tx, self.volume, sum(record.stored_bytes for record in batch))
         now = self._storage.clock.now_seconds()
+        if self._has_own_data and not self._own_data_noted:
+            self._guard.note_own_data(tx, self.volume, now)
+            self._own_data_noted = True
         extents: dict[bytes, int] = {}
         aggregates: list[int | None] = []
         for record in batch:

@@ -20,7 +20,7 @@ from farvault.model.node import Node
 from farvault.model.storage_pool import StoragePool
 from farvault.model.vault_rules import VaultRules
 from farvault.policy import vault_lock
-from farvault.policy.clock_guard import Moment
+from farvault.policy.clock_guard import DAY_SECONDS, Moment
 from farvault.policy.destination import follow_chain
 from farvault.protocol.truth import ReconcileDone
 from farvault.storage.vault_trust import say_once_durable
@@ -60,7 +60,7 @@ class VaultGuard:
         """`NotAvailable` where the destination, or a pool it hands data on to, lies at the source itself.
 
         Known by identity keys: the node's, and that of whoever answered where our own definition leads. A circle over more
-        than one other server is not seen here.
+        than one other server is noticed at its end, see `note_own_data`.
         """
         node = nouns.by_id(r, Node, self._node_id)
         pools = {pool.name: pool for pool in nouns.select(r, StoragePool)}
@@ -127,6 +127,13 @@ class VaultGuard:
         vault_rules.change(
             tx, self._node_id, refused_changes=rules.refused_changes + count, last_refused_time=now
         )
+
+    def note_own_data(self, tx: Transaction, volume: str, now: int) -> None:
+        """What this server had sealed itself has come back by this source: taken in, and said once a day."""
+        before = vault_rules.of_node(tx, self._node_id).own_data_time
+        vault_rules.change(tx, self._node_id, own_data_time=now)
+        if now - before >= DAY_SECONDS:
+            say_once_durable(tx, self._log, self._node_name, "ANR4990W", volume=volume)
 
     def _is_too_much(self, r: Snapshot, rules: VaultRules, lately: int) -> bool:
         percent, count = rules.mass_delete_percent, rules.mass_delete_count

@@ -14,6 +14,7 @@ from farvault.base.disk import crash_point
 from farvault.base.errors import NotAvailable, RecordDamaged
 from farvault.base.units import MIB
 from farvault.catalog import vault as rows
+from farvault.catalog.settings import get_setting
 from farvault.catalog.transaction import Snapshot
 from farvault.catalog.vault import SegmentRow
 from farvault.catalog.vault_rules import VaultLock, of_node
@@ -28,6 +29,8 @@ PROGRESS_BYTES: Final = 64 * MIB
 SPANS_AT_ONCE: Final = 256
 DAMAGED_AT_ONCE: Final = 10_000
 PAGE: Final = 1000
+UNFINISHED_KEPT_HOURS: Final = 24
+"""Where UNFINISHEDRETENTION is not set: a source that lost its link comes back within this time and only names what it had sent."""
 REVERTED_AT_ONCE: Final = 100
 """Volumes in one transaction."""
 
@@ -106,6 +109,11 @@ class VaultVolumes:
                     if isinstance(got, Lost) and got.is_away:
                         raise NotAvailable("ANR4843E", volume=volume, reason=got.reason)
                     yield one, _unwrapped(got, one.stored_bytes) if isinstance(got, Found) else None
+
+
+def unfinished_kept_hours(r: Snapshot) -> int:
+    """SETOPT UNFINISHEDRETENTION."""
+    return int(get_setting(r, "UNFINISHEDRETENTION") or UNFINISHED_KEPT_HOURS)
 
 
 def collect_unfinished(storage: Storage, older_than_seconds: int) -> int:

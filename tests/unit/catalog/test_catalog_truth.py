@@ -7,7 +7,7 @@ import pytest
 from tests.unit.catalog.catalog_world import World
 
 from farvault.base.errors import NotFound, PeerMisbehaved
-from farvault.catalog import audit, inventory, kept_receipts, nouns, placements, target_truth
+from farvault.catalog import audit, inventory, kept_receipts, nouns, placements, questions, target_truth
 from farvault.catalog import vault as rows
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.target_truth import FindingRow, Truth
@@ -83,11 +83,11 @@ def test_what_was_written_over_is_forgotten_with_its_questions(far: Far) -> None
         volume = far.volume(tx, "V", 8 * KIB)
         kept_receipts.keep(tx, volume, [signed(1, 0, 8 * KIB), signed(7, 8 * KIB, KIB)])
         far.world.aggregate(tx, b"needed", volume=volume)
-        kept_receipts.keep_questions(tx, volume, [question(0), question(8 * KIB)])
+        questions.OF_POOLS.keep(tx, volume, [question(0), question(8 * KIB)])
         kept_receipts.keep(tx, volume, [signed(9, 8 * KIB, 2 * KIB)])
         assert [one.number for one in kept_receipts.of_volume(tx, volume)] == [1, 9]
-        assert kept_receipts.take_question(tx, volume, 5 * KIB) == question(0), "the only one left"
-        assert kept_receipts.take_question(tx, volume, 0) is None, "it is used up"
+        assert questions.OF_POOLS.take(tx, volume, 5 * KIB) == question(0), "the only one left"
+        assert questions.OF_POOLS.take(tx, volume, 0) is None, "it is used up"
 
 
 def test_nothing_is_asked_about_what_is_needed_no_more_or_known_to_be_damaged(far: Far) -> None:
@@ -99,23 +99,21 @@ def test_nothing_is_asked_about_what_is_needed_no_more_or_known_to_be_damaged(fa
         needed, _ = far.world.aggregate(tx, b"needed", volume=volume)
         damaged, _ = far.world.aggregate(tx, b"damaged", volume=volume)
         (first, second) = placements.on_volume(tx, volume)
-        kept_receipts.keep_questions(
-            tx, volume, [question(first.offset_bytes), question(second.offset_bytes)]
-        )
-        kept_receipts.keep_questions(tx, volume, [question(32 * KIB)])
+        questions.OF_POOLS.keep(tx, volume, [question(first.offset_bytes), question(second.offset_bytes)])
+        questions.OF_POOLS.keep(tx, volume, [question(32 * KIB)])
         placements.mark_damaged(tx, damaged, volume, True)
-        assert kept_receipts.take_question(tx, volume, 32 * KIB) == question(first.offset_bytes)
-        assert kept_receipts.take_question(tx, volume, 0) is None
+        assert questions.OF_POOLS.take(tx, volume, 32 * KIB) == question(first.offset_bytes)
+        assert questions.OF_POOLS.take(tx, volume, 0) is None
         placements.mark_damaged(tx, damaged, volume, False)
         placements.remove(tx, needed, volume)
-        assert kept_receipts.take_question(tx, volume, 0) == question(second.offset_bytes)
+        assert questions.OF_POOLS.take(tx, volume, 0) == question(second.offset_bytes)
 
 
 def test_receipts_and_questions_go_with_their_volume(far: Far) -> None:
     with far.catalog.write() as tx:
         volume = far.volume(tx, "V", 8 * KIB)
         kept_receipts.keep(tx, volume, [signed(1, 0, 8 * KIB)])
-        kept_receipts.keep_questions(tx, volume, [Kept(Question(0, KIB, 0, 1, b"n" * 32), b"a" * 32)])
+        questions.OF_POOLS.keep(tx, volume, [Kept(Question(0, KIB, 0, 1, b"n" * 32), b"a" * 32)])
         nouns.delete(tx, nouns.get(tx, Volume, "V"))
         assert tx.one("SELECT (SELECT COUNT(*) FROM volume_receipts) + (SELECT COUNT(*) FROM probes)") == (0,)
 
@@ -192,7 +190,7 @@ def test_a_changed_row_is_found(far: Far, table: str) -> None:
     with far.catalog.write() as tx:
         volume = far.volume(tx, "V", KIB)
         kept_receipts.keep(tx, volume, [signed(1, 0, KIB)])
-        kept_receipts.keep_questions(tx, volume, [Kept(Question(0, KIB, 0, 1, b"n" * 32), b"a" * 32)])
+        questions.OF_POOLS.keep(tx, volume, [Kept(Question(0, KIB, 0, 1, b"n" * 32), b"a" * 32)])
         column = {"volume_receipts": "epoch", "probes": "size_bytes", "target_truth": "missed"}[table]
         tx.run(f"UPDATE {table} SET {column} = {column} + 1")
         assert [name for name, _ in audit.check_row_digests(tx)] == [table]

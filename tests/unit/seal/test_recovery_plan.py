@@ -10,7 +10,6 @@ from farvault.base.errors import BadInput, RecordDamaged
 from farvault.seal import recovery_plan
 from farvault.seal.identity import Identity
 from farvault.seal.keyring import Keyring
-from farvault.storage import history_volumes
 
 IDENTITY, KEYRING, CODE = Identity.create("DELHI"), Keyring.create(), Keyring.new_recovery_code()
 WRAPPED = KEYRING.wrap(CODE)
@@ -71,7 +70,3 @@ def test_a_cut_plan_another_file_and_the_wrong_code_are_told_apart() -> None:
     other = Identity.create("DELHI")
     with pytest.raises(RecordDamaged):
         recovery_plan.open_keys(plan.keys._replace(identity_key=other.public_key_bytes), CODE)
-
-
-def test_the_identity_is_sealed_as_at_the_end_of_volumes() -> None:
-    assert recovery_plan.IDENTITY_CONTEXT == history_volumes.IDENTITY_CONTEXT

@@ -18,7 +18,8 @@ from farvault.seal.compress import Compressor
 from farvault.seal.identity import Identity
 from farvault.seal.record import RecordKind
 from farvault.storage.history_reading import Place, place_of, read_ends, read_records
-from farvault.storage.history_volumes import HistoryWriter, Operation, delete_left_behind, delete_volume
+from farvault.storage.history_volumes import delete_left_behind, delete_volume
+from farvault.storage.history_writing import HistoryWriter, Operation
 
 
 @pytest.fixture(autouse=True)

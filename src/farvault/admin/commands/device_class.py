@@ -109,8 +109,8 @@ def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
             raise BadInput("ANR2251E")
         if pools := [p.name for p in nouns.select(tx, StoragePool, device_class=found.name)]:
             raise StillReferenced("ANR2252E", device_class=found.name, pools=", ".join(pools))
-        if nouns.count(tx, PendingDeletion, device_class=found.name):  # they know their target by it
-            raise StillReferenced("ANR0140E", title=DeviceClass.TITLE, name=found.name)
+        if waiting := nouns.count(tx, PendingDeletion, device_class=found.name):
+            raise StillReferenced("ANR4996E", device_class=found.name, count=f"{waiting:,}")
         for trigger in nouns.select(tx, DatabaseBackupTrigger):
             if found.name in (trigger.device_class, trigger.incremental_device_class):
                 raise StillReferenced("ANR4927E", device_class=found.name)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from farvault.admin.authority import ANYONE, OPERATOR, SYSTEM
 from farvault.admin.background import run_process
-from farvault.admin.command import WAIT, Call, Command, keyword, positional
+from farvault.admin.command import FORMAT, WAIT, Call, Command, keyword, positional
 from farvault.admin.instance import Instance
 from farvault.admin.output import Answer, Column, Report, Row, count_column, time_column
 from farvault.base.errors import NotAvailable
@@ -36,7 +36,8 @@ def _query(instance: Instance, call: Call) -> Iterator[Answer]:
             volume = nouns.get(r, Volume, call["volume"])
             kept = kept_receipts.of_volume(r, volume.id)
             found = [one for one in kept if one.offset_bytes < volume.written_bytes]
-    yield Report(columns=_COLUMNS, rows=[_row(one, servers) for one in found])
+    columns = (*_COLUMNS, *_SIGNED) if call.detailed else _COLUMNS
+    yield Report(columns=columns, rows=[_row(one, servers) for one in found], detailed=call.detailed)
 
 
 def _row(kept: KeptReceipt, servers: dict[int, str]) -> Row:
@@ -65,6 +66,8 @@ _COLUMNS = (
     count_column("epoch", "Epoch"),
     time_column("received_time", "Received (target's clock)"),
     time_column("verified_time", "Last Validated"),
+)
+_SIGNED = (
     Column(key="digest", label="Digest"),
     Column(key="previous", label="Previous Receipt"),
     Column(key="signature", label="Signature"),
@@ -114,8 +117,9 @@ COMMANDS = (
     Command(
         words=("Query", "RECEipt"),
         rule=ANYONE,
-        help="Show what the target has signed for a virtual volume, also for a database backup or plan, segment by segment.",
-        parameters=(positional("volume", Text(1024), "name of the volume"),),
+        help="Show what the target has signed for a virtual volume, also for a database backup or plan, segment by segment. "
+        "FORMAT=DETAILED adds the digests and signatures, which prove it to others.",
+        parameters=(positional("volume", Text(1024), "name of the volume"), FORMAT),
         run=_query,
     ),
     Command(

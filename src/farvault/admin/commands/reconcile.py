@@ -11,13 +11,15 @@ from farvault.admin.instance import Instance
 from farvault.admin.kinds import Pattern
 from farvault.admin.lookup import select, some
 from farvault.admin.output import Answer, Column, Report, Row, count_column, time_column, yes_column
-from farvault.base.errors import NotFound
+from farvault.base.errors import BadInput, NotFound
 from farvault.base.messages import message
 from farvault.base.units import show_size
-from farvault.catalog import target_truth
+from farvault.base.wildcard import is_pattern
+from farvault.catalog import nouns, target_truth
 from farvault.catalog.settings import set_setting
 from farvault.catalog.target_truth import FindingRow
 from farvault.model.attribute import Choice, Integer, YesNo
+from farvault.model.device_class import DeviceClass
 from farvault.model.server import Server
 from farvault.processes.process import Process
 from farvault.processes.reconcile_volumes import DESCRIPTION, ONE_RUNS, reconcile_volumes, servers_of
@@ -27,6 +29,9 @@ def _reconcile(instance: Instance, call: Call) -> Iterator[Answer]:
     pattern, fix = call["device_class"], call["fix"]
     with instance.catalog.read() as r:
         chosen = servers_of(r, pattern)
+        if not chosen and not is_pattern(pattern):
+            one = nouns.get(r, DeviceClass, pattern)
+            raise BadInput("ANR4997E", device_class=one.name, device_type=one.device_type)
     if not chosen:
         raise NotFound("ANR2034E", command=call.command.name)
 

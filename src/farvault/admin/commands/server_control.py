@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from farvault.admin.alerts import alerts
 from farvault.admin.authority import ANYONE, OPERATOR
 from farvault.admin.command import Call, Command
 from farvault.admin.instance import Instance
@@ -22,9 +23,11 @@ from farvault.catalog import drills, volume_checks
 from farvault.catalog.protection_file_settings import DEVCONFIG, VOLUMEHISTORY
 from farvault.catalog.settings import all_settings
 from farvault.policy.scrub import coverage
+from farvault.processes.challenge_server import challenges_a_day
 from farvault.processes.expire_inventory import EXPIRE_HOURS
 from farvault.processes.scrub import PERIOD_DAYS, period_days, rate_mib
 from farvault.seal.identity import fingerprint, key_fingerprint
+from farvault.storage.vault_volumes import unfinished_kept_hours
 
 
 def _status(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -34,6 +37,8 @@ def _status(instance: Instance, call: Call) -> Iterator[Answer]:
         days, rate = period_days(r), rate_mib(r)
         checked = coverage(volume_checks.states(r), instance.clock.now_seconds(), days or PERIOD_DAYS)
         proven, drilled = drills.last_success(r), drills.last(r)
+        challenges, unfinished = challenges_a_day(r), unfinished_kept_hours(r)
+        waiting = sum(1 for _ in alerts(r, instance.clock.now_seconds()))
     disabled = instance.availability.disabled
     row = {
         "server_name": settings.get("SERVERNAME", ""),
@@ -54,10 +59,14 @@ def _status(instance: Instance, call: Call) -> Iterator[Answer]:
         "recovering": settings.get("RECOVERING", "NO") == "YES",
         "expire_hours": int(settings.get("EXPINTERVAL", str(EXPIRE_HOURS))),
         "expire_quiet": settings.get("EXPQUIET", "NO") == "YES",
+        "challenges": challenges,
+        "reconcile_hours": int(settings.get("RECONCILEINTERVAL", "0")),
+        "unfinished_hours": unfinished,
         "scrub_days": days,
         "scrub_rate": rate,
         "scrub_percent": checked.percent,
         "scrub_late_bytes": checked.late_bytes,
+        "alerts": waiting,
         "availability": f"Disabled for {', '.join(disabled).lower()} sessions" if disabled else "Enabled",
         "sessions": len(instance.session_table.list()),
         "processes": len(instance.processes.list()),
@@ -88,10 +97,14 @@ _COLUMNS = (
     yes_column("recovering", "Recovery in Progress?"),
     count_column("expire_hours", "Expiration Interval (hours)"),
     yes_column("expire_quiet", "Expiration Quiet"),
+    count_column("challenges", "Challenges per Day"),
+    count_column("reconcile_hours", "Reconcile Interval (hours)"),
+    count_column("unfinished_hours", "Unfinished Retention (hours)"),
     count_column("scrub_days", "Scrub Period (days)"),
     count_column("scrub_rate", "Scrub Rate (MiB/s)"),
     percent_column("scrub_percent", "Pct Checked Within Period"),
     Column(key="scrub_late_bytes", label="Scrub Overdue", show=show_size, number=True),
+    count_column("alerts", "Alerts"),
     Column(key="availability", label="Availability"),
     Column(key="sessions", label="Sessions"),
     Column(key="processes", label="Processes"),

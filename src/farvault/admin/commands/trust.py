@@ -62,10 +62,11 @@ def _confirm_approval(instance: Instance, call: Call) -> str:
 def _reject(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.write() as tx:
         node = nouns.get(tx, Node, call["name"])
-        if not vault_rules.of_node(tx, node.id).pending_code_key:
+        rules = vault_rules.of_node(tx, node.id)
+        if not rules.pending_code_key:
             raise NotFound("ANR4879E", node=node.name)
         forget_pending(tx, node.id)
-    yield message("ANR2063I", node=node.name)
+    yield message("ANR4992I", node=node.name, fingerprint=key_fingerprint(rules.pending_identity))
 
 
 def _revert(instance: Instance, call: Call) -> Iterator[Answer]:

@@ -16,7 +16,7 @@ ROWS: dict[str, Row] = {
     ),
     "ANR2970I": Row("Process {number} took {seconds} seconds: {rate}/s."),
     "ANR1893E": Row(
-        "Process {number} for {description} ended with completion state {state}. Items that failed: {failed}.",
+        "Process {number} for {description} ended with completion state {state}.{failed}",
         "It was cancelled, or something went wrong; the lines before this one say what.",
         "Remove the cause and start it again: what it did so far is kept.",
     ),

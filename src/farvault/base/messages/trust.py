@@ -34,6 +34,9 @@ ROWS: dict[str, Row] = {
     "ANR4875I": Row(
         "FORCESYNC of node {node} approved. From its next sign-on the source with identity {fingerprint} may write."
     ),
+    "ANR4992I": Row(
+        "FORCESYNC of node {node} from the source with identity {fingerprint} is rejected. The code and identity registered here stay."
+    ),
     "ANR4876I": Row(
         "Vault of node {node} is as it was at {moment}: {revived} segments came back, {aside} that came later are marked for "
         "deletion."
@@ -47,6 +50,15 @@ ROWS: dict[str, Row] = {
         "Node {node}: nothing waits for approval.",
         "It was approved or rejected already, or never asked for.",
         "QUERY NODE {node} FORMAT=DETAILED shows what waits.",
+    ),
+    # circles
+    "ANR4990W": Row(
+        "ALERT: node {node} brings back this server's own data, with virtual volume {volume}.",
+        "What this server had sealed and given away was given on until it came here again. A copy that lies here is lost "
+        "together with this server, however many servers it went over.",
+        "Ask where the pool lies that takes this server's volumes, from target to target, and have it moved: its archive "
+        "copy group must name a pool that does not lead back here. Where it is a copy of a copy (BACKUP STGPOOL of a pool that holds "
+        "vaults), keep vaults in a pool of their own: each run sends what has come back round once more.",
     ),
     # deletion
     "ANR4862E": Row(
@@ -84,6 +96,11 @@ ROWS: dict[str, Row] = {
         "{count} of these volumes are gone here and wait: their target server could not be told yet.",
         "It is told when it is reached again. Until then the files are active there.",
         "QUERY PENDINGDELETIONS lists what waits and why.",
+    ),
+    "ANR4996E": Row(
+        "Device class {device_class} cannot be deleted: {count} deletions of its volumes wait for their target server.",
+        "They know their target by it.",
+        "QUERY PENDINGDELETIONS shows why they wait. They are told when the target is reached and takes them.",
     ),
     "ANR4871I": Row("Target server {server} was told of {count} deletions that had waited."),
     # clock

@@ -89,6 +89,21 @@ ROWS: dict[str, Row] = {
         "Two at a time would undo each other's work.",
         "QUERY PROCESS shows how far it is.",
     ),
+    "ANR4991W": Row(
+        "Server {server}: {count} volumes of the volume history are missing there or differ. A newer database backup or plan and then "
+        "DELETE VOLHISTORY end this difference.",
+        "FIX=YES does not touch the volume history, and nothing can bring these volumes back. As long as one differs the target is not "
+        "told that all is well; after RESTORE DB it refuses our deletions until then.",
+        "BACKUP DB TYPE=FULL (for a plan it comes along, or PREPARE), DELETE VOLHISTORY TYPE=DBBACKUP or TYPE=RPFILE, and "
+        "RECONCILE VOLUMES again.",
+    ),
+    "ANR4993I": Row("Nothing needs attention."),
+    "ANR4997E": Row(
+        "Device class {device_class} is of DEVTYPE={device_type}: only virtual volumes can be reconciled.",
+        "Volumes of other types lie at no other server.",
+        "QUERY DEVCLASS shows the classes of DEVTYPE=SERVER; AUDIT VOLUME checks other volumes.",
+    ),
+    "ANR4995I": Row("Server {server} was not challenged: no volume that can be read lies there."),
     # at the target
     "ANR4895E": Row(
         "Virtual volume {volume} of node {node}: a segment without records is not kept.",

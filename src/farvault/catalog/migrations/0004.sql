@@ -103,6 +103,7 @@ CREATE TABLE vault_rules (
     mass_allowed_running INTEGER NOT NULL,       -- approved: marks are not counted until running_seconds are so many
     refused_changes INTEGER NOT NULL,            -- changes that read-only sessions were refused, ever
     last_refused_time INTEGER NOT NULL,          -- the last of them; 0 = never
+    own_data_time INTEGER NOT NULL,              -- when it last brought what this server itself had sealed; 0 = never
     row_digest BLOB NOT NULL                     -- over all columns above
 );
 

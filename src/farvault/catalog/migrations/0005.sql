@@ -31,7 +31,8 @@ CREATE TABLE volume_history (
                                                  -- not known
     row_digest BLOB NOT NULL                     -- over all columns above
 );
--- Source side: questions about records of these volumes at a target, as `probes` keeps them for volumes of pools.
+-- Source side: questions about records of these volumes at a target, as `probes` keeps them for volumes of pools. A table of
+-- its own, so that questions go with their entry as those go with their volume: a row cannot refer to the one or the other.
 CREATE TABLE history_probes (
     history_id INTEGER NOT NULL REFERENCES volume_history (id) ON DELETE CASCADE, -- the volume
     offset_bytes INTEGER NOT NULL,               -- where the record starts in the volume
