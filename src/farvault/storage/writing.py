@@ -27,7 +27,7 @@ from farvault.storage.watch import PoolWatch
 
 END_OF_VOLUME = "ANR8341I"
 TRIES_WITHOUT_SPACE = 3
-"""Volumes of one pool tried while the device says that it has no room, before the pool counts as full."""
+"""Volumes of one pool tried while none of them takes a single record, before the pool counts as full."""
 TRIES_BROKEN = 3
 """Volumes tried while each of them fails at once: then it is not the volumes."""
 
@@ -225,6 +225,7 @@ class PoolWriter:
         self._exclude.add(output.volume.id)
         if not end_of_volume:
             self._life.report(full)
+        if not end_of_volume or self._is_empty(output):
             self._without_space += 1
         self._continuing = end_of_volume
         self._put_aside(output, full=end_of_volume)
@@ -237,11 +238,14 @@ class PoolWriter:
             self._break(output, error)
             return
         self._output, self._unsynced = None, 0
-        if output.was_never_used and not any(place.output is output for place in self._places):
+        if self._is_empty(output):
             self._give_up(output)
         else:
             self._finished.append(output)
             self._volumes.unmount(output)
+
+    def _is_empty(self, output: Output) -> bool:
+        return output.was_never_used and not any(place.output is output for place in self._places)
 
     def _break(self, output: Output, error: MediaFailed) -> None:
         """A write failed: the volume takes no more. Raises where records that were not durable went with it."""

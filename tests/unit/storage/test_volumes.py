@@ -16,6 +16,7 @@ from farvault.catalog import nouns
 from farvault.model.volume import EMPTY, FILLING, PENDING, Volume
 from farvault.model.volume_history import STGREUSE, HistoryVolume
 from farvault.seal import label
+from farvault.storage import outputs, volume_life, volumes
 from farvault.storage.free_space import FreeSpace
 from farvault.storage.volume_life import DAY_SECONDS
 
@@ -84,6 +85,19 @@ def test_maxscratch_bounds_the_volumes_a_pool_makes(make_depot: MakeDepot) -> No
         depot.storage.volumes.acquire_output(pool, 4096, {output.volume.id})
     output.abandon()
     depot.storage.volumes.release(output)
+
+
+def test_a_record_that_no_empty_volume_takes_ends_the_work(
+    make_depot: MakeDepot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be today, the smallest volume takes the largest record; where it is, new volumes are not made for ever."""
+    for module in (outputs, volume_life, volumes):
+        monkeypatch.setattr(module, "SMALLEST_CAPACITY_BYTES", MIB)
+    depot = make_depot(capacity_bytes=MIB)
+    with pytest.raises(MediaFull) as raised:
+        depot.send(some_files(1, size=2 * MIB))
+    assert raised.value.message.id == "ANR0522W"
+    assert depot.volumes() == []
 
 
 def test_a_writer_waits_for_the_only_volume(depot: Depot) -> None:
