@@ -100,9 +100,13 @@ def test_a_broken_volume_is_left_and_its_window_is_written_again(depot: Depot) -
     depot.faults.fail(
         "append", MediaFailed("ANR8359E", operation="write", volume="v", reason="I/O error"), nth=3
     )
-    back_up(depot)
+    told: list[tuple[int, int]] = []
+    done = copy_aggregates(
+        depot.storage, missing(depot), depot.pool("COPYPOOL"), progress=lambda *more: told.append(more)
+    )
     assert missing(depot) == []
     assert "ANR1411W" in depot.messages()
+    assert [sum(each) for each in zip(*told, strict=True)] == [done.records, done.stored_bytes]
 
 
 @pytest.mark.parametrize("window_bytes", [3 * MIB, copying.WINDOW_BYTES], ids=["windows", "one window"])
