@@ -229,7 +229,7 @@ class _Run:
                 yield row
             if len(rows) < PAGE:
                 return
-            place = (rows[-1].volume_id, rows[-1].offset_bytes)
+            place = rows[-1].place
 
     def _copy(self, rows: Iterator[PlacementRow], pool: StoragePool) -> None:
         crash_point("migrate.portion.before")

@@ -206,4 +206,4 @@ def _rows(storage: Storage, page: Page, place: Place) -> Iterator[PlacementRow]:
         yield from rows
         if len(rows) < PAGE:
             return
-        place = (rows[-1].volume_id, rows[-1].offset_bytes)
+        place = rows[-1].place

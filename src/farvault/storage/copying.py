@@ -82,7 +82,7 @@ def copy_aggregates(
     `nearest`: read what lies on this machine before what another server keeps. `beside`: copy pools that get what they
     do not have yet at the same time (migration with AUTOCOPY, see `simultaneous.copy_pools_for`); one that fails is left
     out. `priority` and `who`: where it stands among those that wait for mount points, and how QUERY MOUNT names it.
-    An aggregate that is freed meanwhile is left out. Raises what ended the work; what was stored before stays.
+    An aggregate that is freed meanwhile, or moved to where `allowed` does not look, is left out. Raises what ended the work; what was stored before stays.
     """
     copied = Copied()
     source = iter(rows)
@@ -224,9 +224,8 @@ class _Copy:
 
     def _take(self, one: Found | Lost, left: dict[int, PlacementRow]) -> None:
         if isinstance(one, Lost):
-            if self._is_needed(one.aggregate_id):
+            if self._is_needed(left.pop(one.aggregate_id)):
                 self._copied.lost.append(one)
-            left.pop(one.aggregate_id)
             return
         row = left[one.aggregate_id]
         self._writer.append(one.record, one.header.digest, row.owner)
@@ -237,11 +236,14 @@ class _Copy:
                 one.record, one.header.digest, row.owner, row.aggregate_id, lambda pool: pool.id in have
             )
 
-    def _is_needed(self, aggregate_id: int) -> bool:
-        """Neither freed nor rebuilt since it was listed."""
+    def _is_needed(self, listed: PlacementRow) -> bool:
+        """Neither freed nor rebuilt since it was listed, nor moved to where it is not to be read."""
+        number = listed.aggregate_id
         with self._storage.catalog.read() as r:
-            exists = bool(placements.aggregates(r, (aggregate_id,)))
-            return exists and not superseded.replacements(r, (aggregate_id,))
+            if not placements.aggregates(r, (number,)) or superseded.replacements(r, (number,)):
+                return False
+            places = placements.of_aggregates(r, (number,))[number]
+        return any(one.place == listed.place or self._reader.is_allowed(one) for one in places)
 
     def _refer(self, left: dict[int, PlacementRow]) -> list[int]:
         """Put what the target holds already by name; returns the aggregates whose bytes must travel."""
