@@ -261,7 +261,7 @@ def test_a_copy_volume_moves_within_its_pool_by_names(delhi: GridServer, link: C
 def test_move_data_refuses_what_cannot_be_read_or_is_in_use(delhi: GridServer) -> None:
     store_files(delhi, *range(20))
     volume = volumes_of(delhi, "TAPEPOOL")[0]
-    with delhi.server.storage.volumes.hold(volume):
+    with delhi.server.storage.use.hold(volume):
         assert "ANR2405E" in delhi.admin(f"move data {volume.name}", allow=(10, 11, 12, 13, 14)).text
     delhi.admin(f"update volume {volume.name} access=unavailable")
     assert "ANR4730E" in delhi.admin(f"move data {volume.name}", allow=(10, 11, 12, 13, 14)).text

@@ -59,11 +59,11 @@ def empty_volume(
     with storage.catalog.read() as r:
         pool = nouns.by_id(r, StoragePool, volume.pool_id)
     work = _Emptying(storage, process, volume, pool, destination, raise_if_cancelled)
-    with storage.volumes.hold(volume):
+    with storage.use.hold(volume):
         if rebuild_from_percent is not None:
             work.rebuild(rebuild_from_percent)
         work.move()
-    storage.volumes.empty_if_free([volume.id])
+    storage.emptied.empty_if_free([volume.id])
     return work.done
 
 

@@ -209,7 +209,7 @@ def _read_pools(storage: Storage, only: int) -> list[StoragePool]:
 
 def _destroy(storage: Storage, volume: Volume) -> None:
     """`InUse` while somebody writes it."""
-    with storage.volumes.hold(volume), storage.catalog.write() as tx:
+    with storage.use.hold(volume), storage.catalog.write() as tx:
         nouns.update(tx, msgspec.structs.replace(nouns.by_id(tx, Volume, volume.id), access=DESTROYED))
 
 
@@ -223,7 +223,7 @@ def _delete_if_empty(storage: Storage, process: Process, volume_id: int) -> None
     if left:
         process.say("ANR1256W", volume=found[0].name)
     elif found[0].access == DESTROYED or found[0].status == EMPTY:
-        with storage.volumes.hold(found[0]):
+        with storage.use.hold(found[0]):
             storage.life.delete(found[0])
         process.say("ANR2208I", volume=found[0].name)
 

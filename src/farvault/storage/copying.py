@@ -155,7 +155,7 @@ class _Copy:
         groups: dict[Key | None, list[PlacementRow]] = {}
         for row in window:
             if row.owner not in keys:
-                keys[row.owner] = self._storage.volumes.key_of(self._writer.pool, row.owner)
+                keys[row.owner] = self._storage.choice.key_of(self._writer.pool, row.owner)
             groups.setdefault(keys[row.owner], []).append(row)
         return list(groups.values())
 

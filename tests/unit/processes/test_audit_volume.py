@@ -283,10 +283,10 @@ def test_others_store_on_the_volume_while_it_is_audited_but_nobody_deletes_it(de
     volume = volume_of(depot, first)
     with depot.storage.volumes.examine(volume, "DISK"):
         depot.send(some_files(1, start=50), pool="BACKUPPOOL")
-        with pytest.raises(InUse), depot.storage.volumes.hold(volume):
+        with pytest.raises(InUse), depot.storage.use.hold(volume):
             pass
     assert {row.volume_id for row in depot.placed("BACKUPPOOL")} == {volume.id}
-    with depot.storage.volumes.hold(volume):
+    with depot.storage.use.hold(volume):
         process = audit(depot, first)
     assert process.error is not None and process.error.id == "ANR2405E"
 

@@ -145,7 +145,7 @@ def test_a_pool_that_takes_nothing_is_refused(depot: Depot) -> None:
 
 def test_a_volume_in_use_is_refused(depot: Depot) -> None:
     volume = depot.volumes()[0]
-    with depot.storage.volumes.hold(volume):
+    with depot.storage.use.hold(volume):
         assert error_of(move(depot, volume.name)) == "ANR2405E"
 
 
