@@ -26,7 +26,7 @@ from farvault.catalog.placements import PlacementRow
 from farvault.model.file_space import FileSpace
 from farvault.model.volume import DESTROYED, OFFSITE, UNAVAILABLE
 from farvault.policy.mount_points import Priority
-from farvault.processes import audit_volume as auditing
+from farvault.processes import audit_pass
 from farvault.processes.audit_volume import audit_volume, audit_volumes
 from farvault.processes.process import Process, State
 
@@ -312,7 +312,7 @@ def test_what_was_deleted_while_it_was_read_is_not_damage(depot: Depot) -> None:
 def test_cancelled_it_stops_at_once_and_keeps_what_it_has_found(
     depot: Depot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auditing, "PAGE", 1)
+    monkeypatch.setattr(audit_pass, "PAGE", 1)
     depot.send(FILES)
     rows = depot.placed("TAPEPOOL")
     damage(rows[0])
@@ -400,7 +400,7 @@ def test_an_offsite_volume_is_said_and_no_failure(depot: Depot) -> None:
 def test_a_restore_gets_the_only_mount_point_of_an_audit_which_goes_on_behind_it(
     depot: Depot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auditing, "PAGE", 1)
+    monkeypatch.setattr(audit_pass, "PAGE", 1)
     depot.send(FILES)
     depot.change_class("TAPECLASS", mount_limit=1)
     rows = depot.placed("TAPEPOOL")
