@@ -15,8 +15,9 @@ from farvault.catalog.transaction import Snapshot
 from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import OFFLINE, READONLY, READWRITE, UNAVAILABLE, Volume
+from farvault.processes.left_places import leaving
 from farvault.processes.process import Process
-from farvault.processes.volume_copies import Place, copy_volumes, is_lost, leaving, survey, volumes_with_work
+from farvault.processes.volume_copies import Place, copy_volumes, survey, volumes_with_work
 from farvault.storage.storage import Storage
 
 NO, YES, VOLUMES_ONLY = "NO", "YES", "VOLUMESONLY"
@@ -60,7 +61,7 @@ def backup_pool(
         page,
         copy,
         allowed=lambda row: row.pool_id == primary.id,
-        on_store=leaving(storage, lambda row: row.pool_id == copy.id and is_lost(row)),
+        on_store=leaving(storage, lambda row: row.pool_id == copy.id and row.is_lost),
         max_processes=max_processes,
     )
     process.note = ""

@@ -19,8 +19,8 @@ from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import READWRITE, Volume
 from farvault.policy.mount_points import Priority
 from farvault.policy.reclamation import is_worth_rebuilding
+from farvault.processes.left_places import moving
 from farvault.processes.process import Process
-from farvault.processes.volume_copies import moving
 from farvault.storage.copying import copy_aggregates
 from farvault.storage.rebuilding import Rebuilt, rebuild_aggregates
 from farvault.storage.storage import Storage

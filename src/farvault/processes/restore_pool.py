@@ -18,13 +18,12 @@ from farvault.catalog.transaction import Snapshot
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import DESTROYED, EMPTY, READWRITE, UNAVAILABLE, Volume
 from farvault.policy.mount_points import Priority
+from farvault.processes.left_places import moving
 from farvault.processes.process import Process
 from farvault.processes.volume_copies import (
     Page,
     Place,
     copy_volumes,
-    is_lost,
-    moving,
     survey,
     volumes_with_work,
 )
@@ -118,7 +117,7 @@ def _restore(
     max_processes: int,
 ) -> Copied:
     only = _copy_pool_id(storage, copy_pool)
-    leave = moving(storage, lambda row: row.pool_id == pool.id and is_lost(row))
+    leave = moving(storage, lambda row: row.pool_id == pool.id and row.is_lost)
 
     def allowed(row: PlacementRow) -> bool:
         return row.is_copy and only in (0, row.pool_id)

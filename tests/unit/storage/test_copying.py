@@ -11,7 +11,7 @@ from farvault.base.errors import Cancelled, MediaFailed, MediaFull
 from farvault.base.units import MIB
 from farvault.catalog import placements
 from farvault.catalog.placements import PlacementRow
-from farvault.processes.volume_copies import moving
+from farvault.processes.left_places import moving
 from farvault.storage import copying
 from farvault.storage.copying import Copied, copy_aggregates
 
