@@ -189,3 +189,24 @@ def test_why_nothing_can_be_stored_is_said_at_the_server_too(delhi: GridServer) 
         with pytest.raises(FarvaultError, match="ANR0520W"):
             client.begin()
         assert "ANR0520W" in delhi.lines.wait_for("ANR0532W", 2).message.text
+
+
+def test_copies_at_the_server_that_keeps_the_pool_itself_are_said_to_be_none(delhi: GridServer) -> None:
+    for command in (
+        f"define server tokyo password={PASSWORD} hladdress=127.0.0.1 lladdress=1",
+        f"define server osaka password={PASSWORD} hladdress=127.0.0.1 lladdress=1",
+        "define devclass tokyoclass devtype=server servername=tokyo",
+        "define devclass osakaclass devtype=server servername=osaka",
+        "define stgpool targetpool tokyoclass maxscratch=10",
+        "define stgpool tokyocopies tokyoclass pooltype=copy maxscratch=10",
+        "define stgpool osakacopies osakaclass pooltype=copy maxscratch=10",
+    ):
+        assert "ANR4980W" not in delhi.admin(command).text
+    warning = "ANR4980W Server TOKYO keeps storage pool TARGETPOOL and its copies in TOKYOCOPIES"
+    assert warning in delhi.admin("backup stgpool targetpool tokyocopies wait=yes").text
+    assert "ANR4980W" not in delhi.admin("backup stgpool targetpool osakacopies wait=yes").text
+    assert "ANR4980W" not in delhi.admin("backup stgpool targetpool copypool wait=yes").text
+    assert "ANR4980W" not in delhi.admin("update stgpool tapepool copystgpools=tokyocopies,osakacopies").text
+    assert warning in delhi.admin("update stgpool tapepool nextstgpool=targetpool").text
+    assert warning in delhi.admin("backup stgpool tapepool tokyocopies preview=yes wait=yes").text
+    assert "ANR4980W" not in delhi.admin("update stgpool tapepool highmig=99").text

@@ -45,7 +45,7 @@ def test_what_fails_is_said_and_the_rest_is_done(delhi: GridServer, monkeypatch:
         raise MediaFailed("ANR0138E")
 
     _old_line(delhi, ACTIVITY_LOG_DAYS + 1)
-    monkeypatch.setattr(delhi.server.storage.volumes, "end_pending", fail)
+    monkeypatch.setattr(delhi.server.storage.emptied, "end_pending", fail)
     delhi.server.housekeeping.do_everything()
     delhi.lines.wait_for("ANR0138E")
     assert f"DAY{ACTIVITY_LOG_DAYS + 1}" not in _said(delhi)

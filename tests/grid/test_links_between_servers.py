@@ -356,9 +356,10 @@ def test_an_unreachable_target_shows_since_when_and_why_and_is_found_at_its_new_
 
 
 def wait_for_open_volume(server: GridServer) -> None:
-    volumes = server.server.storage.volumes
-    with volumes.mounts.changed:
-        assert volumes.mounts.changed.wait_for(lambda: bool(volumes._open_now), PATIENCE_SECONDS)
+    storage = server.server.storage
+    changed = storage.volumes.mounts.changed
+    with changed:
+        assert changed.wait_for(lambda: bool(storage.use.open_now), PATIENCE_SECONDS)
 
 
 # --- MOUNTRETENTION, MOUNTLIMIT, MAXCAPACITY, unfinished transfers, BANDWIDTH --------------------------------------------

@@ -8,9 +8,13 @@ import pytest
 from tests.grid.grid_server import GridServer
 from tests.grid.vaults import file_bytes, restored, store_files
 
-from farvault.catalog import audit, nouns, occupancy
+from farvault.admin.commands import migration
+from farvault.catalog import audit, nouns, occupancy, placements
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
+from farvault.processes.process import Process
+from farvault.processes.reclaim import Options
+from farvault.storage.storage import Storage
 
 MIB = 1 << 20
 
@@ -128,6 +132,42 @@ def test_a_target_migrates_what_it_keeps_for_others(delhi: GridServer, tokyo: Gr
     tokyo.admin("migrate stgpool vaultpool lowmig=0 wait=yes")
     assert columns(tokyo, "vaultpool")["Pct Migr"] == "0.0"
     assert is_whole(delhi, ids), "DELHI does not notice"
+
+
+def test_reclaimed_first_it_tells_of_what_it_has_migrated_itself(delhi: GridServer) -> None:
+    delhi.admin("update devclass tapeclass maxcapacity=8m")
+    delhi.admin("update stgpool tapepool reclaim=10")
+    ids = store(delhi, range(12))
+    delhi.admin("migrate stgpool diskpool lowmig=0 wait=yes")
+    for number in list(ids)[::4]:
+        ids.pop(number)
+        delhi.server.storage.delete_objects([number])
+    answer = delhi.admin("migrate stgpool tapepool lowmig=0 reclaim=yes wait=yes").text
+    assert "ANR1041I" in answer
+    with delhi.server.catalog.read() as r:
+        records = sum(
+            len(placements.on_volume(r, one.id))
+            for one in nouns.select(r, Volume, pool_id=nouns.get(r, StoragePool, "TARGETPOOL").id)
+        )
+    assert f"storage pool TAPEPOOL: {records} records" in answer
+    assert is_whole(delhi, ids)
+
+
+def test_duration_is_of_the_reclamation_and_the_migration_together(
+    delhi: GridServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed: list[float | None] = []
+
+    def reclaims_for_two_minutes(_: Storage, process: Process, __: str, options: Options) -> None:
+        allowed.append(options.duration_minutes)
+        process._began -= 120
+
+    monkeypatch.setattr(migration, "reclaim_pool", reclaims_for_two_minutes)
+    store(delhi, range(4))
+    delhi.admin("migrate stgpool diskpool lowmig=0 wait=yes")
+    answer = delhi.admin("migrate stgpool tapepool lowmig=0 reclaim=yes duration=1 wait=yes").text
+    assert allowed == [1] and "its time (DURATION) is over" in answer
+    assert used_by(delhi, "TAPEPOOL") == {"/home"}
 
 
 def test_what_is_shown_of_migration_adds_up(delhi: GridServer) -> None:

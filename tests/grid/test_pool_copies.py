@@ -496,7 +496,7 @@ def test_a_volume_in_use_is_neither_deleted_nor_audited(
     (volume,) = volumes_of(delhi, "TAPEPOOL")
     storage = delhi.server.storage
     monkeypatch.setattr(storage.volumes.mounts, "wait_seconds", 0.0)
-    with storage.volumes.hold(volume):
+    with storage.use.hold(volume):
         for work in (
             lambda p: delete_volume(storage, p, volume.name, discard=True),
             lambda p: audit_volume(storage, p, volume.name),

@@ -261,7 +261,7 @@ def test_a_copy_volume_moves_within_its_pool_by_names(delhi: GridServer, link: C
 def test_move_data_refuses_what_cannot_be_read_or_is_in_use(delhi: GridServer) -> None:
     store_files(delhi, *range(20))
     volume = volumes_of(delhi, "TAPEPOOL")[0]
-    with delhi.server.storage.volumes.hold(volume):
+    with delhi.server.storage.use.hold(volume):
         assert "ANR2405E" in delhi.admin(f"move data {volume.name}", allow=(10, 11, 12, 13, 14)).text
     delhi.admin(f"update volume {volume.name} access=unavailable")
     assert "ANR4730E" in delhi.admin(f"move data {volume.name}", allow=(10, 11, 12, 13, 14)).text
@@ -315,12 +315,15 @@ def test_pools_and_classes_in_use_are_not_deleted_and_empty_ones_are(delhi: Grid
 
 def test_a_volume_named_twice_is_refused(delhi: GridServer) -> None:
     delhi.admin("define volume tapepool tape1 wait=yes")
-    answer = delhi.admin("define volume tapepool tape1 wait=yes", allow=(10,))
+    answer = delhi.admin("define volume tapepool tape1", allow=(10,))
     assert "ANR2404E" in answer.text
+    delhi.admin("define volume tapepool tape numberofvolumes=2 wait=yes")
+    answer = delhi.admin("define volume tapepool tape numberofvolumes=3", allow=(10,))
+    assert "tapes/tape001 is already defined" in answer.text
     for same in ("./tape1", "sub/../tape1", f"{delhi.folder}/tapes//tape1"):
         answer = delhi.admin(f"define volume tapepool {same} wait=yes", allow=(10,))
         assert "ANR2404E" in answer.text, "the same file by another way"
-    assert len(volumes_of(delhi, "TAPEPOOL")) == 1
+    assert len(volumes_of(delhi, "TAPEPOOL")) == 3
 
 
 def test_a_pool_without_scratch_volumes_says_that_it_has_no_room(delhi: GridServer) -> None:

@@ -263,7 +263,7 @@ def test_a_volume_in_use_is_said_and_left_alone(delhi: GridServer, tokyo: GridSe
     change_file(tokyo, name)
     with delhi.server.catalog.read() as r:
         volume = nouns.get(r, Volume, name)
-    with delhi.server.storage.volumes.hold(volume):
+    with delhi.server.storage.use.hold(volume):
         said = reconcile(delhi, "fix=yes", allow=(4,))
     assert "1 in use and not compared" in said and "not told" in said
     assert access(delhi, name) == "READWRITE"

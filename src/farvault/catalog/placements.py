@@ -41,6 +41,11 @@ class PlacementRow(NamedTuple):
         return Owner(self.node_id, self.file_space_id)
 
     @property
+    def place(self) -> tuple[int, int]:
+        """Volume and offset: where it lies."""
+        return self.volume_id, self.offset_bytes
+
+    @property
     def is_reachable(self) -> bool:
         """Its volume and pool may be read: neither is UNAVAILABLE or DESTROYED, nor is the volume varied offline."""
         access = (self.volume_access, self.pool_access)

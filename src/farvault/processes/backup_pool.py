@@ -7,14 +7,17 @@ copy in the copy pool. A damaged copy is replaced: it goes in the transaction th
 from __future__ import annotations
 
 from farvault.base.errors import BadInput, NotAvailable
+from farvault.base.messages import Message, message
 from farvault.base.units import show_size
 from farvault.catalog import nouns, placements
 from farvault.catalog.placements import PlacementRow
 from farvault.catalog.transaction import Snapshot
+from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import OFFLINE, READONLY, READWRITE, UNAVAILABLE, Volume
+from farvault.processes.left_places import leaving
 from farvault.processes.process import Process
-from farvault.processes.volume_copies import Place, copy_volumes, is_lost, leaving, survey, volumes_with_work
+from farvault.processes.volume_copies import Place, copy_volumes, survey, volumes_with_work
 from farvault.storage.storage import Storage
 
 NO, YES, VOLUMES_ONLY = "NO", "YES", "VOLUMESONLY"
@@ -39,6 +42,9 @@ def backup_pool(
         return placements.missing_in_copy(r, primary.id, copy.id, place, limit)
 
     names = {"primary": primary.name, "copy": copy.name}
+    with storage.catalog.read() as r:
+        for warning in kept_once(r, primary, copy):
+            process.repeat(warning)
     if preview != NO:
         work = survey(storage, page)
         for name in work.volumes.values():
@@ -55,7 +61,7 @@ def backup_pool(
         page,
         copy,
         allowed=lambda row: row.pool_id == primary.id,
-        on_store=leaving(storage, lambda row: row.pool_id == copy.id and is_lost(row)),
+        on_store=leaving(storage, lambda row: row.pool_id == copy.id and row.is_lost),
         max_processes=max_processes,
     )
     process.note = ""
@@ -82,6 +88,21 @@ def pools_of(storage: Storage, primary_name: str, copy_name: str) -> tuple[Stora
     if primary.access == UNAVAILABLE:  # nothing is read from it (docs/decisions/0023)
         raise NotAvailable("ANR4722E", pool=primary.name, access=primary.access)
     return primary, copy
+
+
+def kept_once(r: Snapshot, primary: StoragePool, copy: StoragePool) -> list[Message]:
+    """A warning for each pool, from the primary pool down its hierarchy, that lies at the same server as its copies.
+
+    That server keeps equal records once, so these are no copies (docs/decisions/0067).
+    """
+    server = nouns.get(r, DeviceClass, copy.device_class).server_name
+    warnings: list[Message] = []
+    pool: StoragePool | None = primary if server else None
+    while pool is not None:
+        if nouns.get(r, DeviceClass, pool.device_class).server_name == server:
+            warnings.append(message("ANR4980W", server=server, primary=pool.name, copy=copy.name))
+        pool = nouns.find(r, StoragePool, pool.next_pool) if pool.next_pool else None
+    return warnings
 
 
 def _say_left_out(storage: Storage, process: Process, primary: StoragePool) -> None:

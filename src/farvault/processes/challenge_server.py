@@ -130,7 +130,7 @@ class _Run:
                     self._challenge_history(number)
         for volume_id, at in places:
             self._process.raise_if_cancelled()
-            if volume_id not in self._failed and not self._storage.volumes.is_in_use(volume_id):
+            if volume_id not in self._failed and not self._storage.use.is_in_use(volume_id):
                 with self._unless_away(self._failed, volume_id):
                     self._challenge(volume_id, at)
 

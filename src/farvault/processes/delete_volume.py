@@ -42,7 +42,7 @@ def delete_volume(storage: Storage, process: Process, volume_name: str, *, disca
     """`StillReferenced` where it holds data and `discard` is not given; `InUse` while somebody writes or audits it."""
     with storage.catalog.read() as r:
         volume = nouns.get(r, Volume, volume_name)
-    with storage.volumes.hold(volume):
+    with storage.use.hold(volume):
         with storage.catalog.read() as r:
             volume = nouns.get(r, Volume, volume_name)
             pool = nouns.by_id(r, StoragePool, volume.pool_id)

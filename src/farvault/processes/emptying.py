@@ -19,8 +19,8 @@ from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import READWRITE, Volume
 from farvault.policy.mount_points import Priority
 from farvault.policy.reclamation import is_worth_rebuilding
+from farvault.processes.left_places import moving
 from farvault.processes.process import Process
-from farvault.processes.volume_copies import moving
 from farvault.storage.copying import copy_aggregates
 from farvault.storage.rebuilding import Rebuilt, rebuild_aggregates
 from farvault.storage.storage import Storage
@@ -59,11 +59,11 @@ def empty_volume(
     with storage.catalog.read() as r:
         pool = nouns.by_id(r, StoragePool, volume.pool_id)
     work = _Emptying(storage, process, volume, pool, destination, raise_if_cancelled)
-    with storage.volumes.hold(volume):
+    with storage.use.hold(volume):
         if rebuild_from_percent is not None:
             work.rebuild(rebuild_from_percent)
         work.move()
-    storage.volumes.empty_if_free([volume.id])
+    storage.emptied.empty_if_free([volume.id])
     return work.done
 
 

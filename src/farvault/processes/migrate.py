@@ -65,7 +65,7 @@ def migrate_pool(
     pool_name: str,
     *,
     low_percent: int | None = None,
-    duration_minutes: int | None = None,
+    duration_minutes: float | None = None,
 ) -> End:
     """Until the pool is at `low_percent` (its LOWMIG where None), nothing is left, or the time is over; returns which.
 
@@ -78,6 +78,7 @@ def migrate_pool(
     low = pool.low_migration_percent if low_percent is None else low_percent
     process.say("ANR1000I", number=process.number, pool=pool.name, percent=f"{use.percent:.1f}", low=low)
     run = _Run(storage, process, pool, low, duration_minutes)
+    objects_before, bytes_before = process.objects, process.bytes  # of a reclamation that came first
     try:
         end = run.run()
     except MediaFull as full:
@@ -94,8 +95,8 @@ def migrate_pool(
         "ANR1001I",
         number=process.number,
         pool=pool.name,
-        records=f"{process.objects:,}",
-        size=show_size(process.bytes),
+        records=f"{process.objects - objects_before:,}",
+        size=show_size(process.bytes - bytes_before),
         left=f"{left:.1f}",
         why=end.value,
     )
@@ -113,7 +114,7 @@ class _Stays:
 
 class _Run:
     def __init__(
-        self, storage: Storage, process: Process, pool: StoragePool, low: int, duration_minutes: int | None
+        self, storage: Storage, process: Process, pool: StoragePool, low: int, duration_minutes: float | None
     ) -> None:
         self._storage, self._process, self._pool, self._low = storage, process, pool, low
         self._deadline = (
@@ -229,7 +230,7 @@ class _Run:
                 yield row
             if len(rows) < PAGE:
                 return
-            place = (rows[-1].volume_id, rows[-1].offset_bytes)
+            place = rows[-1].place
 
     def _copy(self, rows: Iterator[PlacementRow], pool: StoragePool) -> None:
         crash_point("migrate.portion.before")

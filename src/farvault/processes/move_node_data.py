@@ -13,9 +13,10 @@ from farvault.catalog.transaction import Snapshot
 from farvault.model.file_space import FileSpace
 from farvault.model.node import Node
 from farvault.model.storage_pool import StoragePool
+from farvault.processes.left_places import moving
 from farvault.processes.move_data import destination_of
 from farvault.processes.process import Process
-from farvault.processes.volume_copies import Place, copy_volumes, moving, volumes_with_work
+from farvault.processes.volume_copies import Place, copy_volumes, volumes_with_work
 from farvault.storage.storage import Storage
 
 ANY_KIND = 0

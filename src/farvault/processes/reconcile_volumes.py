@@ -203,7 +203,7 @@ class _Run:
         if volume is None:
             return
         try:
-            with self._storage.volumes.hold(volume):
+            with self._storage.use.hold(volume):
                 with self._catalog.read() as r:
                     now = kept_receipts.volume_here(r, mine.name)
                 if now is not None:
@@ -342,7 +342,7 @@ class _Run:
             volume = nouns.find(r, Volume, row.volume[len(prefix) + 1 :])
         if volume is None:
             return False
-        with self._storage.volumes.hold(volume), self._catalog.read() as r:
+        with self._storage.use.hold(volume), self._catalog.read() as r:
             now = kept_receipts.volume_here(r, volume.name)
             if now is None or now.written_bytes != row.here_bytes:
                 return False

@@ -18,13 +18,12 @@ from farvault.catalog.transaction import Snapshot
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import DESTROYED, EMPTY, READWRITE, UNAVAILABLE, Volume
 from farvault.policy.mount_points import Priority
+from farvault.processes.left_places import moving
 from farvault.processes.process import Process
 from farvault.processes.volume_copies import (
     Page,
     Place,
     copy_volumes,
-    is_lost,
-    moving,
     survey,
     volumes_with_work,
 )
@@ -118,7 +117,7 @@ def _restore(
     max_processes: int,
 ) -> Copied:
     only = _copy_pool_id(storage, copy_pool)
-    leave = moving(storage, lambda row: row.pool_id == pool.id and is_lost(row))
+    leave = moving(storage, lambda row: row.pool_id == pool.id and row.is_lost)
 
     def allowed(row: PlacementRow) -> bool:
         return row.is_copy and only in (0, row.pool_id)
@@ -209,7 +208,7 @@ def _read_pools(storage: Storage, only: int) -> list[StoragePool]:
 
 def _destroy(storage: Storage, volume: Volume) -> None:
     """`InUse` while somebody writes it."""
-    with storage.volumes.hold(volume), storage.catalog.write() as tx:
+    with storage.use.hold(volume), storage.catalog.write() as tx:
         nouns.update(tx, msgspec.structs.replace(nouns.by_id(tx, Volume, volume.id), access=DESTROYED))
 
 
@@ -223,7 +222,7 @@ def _delete_if_empty(storage: Storage, process: Process, volume_id: int) -> None
     if left:
         process.say("ANR1256W", volume=found[0].name)
     elif found[0].access == DESTROYED or found[0].status == EMPTY:
-        with storage.volumes.hold(found[0]):
+        with storage.use.hold(found[0]):
             storage.life.delete(found[0])
         process.say("ANR2208I", volume=found[0].name)
 

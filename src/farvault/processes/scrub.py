@@ -17,7 +17,8 @@ from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
 from farvault.policy import scrub as policy
 from farvault.policy.scrub import Piece, Plan, VolumeState
-from farvault.processes.audit_volume import Part, audit_part
+from farvault.processes.audit_pass import Part
+from farvault.processes.audit_volume import audit_part
 from farvault.processes.pace import Pace
 from farvault.processes.process import Process, Processes
 from farvault.storage.storage import Storage

@@ -37,14 +37,14 @@ def find_usable_volume(storage: Storage, name: str) -> tuple[Volume, StoragePool
 def vary_offline(storage: Storage, process: Process, name: str) -> None:
     """`InUse` while somebody writes or audits it. Who reads it at this moment may finish."""
     volume, _ = find_random_volume(storage, name)
-    with storage.volumes.hold(volume):
+    with storage.use.hold(volume):
         _set(storage, process, volume, OFFLINE)
 
 
 def vary_online(storage: Storage, process: Process, name: str) -> None:
     """`NotAvailable` where its access forbids it; `NotFound` or `MediaFailed` where its file is not the right one."""
     volume, pool = find_usable_volume(storage, name)
-    with storage.volumes.hold(volume):
+    with storage.use.hold(volume):
         _check_file(storage, volume, pool)
         _set(storage, process, volume, ONLINE)
 

@@ -7,14 +7,15 @@ wait for each other.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from farvault.base.errors import PeerUnreachable
 from farvault.base.units import show_size
-from farvault.catalog import nouns, placements, superseded
+from farvault.catalog import nouns
 from farvault.catalog.placements import PlacementRow
-from farvault.catalog.transaction import Snapshot, Transaction
+from farvault.catalog.transaction import Snapshot
 from farvault.model.device_class import DeviceClass
 from farvault.model.storage_pool import StoragePool
 from farvault.model.volume import Volume
@@ -90,45 +91,10 @@ def copy_volumes(
     `priority`: where it stands among those that wait for mount points. `reads`: pools that are read, where these are not
     the pools of the volumes. `otherwise`: gets the aggregates that failed first, and may bring them in by another way.
     """
-    waiting = list(volume_ids)[::-1]
-    total = Copied()
-    lock = threading.Lock()
-    excluded = tuple(exclude)
-
-    def rows() -> Iterator[PlacementRow]:
-        while True:
-            with lock:
-                if not waiting:
-                    return
-                volume_id = waiting.pop()
-            yield from _rows_of_volume(storage, page, volume_id, process)
-
-    def work() -> None:
-        try:
-            copied = copy_aggregates(
-                storage,
-                rows(),
-                pool,
-                allowed=allowed,
-                progress=process.advance,
-                raise_if_cancelled=process.raise_if_cancelled,
-                on_store=on_store,
-                exclude=excluded,
-                priority=priority,
-                who=f"process {process.number} ({process.description})",
-            )
-        except PeerUnreachable:
-            process.raise_if_cancelled()  # it was not tried again because of that
-            raise
-        with lock:
-            total.records += copied.records
-            total.stored_bytes += copied.stored_bytes
-            total.referred += copied.referred
-            total.lost += copied.lost
-
-    wanted = min(max_processes, len(waiting))
-    workers = _workers(storage, pool, wanted, waiting, {one.device_class for one in reads})
-    run_side_by_side([work] * workers, process.cancel_event)
+    copying = _Copying(storage, process, volume_ids, page, pool, allowed, on_store, tuple(exclude), priority)
+    workers = copying.useful_workers(max_processes, {one.device_class for one in reads})
+    run_side_by_side([copying.work] * workers, process.cancel_event)
+    total = copying.total
     if otherwise is not None and total.lost:
         done = otherwise([lost.aggregate_id for lost in total.lost])
         total.records += done.records
@@ -140,54 +106,69 @@ def copy_volumes(
     return total
 
 
-def leaving(storage: Storage, goes: Callable[[PlacementRow], bool]) -> Stored:
-    """In the transaction that gives an aggregate another place, the places that `goes` names go.
+class _Copying:
+    """What the workers of one copy share: the volumes that wait for one of them, and `total`."""
 
-    Once that is durable, space and empty volumes come back.
-    """
+    def __init__(
+        self,
+        storage: Storage,
+        process: Process,
+        volume_ids: Iterable[int],
+        page: Page,
+        pool: StoragePool,
+        allowed: Callable[[PlacementRow], bool],
+        on_store: Stored,
+        exclude: tuple[int, ...],
+        priority: Priority,
+    ) -> None:
+        self._storage, self._process, self._page, self._pool = storage, process, page, pool
+        self._allowed, self._on_store, self._exclude, self._priority = allowed, on_store, exclude, priority
+        self._waiting = deque(volume_ids)
+        self.total = Copied()
+        self._lock = threading.Lock()
 
-    def leave(tx: Transaction, aggregate_ids: Sequence[int]) -> None:
-        rows = placements.of_aggregates(tx, aggregate_ids).values()
-        storage.leave_placements(tx, [row for places in rows for row in places if goes(row)])
+    def useful_workers(self, wanted: int, read_classes: set[str]) -> int:
+        """As many as wanted, as far as there are volumes and mount points. `read_classes` empty: those of the volumes."""
+        with self._storage.catalog.read() as r:
+            limit = nouns.get(r, DeviceClass, self._pool.device_class).mount_limit
+            numbers = set(self._waiting)
+            pools = {volume.pool_id for volume in nouns.select(r, Volume) if volume.id in numbers}
+            classes = read_classes or {nouns.by_id(r, StoragePool, number).device_class for number in pools}
+        reads_there = self._pool.device_class in classes
+        return useful_workers(min(wanted, len(self._waiting)), limit, reads_there=reads_there)
 
-    return leave
+    def work(self) -> None:
+        """Of one worker, until no volume waits."""
+        process = self._process
+        try:
+            copied = copy_aggregates(
+                self._storage,
+                self._rows(),
+                self._pool,
+                allowed=self._allowed,
+                progress=process.advance,
+                raise_if_cancelled=process.raise_if_cancelled,
+                on_store=self._on_store,
+                exclude=self._exclude,
+                priority=self._priority,
+                who=f"process {process.number} ({process.description})",
+            )
+        except PeerUnreachable:
+            process.raise_if_cancelled()  # it was not tried again because of that
+            raise
+        with self._lock:
+            self.total.records += copied.records
+            self.total.stored_bytes += copied.stored_bytes
+            self.total.referred += copied.referred
+            self.total.lost += copied.lost
 
-
-def moving(storage: Storage, goes: Callable[[PlacementRow], bool]) -> Stored:
-    """What makes a copy a move: `leaving`, also for what the aggregate was rebuilt from: the new place stands for both.
-
-    Where neither lies in such a place any more, somebody else has moved it: it stays there, and gets no second place.
-    """
-
-    def move(tx: Transaction, aggregate_ids: Sequence[int]) -> set[int]:
-        older = superseded.predecessors(tx, aggregate_ids)
-        families = {one: (one, *older[one]) for one in aggregate_ids}
-        places = placements.of_aggregates(tx, {one for several in families.values() for one in several})
-        going = {
-            number: [row for one in several for row in places[one] if goes(row)]
-            for number, several in families.items()
-        }
-        storage.leave_placements(tx, list(dict.fromkeys(row for rows in going.values() for row in rows)))
-        return {number for number, rows in going.items() if not rows}
-
-    return move
-
-
-def is_lost(row: PlacementRow) -> bool:
-    """What lies there will not be read again: it is damaged, or its volume is gone."""
-    return row.is_lost
-
-
-def _workers(
-    storage: Storage, pool: StoragePool, wanted: int, volume_ids: Iterable[int], read_classes: set[str]
-) -> int:
-    """As many as wanted, as far as there are mount points. `read_classes` empty: those of the volumes."""
-    with storage.catalog.read() as r:
-        limit = nouns.get(r, DeviceClass, pool.device_class).mount_limit
-        numbers = set(volume_ids)
-        pools = {volume.pool_id for volume in nouns.select(r, Volume) if volume.id in numbers}
-        classes = read_classes or {nouns.by_id(r, StoragePool, number).device_class for number in pools}
-    return useful_workers(wanted, limit, reads_there=pool.device_class in classes)
+    def _rows(self) -> Iterator[PlacementRow]:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    return
+                volume_id = self._waiting.popleft()
+            yield from _rows_of_volume(self._storage, self._page, volume_id, self._process)
 
 
 def _rows_of_volume(storage: Storage, page: Page, volume_id: int, process: Process) -> Iterator[PlacementRow]:
@@ -206,4 +187,4 @@ def _rows(storage: Storage, page: Page, place: Place) -> Iterator[PlacementRow]:
         yield from rows
         if len(rows) < PAGE:
             return
-        place = (rows[-1].volume_id, rows[-1].offset_bytes)
+        place = rows[-1].place

@@ -78,11 +78,11 @@ def copy_aggregates(
     """Put a copy of each row's aggregate into the pool. `rows` in the order in which they should be read.
 
     `allowed`: which placements may be read (only copy pools, only one pool). `progress(records, bytes)` after each that
-    is written. `exclude`: volumes that must not receive anything. `down`: go on in the pool's successors when it is full.
+    is written; less than nothing where a volume broke and they are written once more. `exclude`: volumes that must not receive anything. `down`: go on in the pool's successors when it is full.
     `nearest`: read what lies on this machine before what another server keeps. `beside`: copy pools that get what they
     do not have yet at the same time (migration with AUTOCOPY, see `simultaneous.copy_pools_for`); one that fails is left
     out. `priority` and `who`: where it stands among those that wait for mount points, and how QUERY MOUNT names it.
-    An aggregate that is freed meanwhile is left out. Raises what ended the work; what was stored before stays.
+    An aggregate that is freed meanwhile, or moved to where `allowed` does not look, is left out. Raises what ended the work; what was stored before stays.
     """
     copied = Copied()
     source = iter(rows)
@@ -114,7 +114,8 @@ def _next_window(source: Iterator[PlacementRow]) -> list[PlacementRow]:
 
 
 class _Copy:
-    """One run. `_placed` holds the aggregates written since the last store, in the order of the writer's places."""
+    """One run. `_placed` holds the aggregates written since the last store, in the order of the writer's places;
+    `_placed_bytes` and `_placed_by_name` are how much they are, and how many of them were referred to."""
 
     def __init__(
         self,
@@ -133,6 +134,7 @@ class _Copy:
         self._copies, self._copied = copies, copied
         self._are_in: dict[int, set[int]] = {}
         self._placed: list[int] = []
+        self._placed_bytes = self._placed_by_name = 0
         self._giving_way = GivingWay(storage, worker, raise_if_cancelled, TURN_RECORDS * STORED_MAX_BYTES)
 
     def window(self, window: list[PlacementRow]) -> None:
@@ -153,7 +155,7 @@ class _Copy:
         groups: dict[Key | None, list[PlacementRow]] = {}
         for row in window:
             if row.owner not in keys:
-                keys[row.owner] = self._storage.volumes.key_of(self._writer.pool, row.owner)
+                keys[row.owner] = self._storage.choice.key_of(self._writer.pool, row.owner)
             groups.setdefault(keys[row.owner], []).append(row)
         return list(groups.values())
 
@@ -168,7 +170,18 @@ class _Copy:
     def _forget(self) -> None:
         self._writer.abort()
         self._copies.abort()
+        self._progress(-len(self._placed), -self._placed_bytes)
+        self._copied.referred -= self._placed_by_name
+        self._clear_placed()
+
+    def _clear_placed(self) -> None:
         self._placed.clear()
+        self._placed_bytes = self._placed_by_name = 0
+
+    def _add_placed(self, row: PlacementRow) -> None:
+        self._placed.append(row.aggregate_id)
+        self._placed_bytes += row.stored_bytes
+        self._progress(1, row.stored_bytes)
 
     # --- mount points are short ------------------------------------------------------------------------------------
 
@@ -211,25 +224,26 @@ class _Copy:
 
     def _take(self, one: Found | Lost, left: dict[int, PlacementRow]) -> None:
         if isinstance(one, Lost):
-            if self._is_needed(one.aggregate_id):
+            if self._is_needed(left.pop(one.aggregate_id)):
                 self._copied.lost.append(one)
-            left.pop(one.aggregate_id)
             return
-        self._writer.append(one.record, one.header.digest, left[one.aggregate_id].owner)
-        self._placed.append(one.aggregate_id)
+        row = left[one.aggregate_id]
+        self._writer.append(one.record, one.header.digest, row.owner)
+        self._add_placed(row)
         if self._copies:
-            have = self._are_in.get(one.aggregate_id, set())
-            owner = left[one.aggregate_id].owner
+            have = self._are_in.get(row.aggregate_id, set())
             self._copies.append(
-                one.record, one.header.digest, owner, one.aggregate_id, lambda pool: pool.id in have
+                one.record, one.header.digest, row.owner, row.aggregate_id, lambda pool: pool.id in have
             )
-        self._progress(1, one.record.nbytes)
 
-    def _is_needed(self, aggregate_id: int) -> bool:
-        """Neither freed nor rebuilt since it was listed."""
+    def _is_needed(self, listed: PlacementRow) -> bool:
+        """Neither freed nor rebuilt since it was listed, nor moved to where it is not to be read."""
+        number = listed.aggregate_id
         with self._storage.catalog.read() as r:
-            exists = bool(placements.aggregates(r, (aggregate_id,)))
-            return exists and not superseded.replacements(r, (aggregate_id,))
+            if not placements.aggregates(r, (number,)) or superseded.replacements(r, (number,)):
+                return False
+            places = placements.of_aggregates(r, (number,))[number]
+        return any(one.place == listed.place or self._reader.is_allowed(one) for one in places)
 
     def _refer(self, left: dict[int, PlacementRow]) -> list[int]:
         """Put what the target holds already by name; returns the aggregates whose bytes must travel."""
@@ -247,9 +261,9 @@ class _Copy:
                 if place is None:
                     missing.append(row.aggregate_id)
                 else:
-                    self._placed.append(row.aggregate_id)
+                    self._add_placed(row)
+                    self._placed_by_name += 1
                     self._copied.referred += 1
-                    self._progress(1, row.stored_bytes)
         return missing
 
     def _read(self, wanted: list[int]) -> Generator[Found | Lost, None, None]:
@@ -296,7 +310,7 @@ class _Copy:
             row = left.pop(one)
             self._copied.records += 1
             self._copied.stored_bytes += row.stored_bytes
-        self._placed.clear()
+        self._clear_placed()
         self._giving_way.stored()
 
     def _in_the_pool_by_now(self, tx: Transaction, aggregate_ids: Sequence[int]) -> set[int]:

@@ -84,7 +84,7 @@ class Worker:
 
 
 class MountPoints:
-    """All points of one server. Thread safe; `changed` is also the lock of who else decides with them (`volumes.py`).
+    """All points of one server. Thread safe; `changed` is also the lock of who else decides with them (`volume_use.py`).
 
     `limit_of`: MOUNTLIMIT of a class, 0 = none.
     """

@@ -124,7 +124,11 @@ class AggregateReader:
 
     def _may_be_read(self, row: PlacementRow) -> bool:
         """A damaged one too: as the last resort, its digest decides again."""
-        return row.is_reachable and (self._allowed is None or self._allowed(row))
+        return row.is_reachable and self.is_allowed(row)
+
+    def is_allowed(self, row: PlacementRow) -> bool:
+        """Whether this reader looks there at all."""
+        return self._allowed is None or self._allowed(row)
 
     def _is_remote(self, row: PlacementRow) -> bool:
         device_class = self._pools[row.pool_id].device_class
@@ -141,21 +145,19 @@ class AggregateReader:
 
     def _look_again(self, aggregate_id: int) -> list[PlacementRow]:
         """Where it has moved to since the first look. Once: what moves faster than we read is lost to this reader."""
-        before = {(row.volume_id, row.offset_bytes) for row in self._seen.pop(aggregate_id)}
+        before = {row.place for row in self._seen.pop(aggregate_id)}
         with self._storage.catalog.read() as r:
             now = placements.of_aggregates(r, [aggregate_id])[aggregate_id]
             self._pools = {pool.id: pool for pool in nouns.select(r, StoragePool)}
         return [
             row
             for row in now
-            if (row.volume_id, row.offset_bytes) not in before
-            and row.volume_id not in self._gone_volumes
-            and self._may_be_read(row)
+            if row.place not in before and row.volume_id not in self._gone_volumes and self._may_be_read(row)
         ]
 
     def _position(self, aggregate_id: int) -> tuple[int, int]:
         row = self._best(aggregate_id)
-        return (row.volume_id, row.offset_bytes) if row else (-1, aggregate_id)
+        return row.place if row else (-1, aggregate_id)
 
     def _take_run(self, queue: deque[int], volume_id: int) -> list[PlacementRow]:
         """From the front of the queue: what is best read from this volume."""
@@ -208,8 +210,7 @@ class AggregateReader:
     def _fall_over(self, failed: PlacementRow) -> Found | Lost:
         """One record whose first placement was damaged, from the next ones."""
         rows = self._left[failed.aggregate_id]
-        tried = (failed.volume_id, failed.offset_bytes)
-        rows[:] = [row for row in rows if (row.volume_id, row.offset_bytes) != tried]
+        rows[:] = [row for row in rows if row.place != failed.place]
         while (row := self._best(failed.aggregate_id)) is not None:
             try:
                 found = self._read_one(row)
@@ -285,5 +286,4 @@ def _lies_there(r: Snapshot, row: PlacementRow) -> PlacementRow | None:
     if row.is_cached:
         return row if cached.lies_there(r, row) else None
     now = placements.of_aggregates(r, [row.aggregate_id])[row.aggregate_id]
-    same = (one for one in now if (one.volume_id, one.offset_bytes) == (row.volume_id, row.offset_bytes))
-    return next(same, None)
+    return next((one for one in now if one.place == row.place), None)

@@ -23,11 +23,14 @@ from farvault.storage.buffers import Buffers
 from farvault.storage.cache import Cache
 from farvault.storage.deletions import Deletions
 from farvault.storage.devices import Devices
+from farvault.storage.emptied import EmptiedVolumes
 from farvault.storage.free_space import FreeSpaces
-from farvault.storage.mount_points import MOUNT_WAIT_SECONDS, Worker
+from farvault.storage.mount_points import MOUNT_WAIT_SECONDS, MountPoints, Worker
+from farvault.storage.output_choice import OutputChoice
 from farvault.storage.outputs import SMALLEST_CAPACITY_BYTES
 from farvault.storage.vault_clock import VaultClock
 from farvault.storage.volume_life import VolumeLife
+from farvault.storage.volume_use import VolumeUse
 from farvault.storage.volumes import Volumes
 from farvault.storage.watch import PoolWatch
 from farvault.storage.writing import PoolWriter
@@ -37,8 +40,9 @@ class Storage:
     """One per server. `recover` once before the first session; `close` at the end.
 
     `cache`: what migration left in random pools. `watch`: who wants to know that a pool has changed.
-    `life`: define, empty, delete volumes (what commands call). `volumes`: who may use which. Deleting goes through
-    `freed` or `delete_objects`, so that space and empty volumes come back.
+    `life`: define, empty, delete volumes (what commands call). `volumes`: opens them, `use`: who uses which now, `choice`:
+    which is written next, `emptied`: those that may go. Deleting goes through `freed` or `delete_objects`, so that space
+    and empty volumes come back.
     """
 
     def __init__(
@@ -62,8 +66,21 @@ class Storage:
         self.deletions = Deletions(catalog, devices, log, clock)
         self.life = VolumeLife(catalog, devices, self.spaces, self.deletions, log, clock)
         self.cache = Cache(catalog, self.spaces, clock)
+        mounts = MountPoints(lambda name: devices.device_class(name).mount_limit, clock, mount_wait_seconds)
+        self.use = VolumeUse(mounts.changed, clock)
+        self.emptied = EmptiedVolumes(catalog, self.life, self.use)
+        self.choice = OutputChoice(catalog, self.spaces, self.use)
         self.volumes = Volumes(
-            catalog, devices, self.life, self.spaces, self.cache, clock, mount_wait_seconds
+            catalog,
+            devices,
+            self.life,
+            self.spaces,
+            self.cache,
+            clock,
+            mounts,
+            self.use,
+            self.choice,
+            self.emptied,
         )
         self.watch = PoolWatch()
         self.history_in_use: set[int] = set()
@@ -82,7 +99,7 @@ class Storage:
 
     def tidy(self) -> None:
         """Hourly: volumes whose REUSEDELAY is over, and those that could not be emptied or deleted when it was time."""
-        self.volumes.tidy()
+        self.emptied.tidy()
 
     def close(self) -> None:
         self.devices.close()
@@ -119,7 +136,7 @@ class Storage:
         raise MediaFull("ANR0522W", pool=name)
 
     def _state(self, r: Snapshot, pool: StoragePool) -> PoolState:
-        return PoolState(pool.name, pool.access, pool.max_size_bytes, self.volumes.free_bytes(r, pool))
+        return PoolState(pool.name, pool.access, pool.max_size_bytes, self.choice.free_bytes(r, pool))
 
     def writer(
         self,
@@ -142,7 +159,9 @@ class Storage:
             return self.choose_pool(full.next_pool, size_bytes, largest_file_bytes)
 
         next_pool = successor if down else None
-        return PoolWriter(self.volumes, self.life, self.watch, self.clock, pool, next_pool, exclude, worker)
+        return PoolWriter(
+            self.volumes, self.choice, self.life, self.watch, self.clock, pool, next_pool, exclude, worker
+        )
 
     # --- deleting --------------------------------------------------------------------------------------------------
 
@@ -170,7 +189,7 @@ class Storage:
 
     def _give_back(self, tx: Transaction, spans: Sequence[FreedSpan]) -> None:
         if spans:
-            tx.after_commit.append(lambda: self.volumes.empty_if_free(self.spaces.give_back(spans)))
+            tx.after_commit.append(lambda: self.emptied.empty_if_free(self.spaces.give_back(spans)))
 
     def drop_replaced(self, tx: Transaction, aggregate_ids: Collection[int]) -> None:
         """These aggregates have got new places: what they were rebuilt from goes from every pool where they are good now."""
@@ -227,7 +246,7 @@ class Storage:
         with self.catalog.read() as r:
             pools = {pool.id: pool for pool in nouns.select(r, StoragePool)}
             left = [nouns.by_id(r, Volume, number) for number in placements.emptied_volumes(r)]
-        self.volumes.empty_if_free(
+        self.emptied.empty_if_free(
             volume.id
             for volume in left
             if not self.devices.device(pools[volume.pool_id].device_class).capabilities.remote

@@ -1,4 +1,4 @@
-"""How volumes come into being, empty and go (TSM reference, storage 3.9). Who may use one meanwhile: `volumes.py`.
+"""How volumes come into being, empty and go (TSM reference, storage 3.9). Who uses one meanwhile: `volume_use.py`.
 
 Order at the edges: a row first, its media second, so that a crash never leaves a file that no row names; on the way
 out the media first, its row last. Meanwhile the row is an EMPTY scratch volume's, whatever it was before: those the next
@@ -149,7 +149,7 @@ class VolumeLife:
     def empty(self, volume_id: int) -> None:
         """Where nothing lies on a sequential volume any more: PENDING, or straight on to EMPTY or gone. Else nothing.
 
-        Like `came_back` and `end_pending` only while nobody else may have the volume (`Volumes.hold`): once its row says
+        Like `came_back` and `end_pending` only while nobody else may have the volume (`VolumeUse.hold`): once its row says
         EMPTY a writer would take it, and lose what it writes when the old bytes go.
         """
         with self._catalog.write() as tx:
@@ -229,7 +229,7 @@ class VolumeLife:
         self._log.say("ANR1341I", volume=volume.name, pool=pool.name)
 
     def finish_interrupted(self) -> None:
-        """At start: what was on its way in or out on this machine. Other servers are asked by `Volumes.tidy` later."""
+        """At start: what was on its way in or out on this machine. Other servers are asked by `EmptiedVolumes.tidy` later."""
         for volume, pool in self.interrupted():
             if not self._is_remote(pool):
                 self.discard_scratch(volume, pool)

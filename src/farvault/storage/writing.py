@@ -20,6 +20,7 @@ from farvault.model.volume import READONLY, Volume
 from farvault.policy.collocation import Key, Owner
 from farvault.policy.mount_points import Priority
 from farvault.storage.mount_points import Worker
+from farvault.storage.output_choice import OutputChoice
 from farvault.storage.outputs import Output
 from farvault.storage.volume_life import VolumeLife
 from farvault.storage.volumes import Volumes
@@ -27,7 +28,7 @@ from farvault.storage.watch import PoolWatch
 
 END_OF_VOLUME = "ANR8341I"
 TRIES_WITHOUT_SPACE = 3
-"""Volumes of one pool tried while the device says that it has no room, before the pool counts as full."""
+"""Volumes of one pool tried while none of them takes a single record, before the pool counts as full."""
 TRIES_BROKEN = 3
 """Volumes tried while each of them fails at once: then it is not the volumes."""
 
@@ -48,6 +49,7 @@ class PoolWriter:
     def __init__(
         self,
         volumes: Volumes,
+        choice: OutputChoice,
         life: VolumeLife,
         watch: PoolWatch,
         clock: Clock,
@@ -56,7 +58,8 @@ class PoolWriter:
         exclude: Iterable[int] = (),
         worker: Worker | None = None,
     ) -> None:
-        self._volumes, self._life, self._watch, self._clock = volumes, life, watch, clock
+        self._volumes, self._choice, self._life = volumes, choice, life
+        self._watch, self._clock = watch, clock
         self._worker = worker or volumes.mounts.worker(Priority.STORE)
         self._owner: Owner | None = None
         self._key: Key | None = None
@@ -201,7 +204,7 @@ class PoolWriter:
                 if self._next_pool is None:
                     raise MediaFull("ANR0522W", pool=self._pool.name) from None
                 self._pool = self._next_pool(self._pool, size_bytes)
-                self._key = self._volumes.key_of(self._pool, self._owner)
+                self._key = self._choice.key_of(self._pool, self._owner)
                 self._without_space, self._continuing = 0, False
 
     def _turn_to(self, owner: Owner | None) -> None:
@@ -209,7 +212,7 @@ class PoolWriter:
         if owner == self._owner:
             return
         self._owner = owner
-        key, before = self._volumes.key_of(self._pool, owner), self._key
+        key, before = self._choice.key_of(self._pool, owner), self._key
         self._key = key
         if key == before:
             return
@@ -225,6 +228,7 @@ class PoolWriter:
         self._exclude.add(output.volume.id)
         if not end_of_volume:
             self._life.report(full)
+        if not end_of_volume or self._is_empty(output):
             self._without_space += 1
         self._continuing = end_of_volume
         self._put_aside(output, full=end_of_volume)
@@ -237,11 +241,14 @@ class PoolWriter:
             self._break(output, error)
             return
         self._output, self._unsynced = None, 0
-        if output.was_never_used and not any(place.output is output for place in self._places):
+        if self._is_empty(output):
             self._give_up(output)
         else:
             self._finished.append(output)
             self._volumes.unmount(output)
+
+    def _is_empty(self, output: Output) -> bool:
+        return output.was_never_used and not any(place.output is output for place in self._places)
 
     def _break(self, output: Output, error: MediaFailed) -> None:
         """A write failed: the volume takes no more. Raises where records that were not durable went with it."""

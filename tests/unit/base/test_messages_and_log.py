@@ -32,3 +32,9 @@ def test_an_unknown_id_and_a_missing_value_are_refused() -> None:
     with_values = next(i for i, row in catalogue().items() if "{" in row.text)
     with pytest.raises(KeyError):
         message(with_values)
+
+
+def test_a_reason_that_is_a_sentence_brings_no_second_full_stop() -> None:
+    row = {"volume": "v", "offset": 7, "reason": "the bytes do not match the digest."}
+    assert str(message("ANR1330E", **row)).endswith("match the digest.")
+    assert not str(message("ANR1330E", **row)).endswith("..")

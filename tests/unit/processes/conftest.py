@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.processes.depot_work import FILES, define_random_volume
 from tests.unit.storage.depot import Depot, MakeDepot
 
 from farvault.base.disk import observe_crash_points
@@ -33,3 +34,13 @@ def make_depot(tmp_path: Path) -> Iterator[MakeDepot]:
 @pytest.fixture
 def depot(make_depot: MakeDepot) -> Depot:
     return make_depot()
+
+
+@pytest.fixture(params=["TAPEPOOL", "BACKUPPOOL"])
+def primary(request: pytest.FixtureRequest, depot: Depot) -> str:
+    """A sequential pool and a random-access one, with files in it."""
+    pool: str = request.param
+    if pool == "BACKUPPOOL":
+        define_random_volume(depot)
+    depot.send(FILES, pool=pool)
+    return pool

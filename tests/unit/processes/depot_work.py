@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.unit.storage.depot import Depot
+from tests.unit.storage.depot import Depot, some_files
 
 from farvault.base.disk import observe_crash_points
 from farvault.base.messages import Message
@@ -13,8 +13,12 @@ from farvault.base.units import MIB
 from farvault.catalog import nouns, placements
 from farvault.catalog.placements import PlacementRow
 from farvault.model.volume import Volume
+from farvault.processes.audit_volume import audit_volume
 from farvault.processes.process import Process, Processes
 from farvault.storage.copying import copy_aggregates
+
+FILES = some_files(12, 900_000)
+"""Three or four to a record."""
 
 
 class Killed(BaseException):
@@ -75,3 +79,11 @@ def volume_of(depot: Depot, row: PlacementRow) -> Volume:
 
 def define_random_volume(depot: Depot) -> Volume:
     return depot.storage.life.define(depot.pool("BACKUPPOOL"), "one.dsm", capacity_bytes=32 * MIB)
+
+
+def audit(depot: Depot, row: PlacementRow, *, fix: bool = False, quiet: bool = False) -> Process:
+    return run(depot, lambda p: audit_volume(depot.storage, p, row.volume_name, fix=fix, quiet=quiet))
+
+
+def marks(depot: Depot, pool: str = "TAPEPOOL") -> list[bool]:
+    return [row.damaged for row in depot.placed(pool)]

@@ -1,4 +1,4 @@
-"""An audit finds every bad record, says what it means, corrects what it was asked to, and takes absence for no damage."""
+"""An audit finds every bad record, and takes absence for no damage."""
 
 from __future__ import annotations
 
@@ -8,49 +8,28 @@ from pathlib import Path
 import pytest
 from tests.patience import PATIENCE_SECONDS
 from tests.unit.processes.depot_work import (
+    FILES,
+    audit,
     back_up,
     damage,
     define_random_volume,
     killed_at,
+    marks,
     run,
     said,
     volume_of,
 )
-from tests.unit.storage.depot import Depot, MakeDepot, some_bytes, some_files
+from tests.unit.storage.depot import Depot, some_files
 
 from farvault.base.disk import observe_crash_points
 from farvault.base.errors import InUse
 from farvault.base.units import MIB
-from farvault.catalog import nouns, objects, placements, vault, volume_checks
-from farvault.catalog.placements import PlacementRow
-from farvault.model.file_space import FileSpace
+from farvault.catalog import objects, placements
 from farvault.model.volume import DESTROYED, OFFSITE, UNAVAILABLE
 from farvault.policy.mount_points import Priority
-from farvault.processes import audit_volume as auditing
+from farvault.processes import audit_pass
 from farvault.processes.audit_volume import audit_volume, audit_volumes
 from farvault.processes.process import Process, State
-
-FILES = some_files(12, 900_000)
-"""Three or four to a record."""
-
-
-def audit(depot: Depot, row: PlacementRow, *, fix: bool = False, quiet: bool = False) -> Process:
-    return run(depot, lambda p: audit_volume(depot.storage, p, row.volume_name, fix=fix, quiet=quiet))
-
-
-def marks(depot: Depot, pool: str = "TAPEPOOL") -> list[bool]:
-    return [row.damaged for row in depot.placed(pool)]
-
-
-@pytest.fixture(params=["TAPEPOOL", "BACKUPPOOL"])
-def primary(request: pytest.FixtureRequest, depot: Depot) -> str:
-    """A sequential pool and a random-access one, with files in it."""
-    pool: str = request.param
-    if pool == "BACKUPPOOL":
-        define_random_volume(depot)
-    depot.send(FILES, pool=pool)
-    return pool
-
 
 # --- finding ---------------------------------------------------------------------------------------------------------
 
@@ -111,129 +90,6 @@ def test_a_mark_on_a_good_record_is_taken_back(depot: Depot, primary: str, fix: 
     assert "1 reset" in said(depot, "ANR4132I").text
 
 
-# --- correcting ------------------------------------------------------------------------------------------------------
-
-
-def test_with_fix_the_objects_of_a_lost_record_go_by_name_and_the_others_stay(
-    depot: Depot, primary: str
-) -> None:
-    rows = depot.placed(primary)
-    damage(rows[1])
-    before = depot.inventory()
-    process = audit(depot, rows[0], fix=True)
-    assert (process.state, process.failed_objects) == (State.FAILURE, 1)
-    gone = before.keys() - depot.inventory().keys()
-    named = {line.message.text.split()[2].rstrip() for line in depot.said if line.message.id == "ANR2315W"}
-    assert gone and named == {f"docs/{name}" for name in gone}
-    assert depot.restore() == {name: data for name, data in FILES.items() if name not in gone}
-    assert f"{len(gone)} objects deleted" in said(depot, "ANR4132I").text
-    assert "ANR2317E" not in depot.messages()
-    assert audit(depot, rows[0]).state is State.SUCCESS
-
-
-@pytest.mark.parametrize("access", ["READWRITE", UNAVAILABLE, OFFSITE])
-def test_with_fix_a_record_that_has_a_copy_is_marked_and_its_objects_stay(
-    depot: Depot, primary: str, access: str
-) -> None:
-    """Also where the copy is out of reach just now."""
-    back_up(depot, primary)
-    rows = depot.placed(primary)
-    damage(rows[1])
-    for volume in depot.volumes("COPYPOOL"):
-        depot.change_volume(volume, access=access)
-    audit(depot, rows[0], fix=True)
-    assert marks(depot, primary) == [row == rows[1] for row in rows]
-    for volume in depot.volumes("COPYPOOL"):
-        depot.change_volume(volume, access="READWRITE")
-    assert depot.restore() == FILES
-    assert "ANR2317E" not in depot.messages()
-
-
-def test_a_copy_that_is_bad_too_saves_nothing(depot: Depot) -> None:
-    depot.send(FILES)
-    back_up(depot)
-    for pool in ("TAPEPOOL", "COPYPOOL"):
-        damage(depot.placed(pool)[0])
-        audit(depot, depot.placed(pool)[0])
-    lost = depot.placed("TAPEPOOL")[0]
-    audit(depot, lost, fix=True)
-    assert lost.aggregate_id not in {row.aggregate_id for row in depot.placed("COPYPOOL")}
-    assert 0 < len(depot.restore()) < 12
-
-
-def test_a_copy_on_a_destroyed_volume_saves_nothing(depot: Depot) -> None:
-    depot.send(FILES)
-    back_up(depot)
-    for volume in depot.volumes("COPYPOOL"):
-        depot.change_volume(volume, access=DESTROYED)
-    damage(depot.placed("TAPEPOOL")[0])
-    audit(depot, depot.placed("TAPEPOOL")[0], fix=True)
-    assert len(depot.inventory()) < 12
-
-
-@pytest.mark.parametrize("fix", [False, True])
-def test_a_bad_copy_is_marked_or_forgotten_and_the_next_backup_makes_it_again(
-    depot: Depot, fix: bool
-) -> None:
-    depot.send(FILES)
-    back_up(depot)
-    copies = depot.placed("COPYPOOL")
-    damage(copies[1])
-    process = audit(depot, copies[0], fix=fix)
-    assert process.state is State.FAILURE
-    left = depot.placed("COPYPOOL")
-    if fix:
-        assert left == [row for row in copies if row != copies[1]]
-        assert "1 bad copies removed" in said(depot, "ANR4132I").text
-    else:
-        assert [row.damaged for row in left] == [row == copies[1] for row in copies]
-    assert len(depot.inventory()) == 12
-    with depot.catalog.read() as r:
-        missing = placements.missing_in_copy(r, depot.pool("TAPEPOOL").id, depot.pool("COPYPOOL").id)
-    assert [row.aggregate_id for row in missing] == [copies[1].aggregate_id]
-
-
-def test_a_bad_copy_of_a_bad_primary_is_forgotten_without_its_objects(depot: Depot) -> None:
-    depot.send(FILES)
-    back_up(depot)
-    damage(depot.placed("TAPEPOOL")[0])
-    audit(depot, depot.placed("TAPEPOOL")[0])
-    damage(depot.placed("COPYPOOL")[0])
-    audit(depot, depot.placed("COPYPOOL")[0], fix=True)
-    assert len(depot.inventory()) == 12
-    assert "ANR2317E" in depot.messages()
-
-
-def test_the_very_last_copy_goes_with_its_objects(depot: Depot) -> None:
-    depot.send(FILES)
-    back_up(depot)
-    first = depot.placed("TAPEPOOL")[0]
-    with depot.catalog.write() as tx:
-        depot.storage.drop_placements(tx, [first])
-    damage(depot.placed("COPYPOOL")[0])
-    audit(depot, depot.placed("COPYPOOL")[0], fix=True)
-    assert len(depot.restore()) == len(depot.inventory()) < 12
-
-
-def test_what_another_server_keeps_here_is_never_deleted(depot: Depot) -> None:
-    depot.send(FILES)
-    damaged = depot.placed("TAPEPOOL")[0]
-    node = depot.node("BOB")
-    with depot.catalog.write() as tx:
-        space = nouns.insert(tx, FileSpace(node_id=node.id, name="ADSM.SERVER", number=2))
-        extents = [(row[0], row[2]) for row in placements.aggregate_extents(tx, damaged.aggregate_id)]
-        segment = vault.open_segment(tx, node.id, space, "V", 0, 1)
-        vault.append_records(tx, segment, extents)
-        vault.close_segment(tx, segment, sum(one[1] for one in extents), len(extents), b"d" * 32, b"r", 1)
-    damage(damaged)
-    audit(depot, damaged, fix=True)
-    with depot.catalog.read() as r:
-        assert vault.segment(r, segment).received_time
-    assert len(depot.inventory()) < 12
-    assert marks(depot)[0]
-    assert "1 damaged records have no good copy" in said(depot, "ANR2317E").text
-
-
 # --- absence is not damage ---------------------------------------------------------------------------------------------
 
 
@@ -283,10 +139,10 @@ def test_others_store_on_the_volume_while_it_is_audited_but_nobody_deletes_it(de
     volume = volume_of(depot, first)
     with depot.storage.volumes.examine(volume, "DISK"):
         depot.send(some_files(1, start=50), pool="BACKUPPOOL")
-        with pytest.raises(InUse), depot.storage.volumes.hold(volume):
+        with pytest.raises(InUse), depot.storage.use.hold(volume):
             pass
     assert {row.volume_id for row in depot.placed("BACKUPPOOL")} == {volume.id}
-    with depot.storage.volumes.hold(volume):
+    with depot.storage.use.hold(volume):
         process = audit(depot, first)
     assert process.error is not None and process.error.id == "ANR2405E"
 
@@ -312,7 +168,7 @@ def test_what_was_deleted_while_it_was_read_is_not_damage(depot: Depot) -> None:
 def test_cancelled_it_stops_at_once_and_keeps_what_it_has_found(
     depot: Depot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auditing, "PAGE", 1)
+    monkeypatch.setattr(audit_pass, "PAGE", 1)
     depot.send(FILES)
     rows = depot.placed("TAPEPOOL")
     damage(rows[0])
@@ -341,30 +197,6 @@ def test_killed_between_two_steps_a_second_audit_completes(depot: Depot, label: 
     audit(depot, rows[0], fix=True)
     assert depot.restore().keys() == depot.inventory().keys()
     assert 0 < len(depot.inventory()) < 12
-
-
-# --- files that span volumes -----------------------------------------------------------------------------------------
-
-
-def test_with_skippartial_records_of_files_that_reach_to_other_volumes_are_left_out(
-    make_depot: MakeDepot,
-) -> None:
-    depot = make_depot(capacity_bytes=8 * MIB)
-    begin = some_bytes(1, MIB)
-    depot.send({"begin": begin, **some_files(14, 900_000)})
-    depot.send({"both": begin + some_bytes(99, MIB), **some_files(1, 900_000, start=20)}, known=[begin])
-    depot.send({"tail": begin + some_bytes(98, MIB)}, known=[begin])
-    rows = [row for row in depot.placed("TAPEPOOL") if row.volume_name == depot.volumes()[-1].name]
-    damage(rows[-1])  # nothing but a part of `tail`
-    damage(rows[-2])  # a part of `both`, and a whole file
-    process = run(depot, lambda p: audit_volume(depot.storage, p, rows[0].volume_name, skip_partial=True))
-    assert (process.state, process.objects, process.failed_objects) == (State.FAILURE, len(rows) - 1, 1)
-    assert [row.damaged for row in depot.placed("TAPEPOOL")][-2:] == [True, False]
-    assert "1 records were left out" in said(depot, "ANR4784I").text
-    with depot.catalog.read() as r:
-        check = volume_checks.find(r, depot.volumes()[-1])
-    assert (check.checked_time, check.pass_time) == (0, 0), "not all of it was looked at"
-    assert audit(depot, rows[0]).failed_objects == 2
 
 
 # --- a whole pool ------------------------------------------------------------------------------------------------------
@@ -400,7 +232,7 @@ def test_an_offsite_volume_is_said_and_no_failure(depot: Depot) -> None:
 def test_a_restore_gets_the_only_mount_point_of_an_audit_which_goes_on_behind_it(
     depot: Depot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auditing, "PAGE", 1)
+    monkeypatch.setattr(audit_pass, "PAGE", 1)
     depot.send(FILES)
     depot.change_class("TAPECLASS", mount_limit=1)
     rows = depot.placed("TAPEPOOL")

@@ -48,7 +48,7 @@ def test_a_step_that_fails_leaves_nothing_behind(depot: Depot, operation: str, k
         failures += 1
         assert ended.error is not None and ended.error.id == "ANR8359E"
         assert entries(depot) == 1 and os.listdir(depot.folder / "tapeclass") == files
-        assert not depot.storage.history_in_use and depot.storage.volumes.open_now == []
+        assert not depot.storage.history_in_use and depot.storage.use.open_now == []
     assert failures, "it came by there"
     assert ended.state is State.SUCCESS or back_up(depot, kind).state is State.SUCCESS
 

@@ -17,9 +17,9 @@ from farvault.catalog import owners as owners_of_places
 from farvault.model.file_space import FileSpace
 from farvault.model.node import Node
 from farvault.model.volume import FILLING, OFFLINE, UNAVAILABLE
+from farvault.processes.left_places import moving
 from farvault.processes.migrate import migratable, migrate_pool
 from farvault.processes.process import Process, Processes, State
-from farvault.processes.volume_copies import moving
 from farvault.storage.copying import copy_aggregates
 
 ALICES = some_files(24, 900_000)

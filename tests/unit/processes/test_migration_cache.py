@@ -87,7 +87,7 @@ def test_new_data_finds_room_although_the_cache_fills_the_volume(depot: Depot) -
 
 def test_a_pool_is_full_only_when_the_cache_is_given_up(depot: Depot) -> None:
     with depot.catalog.read() as r:
-        room = depot.storage.volumes.free_bytes(r, depot.pool("BACKUPPOOL"))
+        room = depot.storage.choice.free_bytes(r, depot.pool("BACKUPPOOL"))
     assert room == depot.storage.spaces.of(disk(depot)).total_bytes
     new = some_files(33, 900_000, start=100)
     depot.send(new, "BOB", "BACKUPPOOL")

@@ -12,10 +12,10 @@ from farvault.base.disk import observe_crash_points
 from farvault.base.units import MIB
 from farvault.catalog import placements
 from farvault.model.volume import DESTROYED, OFFSITE, UNAVAILABLE
+from farvault.processes.left_places import moving
 from farvault.processes.move_data import move_data
 from farvault.processes.move_node_data import Selection, move_node_data
 from farvault.processes.process import Process, State
-from farvault.processes.volume_copies import moving
 from farvault.storage.copying import copy_aggregates
 
 FILES = some_files(16, 900_000)
@@ -145,7 +145,7 @@ def test_a_pool_that_takes_nothing_is_refused(depot: Depot) -> None:
 
 def test_a_volume_in_use_is_refused(depot: Depot) -> None:
     volume = depot.volumes()[0]
-    with depot.storage.volumes.hold(volume):
+    with depot.storage.use.hold(volume):
         assert error_of(move(depot, volume.name)) == "ANR2405E"
 
 

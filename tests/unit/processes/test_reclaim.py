@@ -200,7 +200,7 @@ def test_what_is_damaged_there_comes_from_a_copy(depot: Depot) -> None:
 def test_a_volume_in_use_is_left_for_the_next_run(depot: Depot) -> None:
     delete(depot, parts_of_packs())
     first = depot.volumes()[0]
-    with depot.storage.volumes.hold(first):
+    with depot.storage.use.hold(first):
         assert reclaim(depot).state is State.SUCCESS
         assert "ANR4723I" in depot.messages()
     assert first.name in {one.name for one in depot.volumes()}

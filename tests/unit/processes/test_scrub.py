@@ -25,7 +25,7 @@ from farvault.catalog import nouns, volume_checks
 from farvault.catalog.settings import set_setting
 from farvault.model.volume import OFFSITE, UNAVAILABLE, Volume
 from farvault.policy.scrub import DAY_SECONDS, Coverage, VolumeCheck, coverage, plan
-from farvault.processes import audit_volume as auditing
+from farvault.processes import audit_pass
 from farvault.processes.audit_volume import audit_volume
 from farvault.processes.pace import Pace
 from farvault.processes.process import Process, Processes, State
@@ -79,7 +79,7 @@ def test_every_volume_of_every_pool_is_covered_within_a_week_of_being_written(de
 def test_it_keeps_up_for_two_periods_with_no_more_than_about_twice_the_data(
     depot: Depot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auditing, "PAGE", 1)
+    monkeypatch.setattr(audit_pass, "PAGE", 1)
     fill(depot)
     read = 0
     for _ in range(40):
@@ -107,7 +107,7 @@ def test_damage_is_marked_and_said_and_the_run_fails(depot: Depot) -> None:
 
 
 def test_after_a_restart_it_goes_on_where_it_was(depot: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auditing, "PAGE", 1)
+    monkeypatch.setattr(audit_pass, "PAGE", 1)
     depot.send(FILES)
     days_pass(depot, 1)
     first = scrub_once(depot)
@@ -124,7 +124,7 @@ def test_after_a_restart_it_goes_on_where_it_was(depot: Depot, monkeypatch: pyte
 def test_killed_in_the_middle_it_looks_at_most_at_one_page_again(
     depot: Depot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auditing, "PAGE", 1)
+    monkeypatch.setattr(audit_pass, "PAGE", 1)
     depot.send(FILES)
     days_pass(depot, 8)
     wanted = plan(look(depot.storage), depot.clock.now_seconds(), 90)

@@ -99,7 +99,9 @@ def test_file_spaces_are_kept_apart_and_share_with_their_own_node_when_scratch_r
         with depot.catalog.read() as r:
             space = nouns.get(r, FileSpace, alice.id, name)
         volumes, pool = depot.storage.volumes, depot.pool("TAPEPOOL")
-        output = volumes.acquire_output(pool, 4096, key=volumes.key_of(pool, Owner(alice.id, space.id)))
+        output = volumes.acquire_output(
+            pool, 4096, key=depot.storage.choice.key_of(pool, Owner(alice.id, space.id))
+        )
         assert output.volume.id == depot.volumes()[0].id, "hers, although Bob's is fuller"
         output.abandon()
         depot.storage.volumes.release(output)

@@ -11,6 +11,7 @@ from farvault.base.errors import Cancelled, MediaFailed, MediaFull
 from farvault.base.units import MIB
 from farvault.catalog import placements
 from farvault.catalog.placements import PlacementRow
+from farvault.processes.left_places import moving
 from farvault.storage import copying
 from farvault.storage.copying import Copied, copy_aggregates
 
@@ -100,9 +101,13 @@ def test_a_broken_volume_is_left_and_its_window_is_written_again(depot: Depot) -
     depot.faults.fail(
         "append", MediaFailed("ANR8359E", operation="write", volume="v", reason="I/O error"), nth=3
     )
-    back_up(depot)
+    told: list[tuple[int, int]] = []
+    done = copy_aggregates(
+        depot.storage, missing(depot), depot.pool("COPYPOOL"), progress=lambda *more: told.append(more)
+    )
     assert missing(depot) == []
     assert "ANR1411W" in depot.messages()
+    assert [sum(each) for each in zip(*told, strict=True)] == [done.records, done.stored_bytes]
 
 
 @pytest.mark.parametrize("window_bytes", [3 * MIB, copying.WINDOW_BYTES], ids=["windows", "one window"])
@@ -134,6 +139,21 @@ def test_what_is_deleted_while_it_is_copied_gets_no_placement(depot: Depot) -> N
     copy_aggregates(depot.storage, rows, depot.pool("COPYPOOL"), progress=delete_all)
     assert depot.placed("COPYPOOL") == []
     assert depot.volumes("TAPEPOOL") == []
+
+
+def test_what_is_moved_to_another_pool_while_it_is_copied_is_left_out(depot: Depot) -> None:
+    """Its volume is gone by then; nothing is unreadable. The pool it went to has backups of its own."""
+    depot.storage.life.define(depot.pool("BACKUPPOOL"), "disk", capacity_bytes=64 * MIB)
+    depot.send(FILES)
+    tape, listed = depot.pool("TAPEPOOL"), missing(depot)
+    moves = moving(depot.storage, lambda row: row.pool_id == tape.id)
+    copy_aggregates(depot.storage, listed, depot.pool("BACKUPPOOL"), on_store=moves)
+    assert depot.volumes("TAPEPOOL") == []
+    done = copy_aggregates(
+        depot.storage, listed, depot.pool("COPYPOOL"), allowed=lambda row: row.pool_id == tape.id
+    )
+    assert (done.records, done.lost) == (0, [])
+    assert depot.restore() == FILES
 
 
 def test_restoring_replaces_what_was_lost(depot: Depot) -> None:

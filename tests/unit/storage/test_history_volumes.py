@@ -69,7 +69,7 @@ def test_a_run_goes_over_as_many_volumes_as_it_takes_and_comes_back(depot: Depot
         assert os.path.getsize(row.volume) == row.stored_bytes <= 16 * MIB
         assert row.volume.endswith(".exp")
     assert read(depot, [place_of(row) for row in rows]) == pieces
-    assert depot.storage.volumes.open_now == [] and not depot.storage.history_in_use
+    assert depot.storage.use.open_now == [] and not depot.storage.history_in_use
 
 
 def test_the_media_alone_are_enough_to_read_it(depot: Depot) -> None:

@@ -214,7 +214,7 @@ def test_making_records_anew_lets_a_restore_go_first_and_goes_on_afterwards(pati
         ended.append("restore")
 
     def look() -> None:
-        if not threads and len(patient.storage.volumes.open_now) == 2:
+        if not threads and len(patient.storage.use.open_now) == 2:
             threads.append(in_thread(restore, errors))
             until_somebody_waits(mounts, "")
             waiting.set()

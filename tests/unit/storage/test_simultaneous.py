@@ -102,7 +102,7 @@ def test_a_transaction_given_up_leaves_no_copies(depot: Depot) -> None:
         send_pack(intake, each)
     intake.abort()
     assert depot.volumes("TAPEPOOL") == depot.volumes("COPYPOOL") == depot.volumes("SECONDPOOL") == []
-    assert depot.storage.volumes.open_now == []
+    assert depot.storage.use.open_now == []
 
 
 @pytest.mark.parametrize("method", ["put", "commit"])

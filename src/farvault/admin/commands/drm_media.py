@@ -156,7 +156,7 @@ def _move_one(instance: Instance, one: Movable, after: str, location: str) -> st
             entry = nouns.by_id(tx, HistoryVolume, one.entry.id)
             nouns.update(tx, msgspec.structs.replace(entry, location=place))
     if after == ONSITERETRIEVE and one.volume is not None:
-        storage.volumes.came_back(one.volume.id)
+        storage.emptied.came_back(one.volume.id)
     elif after == ONSITERETRIEVE and one.entry is not None:
         delete_volume(storage, one.entry)
     return place

@@ -39,8 +39,9 @@ def _migrate(instance: Instance, call: Call) -> Iterator[Answer]:
 
     def work(process: Process) -> None:
         if call["reclaim"] and not pool.is_random and pool.reclaim_percent < NEVER:
-            reclaim_pool(instance.storage, process, pool.name, Options())
-        migrate_pool(instance.storage, process, pool.name, low_percent=low, duration_minutes=call["duration"])
+            reclaim_pool(instance.storage, process, pool.name, Options(duration_minutes=call["duration"]))
+        left = None if call["duration"] is None else max(call["duration"] - process.seconds / 60, 0)
+        migrate_pool(instance.storage, process, pool.name, low_percent=low, duration_minutes=left)
 
     yield from run_process(instance, call, DESCRIPTION, work, pool=pool.name)
 

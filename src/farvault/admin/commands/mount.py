@@ -98,7 +98,7 @@ def _rows(instance: Instance, pattern: str) -> list[dict[str, str]]:
             "mode": "R/W" if volume.is_written else "R/O",
             "status": retries.get((volume.device_class, volume.name), "IN USE"),
         }
-        for volume in instance.storage.volumes.open_now
+        for volume in instance.storage.use.open_now
         if matches(pattern, volume.name)
     ]
 

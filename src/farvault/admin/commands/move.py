@@ -36,7 +36,7 @@ def _move_data(instance: Instance, call: Call) -> Iterator[Answer]:
         volume = nouns.get(r, Volume, call["volume"])
         destination_of(r, nouns.by_id(r, StoragePool, volume.pool_id), call["stgpool"] or "")
     check_volume(volume)
-    if instance.storage.volumes.is_in_use(volume.id):
+    if instance.storage.use.is_in_use(volume.id):
         raise InUse("ANR2405E", volume=volume.name)
 
     def work(process: Process) -> None:

@@ -26,7 +26,7 @@ from farvault.admin.output import (
 )
 from farvault.admin.policy_tree import stamp
 from farvault.base.errors import BadInput, StillReferenced
-from farvault.base.messages import message
+from farvault.base.messages import Message, message
 from farvault.base.units import show_size
 from farvault.catalog import nouns
 from farvault.catalog.transaction import Snapshot
@@ -36,6 +36,7 @@ from farvault.model.policy import ACTIVE, CopyGroup
 from farvault.model.storage_pool import COPY, RANDOM, SEQUENTIAL, StoragePool
 from farvault.model.volume import Volume
 from farvault.processes import migrate, reclaim
+from farvault.processes.backup_pool import kept_once
 from farvault.storage.pool_use import pool_use
 
 _NAME = positional("name", Name(30), "name of the pool")
@@ -56,11 +57,13 @@ def _define(instance: Instance, call: Call) -> Iterator[Answer]:
         variant = _variant(nouns.get(tx, DeviceClass, call["device_class"]), call)
         pool = StoragePool(**defined(StoragePool, call, variant), variant=variant, **stamp(instance, call))
         _check(tx, pool)
+        warnings = _kept_once(tx, pool)
         nouns.insert(tx, pool)
         tx.after_commit.append(lambda: instance.storage.watch.changed(pool))
     yield message("ANR2200I", pool=pool.name, device_class=pool.device_class)
     if not pool.is_random and not pool.max_scratch:
         yield message("ANR4786W", pool=pool.name)
+    yield from warnings
 
 
 def _variant(device_class: DeviceClass, call: Call) -> str:
@@ -95,6 +98,12 @@ def _check_copies(r: Snapshot, pool: StoragePool) -> None:
             raise BadInput("ANR4779E", pool=pool.name, copy=name)
 
 
+def _kept_once(r: Snapshot, pool: StoragePool) -> list[Message]:
+    """What is written along with this pool to where the pool itself, or one it migrates to, lies."""
+    copies = (nouns.get(r, StoragePool, name) for name in pool.copy_pools)
+    return [warning for copy in copies for warning in kept_once(r, pool, copy)]
+
+
 def _check_next(r: Snapshot, pool: StoragePool) -> None:
     """The next pool is a primary one, and following next pools never comes back here."""
     seen = [pool.name]
@@ -114,12 +123,14 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
         found = nouns.get(tx, StoragePool, call["name"])
         pool = replace(found, **changed(StoragePool, call, found.variant), **stamp(instance, call))
         _check(tx, pool)
+        warnings = _kept_once(tx, pool) if call.given & {"copy_pools", "next_pool"} else []
         nouns.update(tx, pool)
         tx.after_commit.append(lambda: instance.storage.watch.changed(pool))
         has_volumes = nouns.count(tx, Volume, pool_id=pool.id) > 0
     yield message("ANR2202I", pool=pool.name)
     if "max_scratch" in call.given and not pool.max_scratch and not has_volumes:
         yield message("ANR4786W", pool=pool.name)
+    yield from warnings
 
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:

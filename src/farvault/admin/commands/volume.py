@@ -120,7 +120,7 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
                     come_back.append(changed)
             said.append(message("ANR2264I" if call["preview"] else "ANR2207I", volume=volume.name))
     for volume in come_back:  # what was emptied was kept only because it was off-site
-        instance.storage.volumes.came_back(volume.id)
+        instance.storage.emptied.came_back(volume.id)
     yield from said
     if any(one.severity == "E" for one in said):
         yield Code(4)

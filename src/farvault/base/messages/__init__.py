@@ -73,5 +73,9 @@ def catalogue() -> dict[str, Row]:
 
 
 def message(message_id: str, /, **values: object) -> Message:
-    """Fill in one row; `KeyError` for an unknown id or a missing value."""
-    return Message(message_id, catalogue()[message_id].text.format_map(values))
+    """Fill in one row; `KeyError` for an unknown id or a missing value.
+
+    A value at its end that is a sentence itself, another message's text, brings its own full stop.
+    """
+    text = catalogue()[message_id].text.format_map(values)
+    return Message(message_id, text[:-1] if text.endswith("..") and not text.endswith("...") else text)

@@ -1,4 +1,4 @@
-"""Messages of what the pools of a hierarchy cannot do, or do otherwise than was asked (ANR478x)."""
+"""Messages of what the pools of a hierarchy cannot do, or do otherwise than was asked (ANR478x, ANR498x)."""
 
 from farvault.base.messages import Row
 
@@ -35,5 +35,11 @@ ROWS: dict[str, Row] = {
     # MIGRATE STGPOOL
     "ANR4787I": Row(
         "Storage pool {pool} has no next storage pool: it is reclaimed instead of migrated.",
+    ),
+    # BACKUP STGPOOL, COPYSTGPOOLS
+    "ANR4980W": Row(
+        "Server {server} keeps storage pool {primary} and its copies in {copy} as the same records: what it loses there is lost in both.",
+        "Virtual volumes of one server refer to the same records. A copy there protects what lies in other places.",
+        "Make the copies in a pool that lies elsewhere as well: on this machine, or at another server.",
     ),
 }
