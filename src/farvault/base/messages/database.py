@@ -49,6 +49,26 @@ ROWS: dict[str, Row] = {
         "LOGMODE is ROLLFORWARD: every change since the last database backup is kept. What was acknowledged is safe.",
         "BACKUP DB makes room and still works. A database backup trigger does it by itself; a larger log_capacity_mib in farvault.toml gives more time.",
     ),
+    "ANR4908W": Row(
+        "A restore of the database {path} was broken off before the old one was set aside: the old one is used. To restore it, stop the server and run: farvault server restore-db {folder}.",
+        "What the restore had built is removed. The old database is as it was.",
+        "Check that this is the database you want.",
+    ),
+    "ANR4909W": Row(
+        "A restore of the database that was broken off in its last step is complete now. Set aside: {aside}. BACKUP DB TYPE=FULL at once; then AUDIT VOLUME FIX=YES for volumes used since the backup, RECONCILE VOLUMES FIX=YES for each device class of DEVTYPE=SERVER, and only then EXPIRE INVENTORY.",
+        "The restored database was whole and proved; only names were left to be changed.",
+        "As after every restore: volumes added, reused or deleted since the backup stand in the old volume history (volhist.out with a number behind it).",
+    ),
+    "ANR4970E": Row(
+        "There is no database {path}. If its disk is not mounted, mount it; if the database is lost, run: farvault server restore-db {folder}.",
+        "Without it nothing can be served.",
+        "Where the whole machine is lost, `farvault recover` rebuilds the server from its partner.",
+    ),
+    "ANR4971E": Row(
+        "There is no database {path}: a restore was broken off before the new one was whole. Run it again: farvault server restore-db {folder}.",
+        "There was no old database that could be used meanwhile.",
+        "",
+    ),
     "ANR4910E": Row(
         "The recovery log in {folder} is damaged in {segment}.",
         "An entry is not what was written, and others follow it.",
