@@ -164,7 +164,7 @@ ROWS: dict[str, Row] = {
         "DRMCHECKLABEL is YES: what leaves must be what it says it is.",
         "AUDIT VOLUME, or SET DRMCHECKLABEL NO.",
     ),
-    "ANR6689E": Row("File {path} could not be written: {reason}.", "", "Give another CMDFILENAME."),
+    "ANR6689E": Row("File {path} is not written: {reason}.", "", "Give another CMDFILENAME."),
     # drills
     "ANR4967I": Row(
         "Drill {number} succeeded: database of {time} restored in {database_seconds} seconds ({database}), {objects} objects "
