@@ -59,6 +59,7 @@ KILLED_IN = {
     "discard.volume.before_media": IN_THIS_FILE,
     "history.commit.after_catalog": DATABASE,
     "history.commit.before_catalog": DATABASE,
+    "history.delete.before": DELETING,
     "history.delete.before_row": IN_THIS_FILE,
     "history.volume.after_end": DATABASE,
     "history.volume.before_create": DATABASE,

@@ -216,7 +216,11 @@ _WHERE = (
 )
 _COMMAND_LINES = (
     keyword("CMd", TextKind(255), "a line for each volume: &vol, &loc, &nl are filled in"),
-    keyword("CMDFilename", TextKind(250), "file for the lines, new or written by such a command before; default: SET DRMCMDFILENAME, else the answer"),
+    keyword(
+        "CMDFilename",
+        TextKind(250),
+        "file for the lines, new or written by such a command before; default: SET DRMCMDFILENAME, else the answer",
+    ),
     keyword("APPend", YesNo(), "behind what is in that file, instead of replacing it", default=False),
 )
 

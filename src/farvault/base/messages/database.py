@@ -12,6 +12,11 @@ ROWS: dict[str, Row] = {
     "ANR2469I": Row(
         "Kept: {volume} ({type}, series {series}, operation {operation}), because {reason}.",
     ),
+    "ANR4973W": Row(
+        "{volume} (series {series}, operation {operation}) is not deleted, nor what is before it in its series: {reason}",
+        "Its volume can only be deleted through its device class.",
+        "Correct that, then DELETE VOLHISTORY again. Where the class is not defined any more, DEFINE DEVCLASS as it was.",
+    ),
     "ANR4900E": Row("The volume history has no entry {name}.", "", "QUERY VOLHISTORY shows all entries."),
     "ANR4901E": Row(
         "Volume {volume} is in use: a storage pool or the volume history has one of this name.",
