@@ -57,6 +57,11 @@ class LogFigures(NamedTuple):
         return self.used_bytes >= self.capacity_bytes - self.reserve_bytes
 
     @property
+    def is_scarce(self) -> bool:
+        """Half of the reserve is used up: what fails again and again must not take the rest of it."""
+        return self.capacity_bytes - self.used_bytes < self.reserve_bytes // 2
+
+    @property
     def used_percent(self) -> float:
         return 100.0 * self.used_bytes / self.capacity_bytes
 

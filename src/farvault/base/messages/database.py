@@ -164,6 +164,11 @@ ROWS: dict[str, Row] = {
         "Only one runs at a time.",
         "Wait for it (QUERY PROCESS), or CANCEL PROCESS.",
     ),
+    "ANR4974E": Row(
+        "{failures} database backups to device class {device_class} have failed, and little of the recovery log's reserve is left: none is tried before {until}. After UPDATE DEVCLASS or UPDATE SERVER, and to another class, it is tried at once.",
+        "Each backup that fails takes of the reserve, without which none can begin.",
+        "Correct what the last one said (QUERY ACTLOG). A larger log_capacity_mib in farvault.toml gives more reserve.",
+    ),
     # trigger
     "ANR2282I": Row("Database backup trigger is defined and enabled."),
     "ANR2283I": Row(
