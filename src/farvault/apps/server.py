@@ -167,6 +167,7 @@ class Server:
         undo.callback(activity_log.stop)
         self.log.add_sink(activity_log)
         undo.callback(self.log.remove_sink, activity_log)
+        self.log.settle = activity_log.settle
         self._repeat([*notes, *self.catalog.notes])
         undo.callback(lambda: self.log.say("ANR0991I", server=self.name))
 
