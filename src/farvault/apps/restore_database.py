@@ -194,11 +194,18 @@ class _Restore:
             with catalog.write() as tx:
                 if self._request.reconcile:
                     lost_volumes.begin_anew_with_targets(tx)
-                return restored.adapt(
+                adapted = restored.adapt(
                     tx,
                     [*known, *(row for row in used if (row.volume, row.time) not in names)],
                     self._clock.now_seconds(),
                 )
+            for row in adapted.forgotten:
+                self._say(
+                    message(
+                        "ANR4975W", volume=row.volume, device_class=row.device_class, time=show_time(row.time)
+                    )
+                )
+            return adapted.epoch
         finally:
             catalog.close()
 

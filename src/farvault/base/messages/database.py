@@ -74,6 +74,11 @@ ROWS: dict[str, Row] = {
         "There was no old database that could be used meanwhile.",
         "",
     ),
+    "ANR4975W": Row(
+        "Volume {volume} of device class {device_class}, begun {time}, had no end in what was restored: it is not touched, and no entry names it any more. Where another server keeps it, RECONCILE VOLUMES finds it; a file may be removed once the server serves.",
+        "The database was backed up, or lost, while a database backup, export or plan was being written to it.",
+        "A whole database backup can be told by `farvault volume check FILE`: keep it until the next one is complete.",
+    ),
     "ANR4910E": Row(
         "The recovery log in {folder} is damaged in {segment}.",
         "An entry is not what was written, and others follow it.",
