@@ -171,7 +171,7 @@ def test_to_a_moment_and_from_a_snapshot(delhi: GridServer) -> None:
         delhi.start()
         assert noted(delhi) == expected
         delhi.stop()
-    assert "ANR4602E" in restore(delhi, "--todate", "today-2", code=11)
+    assert "ANR4602E No database backup from before" in restore(delhi, "--todate", "today-2", code=11)
     delhi.start()
     assert epoch(delhi) > 1
 
@@ -179,6 +179,13 @@ def test_to_a_moment_and_from_a_snapshot(delhi: GridServer) -> None:
 def volume_time(server: GridServer, number: int) -> int:
     with server.server.catalog.read() as r:
         return volume_history.rows(r, QUERY_TYPES["ALL"])[number].time
+
+
+def test_without_a_snapshot_none_is_restored(delhi: GridServer) -> None:
+    delhi.admin(FULL)
+    delhi.stop()
+    said = restore(delhi, "--source", "dbsnapshot", code=11)
+    assert "ANR4602E No snapshot of the database from before now" in said and "another --source" in said
 
 
 def test_from_named_volumes_without_any_history(delhi: GridServer) -> None:
@@ -200,8 +207,8 @@ def test_from_named_volumes_without_any_history(delhi: GridServer) -> None:
     )
     assert "ANR4937E" in restore(delhi, code=11)
     named = ("--devclass", "tapeclass", "--volumes")
-    assert "ANR4933E" in restore(delhi, *named, f"{full},{second}", code=3)
-    assert "ANR4933E" in restore(delhi, *named, first, code=3)
+    assert "Series 1 is broken: operation 1 is not" in restore(delhi, *named, f"{full},{second}", code=3)
+    assert "operation 0, the full backup, is not" in restore(delhi, *named, first, code=3)
     listed = Path(delhi.folder) / "listed"
     listed.write_text(f"{second}\n{full}\n{first}\n")
     assert "ANR0999E" in restore(delhi, *named, "file:/not/there", code=3)

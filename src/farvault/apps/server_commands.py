@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from farvault.base.errors import BadInput, FarvaultError
+from farvault.base.messages import advice
 
 if TYPE_CHECKING:
     from farvault.apps.server import Server
@@ -210,7 +211,7 @@ def first_line(path: str) -> str:
 
 
 class errors_told:
-    """`with`: a FarvaultError is told on standard error and ends the program with its return code."""
+    """`with`: a FarvaultError is told on standard error, with what to do now, and ends the program with its return code."""
 
     def __enter__(self) -> None:
         return None
@@ -218,4 +219,6 @@ class errors_told:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, FarvaultError):
             click.echo(str(error.message), err=True)
+            if hint := advice(error.message):
+                click.echo(f"  {hint}", err=True)
             sys.exit(error.return_code)

@@ -260,7 +260,7 @@ ROWS: dict[str, Row] = {
     ),
     "ANR4598I": Row("Looking at volume {volume}."),
     "ANR4602E": Row(
-        "No database backup from before {time} is in the volume history.",
+        "No {kind} from before {time} is in the volume history.",
         "",
         "Give a later --todate, another --source, or name the volumes.",
     ),
