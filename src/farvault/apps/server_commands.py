@@ -204,7 +204,9 @@ def first_line(path: str) -> str:
         with open(path, encoding="utf-8") as file:
             line = file.readline(_LONGEST_LINE).rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput("ANR0999E", value=path, what="file", reason=error) from None
+        raise BadInput(
+            "ANR0999E", value=path, what="file", reason=getattr(error, "strerror", None) or error
+        ) from None
     if not line:
         raise BadInput("ANR0999E", value=path, what="file", reason="its first line is empty")
     return line

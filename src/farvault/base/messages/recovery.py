@@ -176,7 +176,7 @@ ROWS: dict[str, Row] = {
         "QUERY DRILL FORMAT=DETAILED shows the figures. Correct the cause, back up anew, RUN DRILL again.",
     ),
     "ANR4969E": Row(
-        "A drill needs a database backup kept by another server; there is none of class {device_class}.",
+        "A drill needs a database backup kept by another server; there is none {what}.",
         "What lies on this machine proves nothing about the day when it is gone.",
         "BACKUP DB DEVCLASS=... with a class of DEVTYPE=SERVER.",
     ),
