@@ -314,6 +314,22 @@ def test_backups_by_hand_in_a_loop_do_not_use_up_the_reserve_of_a_full_log(delhi
     delhi.admin(FULL)
 
 
+def test_a_series_is_not_scattered_over_places_unnoticed(pair: Pair) -> None:
+    """An incremental backup at a partner whose full one lies on this machine brings nothing back when the machine is gone."""
+    delhi = pair.delhi
+    delhi.admin("set logmode rollforward")
+    delhi.admin("backup db devclass=targetclass type=full wait=yes")
+    assert "ANR4976W" not in delhi.admin("backup db devclass=targetclass type=incremental wait=yes").text
+    delhi.admin("backup db devclass=tapeclass type=full wait=yes")
+    assert "ANR4976W" in delhi.admin("backup db devclass=targetclass type=incremental wait=yes").text
+    assert "ANR4976W" not in delhi.admin("backup db devclass=tapeclass type=incremental wait=yes").text
+    delhi.admin("define dbbackuptrigger devclass=targetclass logfullpct=1")
+    fill_log(delhi, 1.5)
+    first = delhi.lines.wait_for("ANR4552I")
+    assert "tapes/" in first.message.text, "the first one it starts is full, and says why"
+    delhi.lines.wait_for("ANR4550I", 3)
+
+
 def test_a_trigger_whose_target_is_away_is_tried_again_and_tells(tmp_path: Path) -> None:
     tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
     delhi = GridServer("DELHI", str(tmp_path / "delhi"), log_capacity_mib=16).start()

@@ -75,9 +75,16 @@ class DatabaseTrigger:
         return msgspec.structs.replace(trigger, device_class=usual.device_class), usual
 
     def _possible(self, decision: Decision, trigger: DatabaseBackupTrigger) -> Decision:
-        """A full backup where the page digests that an incremental one needs are lost: it would be refused for ever."""
+        """A full backup where the page digests that an incremental one needs are lost: it would be refused for ever.
+
+        Also where full ones go to another server that has not got the present one, made by hand to another place: without it
+        that server's incremental ones bring nothing back.
+        """
         with self._catalog.read() as r:
             needed = self._backups.full_needed(r)
+            apart = volume_history.newest_series_kept_elsewhere(r, trigger.device_class)
+        if apart is not None:
+            needed = needed or f"{apart.volume} of the present series is kept in another place"
         return Decision(FULL, trigger.device_class, f"{decision.reason}; {needed}") if needed else decision
 
     def _run(self, process: Process, options: Options) -> None:

@@ -146,6 +146,11 @@ ROWS: dict[str, Row] = {
     "ANR2784W": Row(
         "Device class {device_class} is not the one of SET DBRECOVERY ({usual}). The backup goes to {device_class}."
     ),
+    "ANR4976W": Row(
+        "This backup builds on {volume}, which lies in device class {other}: what device class {device_class} reaches is not enough to restore it.",
+        "A series is restored from all of its volumes. If they lie on several servers or on this machine, losing one place loses the series.",
+        "BACKUP DB TYPE=FULL DEVCLASS={device_class}",
+    ),
     "ANR4929E": Row(
         "No device class: DEVCLASS was not given, and SET DBRECOVERY names none.",
         "",
