@@ -23,6 +23,7 @@ from farvault.catalog.epoch import epoch as catalog_epoch
 from farvault.catalog.settings import get_setting, set_setting
 from farvault.model.node import Node
 from farvault.model.volume_history import EXPORT, QUERY_TYPES, SERIES_TYPES
+from farvault.seal.keyring import Keyring
 from farvault.seal.record import RecordKind
 from farvault.storage.history_volumes import HistoryWriter, Operation
 
@@ -318,6 +319,9 @@ def test_from_another_server_with_nothing_but_the_folder(pair: Pair) -> None:
     tokyo.stop()
     delhi.stop()
     assert "ANR4376E" in restore(delhi, code=14), "a target that is away is told"
+    Path(f"{delhi.folder}/keys/keyring").write_bytes(Keyring.create().to_bytes())
+    refused = restore(delhi, code=3)
+    assert "ANR4977E" in refused and f"{delhi.folder}/devconfig.out" in refused, "other keys, too"
 
 
 def test_with_reconcile_the_server_comes_to_terms_with_its_target_by_itself(pair: Pair) -> None:

@@ -89,7 +89,7 @@ class RestoreVolumes:
         self._devices: dict[str, Device] = {}
         self.history: list[HistoryVolume] = []
         """What the file said; empty until it was read."""
-        path = device_configuration or folder.device_configuration_path
+        path = self._configuration_path = device_configuration or folder.device_configuration_path
         self._configuration = parse_device_configuration(_read_text(path), keyring, path)
 
     def of_history(self, until: int | None, *, snapshot: bool) -> list[Proved]:
@@ -166,6 +166,10 @@ class RestoreVolumes:
         if server is None:
             raise NotFound("ANR1650E", name=found.server_name)
         own_name = self._configuration.server_name or self._identity.common_name
+        try:
+            opened(server, own_name, self._keyring)
+        except RecordDamaged:
+            raise BadInput("ANR4977E", server=server.name, path=self._configuration_path) from None
         target = DefinedTarget(
             server.name,
             lambda: opened(server, own_name, self._keyring),

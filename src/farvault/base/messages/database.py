@@ -284,6 +284,11 @@ ROWS: dict[str, Row] = {
         "Each backup of a series builds on the one before.",
         "Restore to a moment before the gap (--todate, --totime), or from another series.",
     ),
+    "ANR4977E": Row(
+        "The password of server {server} in {path} does not open with this folder's keys: the file or the keys are another server's.",
+        "Passwords are sealed with the keys of the server that wrote the file.",
+        "Bring back the keys that belong to it; or write PASSWORD=... of the node in the clear into a file of your own and give it with --device-configuration.",
+    ),
     "ANR4934W": Row(
         "The newest backup was made in LOGMODE NORMAL: what changed after it is not in any log.",
         "Only the state of that backup can be restored.",

@@ -111,8 +111,8 @@ ROWS: dict[str, Row] = {
         "Recovery of this server is complete: {pools} pools were restored. BACKUP DB TYPE=FULL now, then PREPARE.",
     ),
     "ANR4960W": Row(
-        "Recovery: {failed} steps are not done yet; tried again in {seconds} seconds.",
-        "The lines above say which.",
+        "Recovery: {failed} steps are not done yet, as the lines before say; tried again in {seconds} seconds. Where a target refuses, its administrator has to agree: APPROVE FORCESYNC or APPROVE DELETION there.",
+        "Clients are served meanwhile.",
     ),
     "ANR4962E": Row(
         "{command} needs DEVCLASS (at the source) or NODENAME (at the target), and only one of them.",
