@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -266,6 +267,32 @@ def test_a_trigger_starts_a_backup_when_the_log_is_full_whatever_it_waits_for(de
     with pytest.raises(Exception, match="ANR0130E"):
         fill_log(delhi, 100)
     delhi.lines.wait_for("ANR4550I")
+    delhi.lines.wait_for("ANR0986I")
+    delhi.admin("register node ann secret-1")
+
+
+def test_a_trigger_starts_a_backup_when_the_disk_of_the_log_is_full(
+    delhi: GridServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Little of its capacity may be used then. The segments that a backup frees are room again."""
+
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    delhi.admin("set logmode rollforward")
+    fill_log(delhi, 20)
+    log = Path(delhi.server.catalog.log_folder)
+    delhi.admin("define dbbackuptrigger devclass=tapeclass logfullpct=99 mininterval=9999")
+    recovery_log = delhi.server.catalog._log
+    assert recovery_log is not None
+    before = recovery_log.figures().segments
+    while recovery_log.figures().segments == before:  # the last one has much room then
+        change_something(delhi, 1, 100_000)
+    recovery_log.await_spare()
+    (log / "log.spare").unlink(missing_ok=True)
+    monkeypatch.setattr(os, "posix_fallocate", no_room)
+    assert "ANR4919E" in delhi.admin("register node ann secret-1", allow=(8,)).text
+    delhi.lines.wait_for("ANR4552I")
     delhi.lines.wait_for("ANR0986I")
     delhi.admin("register node ann secret-1")
 
