@@ -357,6 +357,17 @@ def test_a_series_is_not_scattered_over_places_unnoticed(pair: Pair) -> None:
     delhi.lines.wait_for("ANR4550I", 3)
 
 
+def test_incrdevclass_may_keep_a_series_in_two_places_on_purpose(pair: Pair) -> None:
+    delhi = pair.delhi
+    delhi.admin("set logmode rollforward")
+    delhi.admin("backup db devclass=targetclass type=full wait=yes")
+    delhi.admin("backup db devclass=tapeclass type=incremental wait=yes")
+    delhi.admin("define dbbackuptrigger devclass=targetclass incrdevclass=tapeclass logfullpct=1")
+    fill_log(delhi, 1.5)
+    assert "TAPECLASS" in delhi.lines.wait_for("ANR4553I").message.text
+    assert "ANR4552I" not in delhi.lines.ids
+
+
 def test_a_trigger_whose_target_is_away_is_tried_again_and_tells(tmp_path: Path) -> None:
     tokyo = GridServer("TOKYO", str(tmp_path / "tokyo")).start()
     delhi = GridServer("DELHI", str(tmp_path / "delhi"), log_capacity_mib=16).start()

@@ -78,12 +78,13 @@ class DatabaseTrigger:
         """A full backup where the page digests that an incremental one needs are lost: it would be refused for ever.
 
         Also where full ones go to another server that has not got the present one, made by hand to another place: without it
-        that server's incremental ones bring nothing back.
+        that server's incremental ones bring nothing back. INCRDEVCLASS may keep the two apart on purpose.
         """
+        is_one_place = trigger.incremental_device_class in ("", trigger.device_class)
         with self._catalog.read() as r:
             needed = self._backups.full_needed(r)
             apart = volume_history.newest_series_kept_elsewhere(r, trigger.device_class)
-        if apart is not None:
+        if is_one_place and apart is not None:
             needed = needed or f"{apart.volume} of the present series is kept in another place"
         return Decision(FULL, trigger.device_class, f"{decision.reason}; {needed}") if needed else decision
 
