@@ -171,6 +171,20 @@ def test_a_restore_killed_in_its_last_step_is_finished(
     delhi.admin(FULL)
 
 
+def test_what_was_set_aside_long_ago_is_left_alone(delhi: GridServer) -> None:
+    final = f"{delhi.folder}/catalog/catalog.db"
+    os.rename(final, f"{final}.before-restore-1000000000")
+
+    def work() -> None:
+        restore_database(delhi.folder, Request(), lambda said: None)
+
+    assert killed_at("restore.database.between", 1, work)
+    delhi.start()
+    told = delhi.lines.wait_for("ANR4909W").message.text
+    assert "Set aside: nothing." in told
+    check(delhi, "first")
+
+
 def test_without_a_database_the_start_says_how_to_bring_it_back(delhi: GridServer) -> None:
     shutil.rmtree(f"{delhi.folder}/catalog")
     with pytest.raises(NotFound, match=f"ANR4970E.*farvault server restore-db {delhi.folder}"):

@@ -28,12 +28,12 @@ def building_path(final: str) -> str:
 def switch(final: str, now: int) -> str:
     """What was built takes its place; returns where the old database lies now, '' where there was none."""
     building, whole = building_path(final), _whole_path(final)
-    remove_file(whole)
+    aside = _begun_aside(final) or _aside(final, now)
     os.rename(building, whole)
     sync_folder(os.path.dirname(final))
     remove_database(building)
     crash_point("restore.database.before_switch")
-    return _take_place(final, now)
+    return _take_place(final, aside)
 
 
 def finish_or_give_up(final: str, folder: str, now: int) -> Message | None:
@@ -50,7 +50,8 @@ def finish_or_give_up(final: str, folder: str, now: int) -> Message | None:
         remove_file(whole)
         return message("ANR4908W", path=final, folder=folder)
     if os.path.exists(whole):
-        return message("ANR4909W", aside=_take_place(final, now) or "nothing")
+        aside = _begun_aside(final) or _aside(final, now)
+        return message("ANR4909W", aside=_take_place(final, aside) or "nothing")
     raise NotFound("ANR4971E" if is_left else "ANR4970E", path=final, folder=folder)
 
 
@@ -58,12 +59,12 @@ def _whole_path(final: str) -> str:
     return f"{final}.restored"
 
 
-def _take_place(final: str, now: int) -> str:
-    """Goes on where an earlier try stopped: what belongs to a database that was set aside follows it."""
+def _aside(final: str, now: int) -> str:
+    return f"{final}.before-restore-{now}"
+
+
+def _take_place(final: str, aside: str) -> str:
     folder = os.path.dirname(final)
-    aside = f"{final}.before-restore-{now}"
-    if not os.path.exists(final):
-        aside = _last_set_aside(final) or aside
     for suffix in _BELONGING:
         if os.path.exists(final + suffix):
             os.rename(final + suffix, aside + suffix)
@@ -78,9 +79,14 @@ def _take_place(final: str, now: int) -> str:
     return aside if os.path.exists(aside) else ""
 
 
-def _last_set_aside(final: str) -> str:
-    """Name of the database that was set aside last: what belongs to it gets the same one."""
+def _begun_aside(final: str) -> str:
+    """Where the restore that left a whole database here had set the old one aside: what belongs to it follows. '' = nowhere."""
+    whole = _whole_path(final)
+    if os.path.exists(final) or not os.path.exists(whole):
+        return ""
     pattern = re.compile(re.escape(os.path.basename(final)) + r"\.before-restore-(\d+)")
-    folder = os.path.dirname(final)
-    found = [(int(match[1]), name) for name in os.listdir(folder) if (match := pattern.fullmatch(name))]
-    return f"{folder}/{max(found)[1]}" if found else ""
+    times = [
+        int(match[1]) for name in os.listdir(os.path.dirname(final)) if (match := pattern.fullmatch(name))
+    ]
+    latest = max(times, default=0)
+    return _aside(final, latest) if latest >= int(os.stat(whole).st_mtime) else ""
