@@ -152,7 +152,7 @@ def test_a_source_killed_while_it_defines_a_virtual_volume_can_define_it_again(
     define = "define volume targetcopypool delhi.mine"
     killed(delhi, "volume.define.before_create#1", define)
     assert is_sound(delhi)
-    delhi.admin("delete volume delhi.mine", allow=(0, 11))
+    delhi.admin("delete volume delhi.mine wait=yes", allow=(0, 11))
     delhi.admin(define)
     files = stored(delhi, *range(10))
     delhi.admin(COPY)
