@@ -283,7 +283,7 @@ def test_a_trigger_starts_a_backup_when_the_disk_of_the_log_is_full(
     fill_log(delhi, 20)
     log = Path(delhi.server.catalog.log_folder)
     delhi.admin("define dbbackuptrigger devclass=tapeclass logfullpct=99 mininterval=9999")
-    recovery_log = delhi.server.catalog._log
+    recovery_log = delhi.server.catalog._log_mode.log
     assert recovery_log is not None
     before = recovery_log.figures().segments
     while recovery_log.figures().segments == before:  # the last one has much room then
