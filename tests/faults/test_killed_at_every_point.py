@@ -61,6 +61,7 @@ KILLED_IN = {
     "discard.volume.before_media": IN_THIS_FILE,
     "history.commit.after_catalog": DATABASE,
     "history.commit.before_catalog": DATABASE,
+    "history.delete.before": DELETING,
     "history.delete.before_row": IN_THIS_FILE,
     "history.volume.after_end": DATABASE,
     "history.volume.before_create": DATABASE,
@@ -153,7 +154,7 @@ def test_a_source_killed_while_it_defines_a_virtual_volume_can_define_it_again(
     define = "define volume targetcopypool delhi.mine"
     killed(delhi, "volume.define.before_create#1", define)
     assert is_sound(delhi)
-    delhi.admin("delete volume delhi.mine", allow=(0, 11))
+    delhi.admin("delete volume delhi.mine wait=yes", allow=(0, 11))
     delhi.admin(define)
     files = stored(delhi, *range(10))
     delhi.admin(COPY)

@@ -79,7 +79,7 @@ def test_a_source_killed_while_it_deletes_a_database_backup_has_the_entry_or_the
 
 
 @pytest.mark.parametrize(
-    "label", ["recovery.expire.before_delete", "deletion.queue.before_commit", "deletion.queue.after_commit"]
+    "label", ["history.delete.before", "deletion.queue.before_commit", "deletion.queue.after_commit"]
 )
 def test_a_source_killed_while_old_backups_expire_ends_it_the_next_time(
     delhi: GridServer, tokyo: GridServer, label: str

@@ -12,6 +12,7 @@ from tests.faults.killed_child import killed_at
 from tests.grid.grid_server import GridServer
 
 from farvault.apps.restore_database import Request, restore_database
+from farvault.base.errors import NotFound
 from farvault.catalog import audit, volume_history
 from farvault.catalog.settings import get_setting, set_setting
 from farvault.model.volume_history import SERIES_TYPES
@@ -131,6 +132,76 @@ def test_killed_while_the_log_goes_on_in_a_new_segment(
 
 
 @pytest.mark.parametrize(
+    ("label", "nth"),
+    [
+        ("restore.database.setting_aside", 1),
+        ("restore.database.setting_aside", 2),
+        ("restore.database.between", 1),
+        ("restore.database.after_switch", 1),
+    ],
+)
+@pytest.mark.parametrize("again", [False, True], ids=["the start goes on", "run again"])
+def test_a_restore_killed_in_its_last_step_is_finished(
+    delhi: GridServer, label: str, nth: int, again: bool
+) -> None:
+    """The old database, with what has not come into its file, lies under one name afterwards."""
+    final = f"{delhi.folder}/catalog/catalog.db"
+    old = {"": Path(final).read_bytes(), "-wal": b"what is not in its file yet"}
+    Path(f"{final}-wal").write_bytes(old["-wal"])
+
+    def work() -> None:
+        restore_database(delhi.folder, Request(), lambda said: None)
+        os._exit(0)
+
+    assert killed_at(label, nth, work)
+    if again and label != "restore.database.after_switch":
+        assert restore_database(delhi.folder, Request(), lambda said: None) is not None
+    delhi.start()
+    is_told = not again and label != "restore.database.after_switch"
+    assert ("ANR4909W" in delhi.lines.ids) == is_told
+    if is_told:
+        assert "ANR4909W" in delhi.admin("query actlog").text
+    check(delhi, "first")
+    found = [name for name in os.listdir(f"{delhi.folder}/catalog") if ".before-restore-" in name]
+    (aside,) = [name for name in found if not name.endswith("-wal")]
+    assert sorted(found) == [aside, f"{aside}-wal"]
+    for suffix, data in old.items():
+        assert Path(f"{delhi.folder}/catalog/{aside}{suffix}").read_bytes() == data
+    assert "ANR2361E" in delhi.admin(INCREMENTAL, allow=(14,)).text
+    delhi.admin(FULL)
+
+
+def test_what_was_set_aside_long_ago_is_left_alone(delhi: GridServer) -> None:
+    final = f"{delhi.folder}/catalog/catalog.db"
+    os.rename(final, f"{final}.before-restore-1000000000")
+
+    def work() -> None:
+        restore_database(delhi.folder, Request(), lambda said: None)
+
+    assert killed_at("restore.database.between", 1, work)
+    delhi.start()
+    told = delhi.lines.wait_for("ANR4909W").message.text
+    assert "Set aside: nothing." in told
+    check(delhi, "first")
+
+
+def test_without_a_database_the_start_says_how_to_bring_it_back(delhi: GridServer) -> None:
+    shutil.rmtree(f"{delhi.folder}/catalog")
+    with pytest.raises(NotFound, match=f"ANR4970E.*farvault server restore-db {delhi.folder}"):
+        delhi.start()
+
+    def work() -> None:
+        restore_database(delhi.folder, Request(), lambda said: None)
+
+    assert killed_at("restore.database.written", 1, work)
+    with pytest.raises(NotFound, match=f"ANR4971E.*farvault server restore-db {delhi.folder}"):
+        delhi.start()
+    assert restore_database(delhi.folder, Request(), lambda said: None) is not None
+    delhi.start()
+    check(delhi, "first")
+
+
+@pytest.mark.parametrize(
     ("label", "is_switched"),
     [
         ("restore.database.written", False),
@@ -174,6 +245,8 @@ def test_a_restore_that_was_killed_before_the_switch_leaves_the_old_database_as_
 
     assert killed_at(label, 1, work)
     delhi.start()
+    assert delhi.lines.ids.count("ANR4908W") == 1
+    assert {name for name in os.listdir(f"{delhi.folder}/catalog") if ".rest" in name} == set()
     check(delhi, "first")
     note(delhi, "second")
     delhi.restart()

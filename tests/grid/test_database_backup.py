@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -270,8 +271,34 @@ def test_a_trigger_starts_a_backup_when_the_log_is_full_whatever_it_waits_for(de
     delhi.admin("register node ann secret-1")
 
 
+def test_a_trigger_starts_a_backup_when_the_disk_of_the_log_is_full(
+    delhi: GridServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Little of its capacity may be used then. The segments that a backup frees are room again."""
+
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    delhi.admin("set logmode rollforward")
+    fill_log(delhi, 20)
+    log = Path(delhi.server.catalog.log_folder)
+    delhi.admin("define dbbackuptrigger devclass=tapeclass logfullpct=99 mininterval=9999")
+    recovery_log = delhi.server.catalog._log_mode.log
+    assert recovery_log is not None
+    before = recovery_log.figures().segments
+    while recovery_log.figures().segments == before:  # the last one has much room then
+        change_something(delhi, 1, 100_000)
+    recovery_log.await_spare()
+    (log / "log.spare").unlink(missing_ok=True)
+    monkeypatch.setattr(os, "posix_fallocate", no_room)
+    assert "ANR4919E" in delhi.admin("register node ann secret-1", allow=(8,)).text
+    delhi.lines.wait_for("ANR4552I")
+    delhi.lines.wait_for("ANR0986I")
+    delhi.admin("register node ann secret-1")
+
+
 def test_triggered_backups_that_fail_do_not_use_up_the_reserve_of_a_full_log(delhi: GridServer) -> None:
-    """Of its second half once an hour, so that days are left; who changes the trigger is heard at once."""
+    """Of its second half ever more seldom, so that days are left; who changes the trigger is heard at once."""
     delhi.admin("set logmode rollforward")
     delhi.admin("define devclass nowhere devtype=file directory=/proc/nothing")
     with pytest.raises(Exception, match="ANR0130E"):
@@ -285,11 +312,61 @@ def test_triggered_backups_that_fail_do_not_use_up_the_reserve_of_a_full_log(del
     figures = delhi.server.catalog.log_figures()
     assert figures is not None
     assert figures.capacity_bytes - figures.used_bytes > figures.reserve_bytes // 3
-    assert "3600 seconds" in str([line for line in delhi.lines.all if line.message.id == "ANR4560I"][-1])
     delhi.admin("update dbbackuptrigger devclass=tapeclass")
     delhi.lines.wait_for("ANR4550I")
     delhi.lines.wait_for("ANR0986I")
     delhi.admin("register node ann secret-1")
+
+
+def test_backups_by_hand_in_a_loop_do_not_use_up_the_reserve_of_a_full_log(delhi: GridServer) -> None:
+    """Refused until a while has passed; to another class, or when the cause may be gone, tried at once."""
+    blocked = Path(delhi.folder) / "blocked"
+    blocked.touch()
+    delhi.admin("set logmode rollforward")
+    delhi.admin(f"define devclass nowhere devtype=file directory={blocked}/tapes")
+    with pytest.raises(Exception, match="ANR0130E"):
+        fill_log(delhi, 100)
+    loop = "backup db devclass=nowhere type=full wait=yes"
+    for _ in range(200):
+        refused = delhi.admin(loop, allow=(4, 14, 15)).text
+    assert "ANR4974E" in refused and "UPDATE DEVCLASS" in refused
+    figures = delhi.server.catalog.log_figures()
+    assert figures is not None
+    assert figures.capacity_bytes - figures.used_bytes > figures.reserve_bytes // 4
+    blocked.unlink()
+    assert "ANR4974E" in delhi.admin(loop, allow=(14,)).text
+    delhi.admin("update devclass nowhere mountlimit=2")
+    delhi.admin(loop)
+    delhi.admin("register node ann secret-1")
+    delhi.admin(FULL)
+
+
+def test_a_series_is_not_scattered_over_places_unnoticed(pair: Pair) -> None:
+    """An incremental backup at a partner whose full one lies on this machine brings nothing back when the machine is gone."""
+    delhi = pair.delhi
+    delhi.admin("set logmode rollforward")
+    delhi.admin("backup db devclass=targetclass type=full wait=yes")
+    assert "ANR4976W" not in delhi.admin("backup db devclass=targetclass type=incremental wait=yes").text
+    delhi.admin("backup db devclass=tapeclass type=full wait=yes")
+    assert "ANR4976W" in delhi.admin("backup db devclass=targetclass type=incremental wait=yes").text
+    assert "ANR4976W" not in delhi.admin("backup db devclass=tapeclass type=incremental wait=yes").text
+    delhi.admin("define dbbackuptrigger devclass=targetclass logfullpct=1")
+    fill_log(delhi, 1.5)
+    first = delhi.lines.wait_for("ANR4552I")
+    assert "tapes/" in first.message.text, "the first one it starts is full, and says why"
+    delhi.lines.wait_for("ANR4550I", 3)
+
+
+def test_incrdevclass_may_keep_a_series_in_two_places_on_purpose(pair: Pair) -> None:
+    delhi = pair.delhi
+    delhi.admin("set logmode rollforward")
+    delhi.admin("backup db devclass=targetclass type=full wait=yes")
+    delhi.admin("backup db devclass=tapeclass type=incremental wait=yes")
+    delhi.admin("define dbbackuptrigger devclass=targetclass incrdevclass=tapeclass logfullpct=1")
+    fill_log(delhi, 1.5)
+    assert "TAPECLASS" in delhi.lines.wait_for("ANR4553I").message.text
+    started = [said for said in delhi.lines.ids if said in ("ANR4552I", "ANR4553I")]
+    assert started[0] == "ANR4553I", "the first that it starts is no full one"
 
 
 def test_a_trigger_whose_target_is_away_is_tried_again_and_tells(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ def last(server: GridServer) -> Drill:
         assert list(audit.check_row_digests(r)) == []
         found = drills.last(r)
     assert found is not None
-    assert not os.listdir(f"{server.folder}/drill"), "nothing of it is left"
+    folder = f"{server.folder}/drill"
+    assert not os.path.exists(folder) or not os.listdir(folder), "nothing of it is left"
     return found
 
 
@@ -73,10 +74,17 @@ def test_damage_at_the_partner_fails_the_drill(pair: Pair) -> None:
     assert last(delhi).result == "FAILED"
 
 
-def test_without_a_backup_elsewhere_there_is_nothing_to_prove(pair: Pair) -> None:
-    assert "ANR4969E" in pair.delhi.admin(DRILL, allow=(4, 14)).text
-    pair.delhi.admin("backup db type=full devclass=tapeclass wait=yes")
-    assert "ANR4969E" in pair.delhi.admin(DRILL, allow=(4, 14)).text
+def test_without_a_backup_elsewhere_a_drill_fails_and_the_evidence_says_so(pair: Pair) -> None:
+    delhi = pair.delhi
+    none_of = "there is none of DEVTYPE=SERVER"
+    assert none_of in delhi.admin(DRILL, allow=(4,)).text
+    delhi.admin("backup db type=full devclass=tapeclass wait=yes")
+    assert none_of in delhi.admin(DRILL, allow=(4,)).text
+    proof = last(delhi)
+    assert (proof.id, proof.result) == (2, "FAILED") and none_of in proof.note
+    assert "Last Drill: Failed" in delhi.admin("query status").text
+    assert "5 seconds" not in delhi.admin("query drill").text, "nothing was measured"
+    assert "ANR8201E" in delhi.admin(f"{DRILL} devclass=nosuch", allow=(11,)).text
 
 
 def test_a_partner_that_is_away_fails_the_drill_and_says_so(pair: Pair) -> None:
@@ -85,6 +93,7 @@ def test_a_partner_that_is_away_fails_the_drill_and_says_so(pair: Pair) -> None:
     pair.delhi.admin(DRILL, allow=(4,))
     proof = last(pair.delhi)
     assert proof.result == "FAILED" and "TOKYO" in proof.note
+    assert "5 seconds" not in pair.delhi.admin("query drill").text, "nobody could have restored after them"
 
 
 def test_drills_run_by_themselves_when_their_period_is_over(pair: Pair) -> None:

@@ -329,6 +329,31 @@ def test_files_are_written_only_for_who_runs_the_system(pair: Pair, tmp_path: Pa
     assert any("DELHI.DBB.1" in one.text for one in shown if isinstance(one, Output))
 
 
+def test_lines_replace_only_what_such_a_command_has_written(pair: Pair, tmp_path: Path) -> None:
+    delhi = pair.delhi
+    delhi.admin("set drmfileprocess yes")
+    delhi.admin("backup db type=full devclass=tapeclass wait=yes volumenames=one")
+    foreign, ours, empty = tmp_path / "foreign", tmp_path / "ours", tmp_path / "empty"
+    foreign.write_text("mine")
+    (tmp_path / "link").symlink_to(foreign)
+    empty.touch()
+    for path in (foreign, tmp_path / "link", "keys/keyring", tmp_path, tmp_path / "none" / "x"):
+        for append in ("", " append=yes"):
+            for command in ("query drmedia * format=cmd", "move drmedia * tostate=vault"):
+                asked = f'{command} cmd="take &vol" cmdfilename={path}{append}'
+                assert "ANR6689E" in delhi.admin(asked, allow=(15,)).text
+    assert "/one" in delhi.admin("query drmedia wherestate=mountable").text, "refused before anything moved"
+    assert foreign.read_text() == "mine"
+    line = f"take {delhi.folder}/tapes/one\n"
+    for path in (ours, empty):
+        delhi.admin(f'query drmedia * format=cmd cmd="first" cmdfilename={path}')
+        delhi.admin(f'query drmedia * format=cmd cmd="take &vol" cmdfilename={path}')
+        assert path.read_text() == line
+    delhi.restart()
+    delhi.admin(f'move drmedia * tostate=vault cmd="take &vol" cmdfilename={ours} append=yes')
+    assert ours.read_text() == line + line
+
+
 def test_virtual_volumes_are_shown_and_never_moved(pair: Pair) -> None:
     delhi = pair.delhi
     delhi.admin(FULL)

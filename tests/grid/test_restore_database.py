@@ -22,7 +22,10 @@ from farvault.catalog import audit, nouns, vault, volume_history
 from farvault.catalog.epoch import epoch as catalog_epoch
 from farvault.catalog.settings import get_setting, set_setting
 from farvault.model.node import Node
-from farvault.model.volume_history import QUERY_TYPES, SERIES_TYPES
+from farvault.model.volume_history import EXPORT, QUERY_TYPES, SERIES_TYPES
+from farvault.seal.keyring import Keyring
+from farvault.seal.record import RecordKind
+from farvault.storage.history_volumes import HistoryWriter, Operation
 
 FULL = "backup db devclass=tapeclass type=full wait=yes"
 INCREMENTAL = "backup db devclass=tapeclass type=incremental wait=yes"
@@ -169,7 +172,7 @@ def test_to_a_moment_and_from_a_snapshot(delhi: GridServer) -> None:
         delhi.start()
         assert noted(delhi) == expected
         delhi.stop()
-    assert "ANR4602E" in restore(delhi, "--todate", "today-2", code=11)
+    assert "ANR4602E No database backup from before" in restore(delhi, "--todate", "today-2", code=11)
     delhi.start()
     assert epoch(delhi) > 1
 
@@ -177,6 +180,13 @@ def test_to_a_moment_and_from_a_snapshot(delhi: GridServer) -> None:
 def volume_time(server: GridServer, number: int) -> int:
     with server.server.catalog.read() as r:
         return volume_history.rows(r, QUERY_TYPES["ALL"])[number].time
+
+
+def test_without_a_snapshot_none_is_restored(delhi: GridServer) -> None:
+    delhi.admin(FULL)
+    delhi.stop()
+    said = restore(delhi, "--source", "dbsnapshot", code=11)
+    assert "ANR4602E No snapshot of the database from before now" in said and "another --source" in said
 
 
 def test_from_named_volumes_without_any_history(delhi: GridServer) -> None:
@@ -198,8 +208,8 @@ def test_from_named_volumes_without_any_history(delhi: GridServer) -> None:
     )
     assert "ANR4937E" in restore(delhi, code=11)
     named = ("--devclass", "tapeclass", "--volumes")
-    assert "ANR4933E" in restore(delhi, *named, f"{full},{second}", code=3)
-    assert "ANR4933E" in restore(delhi, *named, first, code=3)
+    assert "Series 1 is broken: operation 1 is not" in restore(delhi, *named, f"{full},{second}", code=3)
+    assert "operation 0, the full backup, is not" in restore(delhi, *named, first, code=3)
     listed = Path(delhi.folder) / "listed"
     listed.write_text(f"{second}\n{full}\n{first}\n")
     assert "ANR0999E" in restore(delhi, *named, "file:/not/there", code=3)
@@ -309,6 +319,9 @@ def test_from_another_server_with_nothing_but_the_folder(pair: Pair) -> None:
     tokyo.stop()
     delhi.stop()
     assert "ANR4376E" in restore(delhi, code=14), "a target that is away is told"
+    Path(f"{delhi.folder}/keys/keyring").write_bytes(Keyring.create().to_bytes())
+    refused = restore(delhi, code=3)
+    assert "ANR4977E" in refused and f"{delhi.folder}/devconfig.out" in refused, "other keys, too"
 
 
 def test_with_reconcile_the_server_comes_to_terms_with_its_target_by_itself(pair: Pair) -> None:
@@ -351,11 +364,20 @@ def test_an_old_copy_of_the_catalog_is_not_served_with_a_newer_log(delhi: GridSe
 def test_an_operation_under_way_when_the_backup_was_made_is_forgotten_but_not_deleted(
     delhi: GridServer,
 ) -> None:
-    """The restored catalog may name volumes that were being written: its own first, and others that ended later."""
-    delhi.admin(FULL)
+    """The restored catalog may name volumes that were being written: its own first, and others that ended later.
+
+    What no volume history knows is told: nobody would find the file otherwise.
+    """
+    export = Operation(EXPORT, RecordKind.EXPORT, 1, 0, delhi.server.clock.now_seconds())
+    with HistoryWriter(delhi.server.storage, "TAPECLASS", export) as writer:
+        writer.put(b"contents")
+        unfinished = tapes(delhi)
+        delhi.admin(FULL)
+    Path(unfinished[0]).write_bytes(b"what a crash had left")
     before = tapes(delhi)
     delhi.stop()
-    restore(delhi)
+    said = restore(delhi)
+    assert said.count("ANR4975W") == 1 and f"Volume {unfinished[0]} of device class TAPECLASS" in said
     delhi.start()
     delhi.server.housekeeping.do_everything()
     assert tapes(delhi) == before

@@ -51,8 +51,8 @@ def test_a_second_server_on_the_same_folder_is_refused(folder: str, make_server:
     running = ServerProcess(folder)
     second = ServerProcess(folder)
     assert second.wait() == InUse.return_code
-    assert "ANR0998E" in second.lines[-1]
-    assert str(running.process.pid) in second.lines[-1]
+    assert "ANR0998E" in second.lines[-2] and "HALT" in second.lines[-1]
+    assert str(running.process.pid) in second.lines[-2]
     running.process.terminate()
     assert running.wait() == 0
 

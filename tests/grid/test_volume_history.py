@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from tests.grid.grid_server import GridServer
 
-from farvault.model.volume_history import BACKUPFULL, EXPORT
+from farvault.catalog import nouns
+from farvault.model.device_class import DeviceClass
+from farvault.model.volume_history import BACKUPFULL, BACKUPINCR, EXPORT
 from farvault.seal.record import RecordKind
 from farvault.storage.history_writing import HistoryWriter, Operation
 
@@ -22,9 +24,11 @@ def delhi(tmp_path: Path) -> Iterator[GridServer]:
     server.stop()
 
 
-def write(delhi: GridServer, type: str, series: int) -> str:
-    one = Operation(type, RecordKind.EXPORT, series, 0, delhi.server.clock.now_seconds())
-    with HistoryWriter(delhi.server.storage, "TAPECLASS", one) as writer:
+def write(
+    delhi: GridServer, type: str, series: int, *, operation: int = 0, class_name: str = "TAPECLASS"
+) -> str:
+    one = Operation(type, RecordKind.EXPORT, series, operation, delhi.server.clock.now_seconds())
+    with HistoryWriter(delhi.server.storage, class_name, one) as writer:
         return writer.commit()[0].volume
 
 
@@ -48,6 +52,29 @@ def test_deleting_takes_the_volume_and_keeps_the_newest_series(delhi: GridServer
     assert "ANR2467I 2 entries" in answer and "newest series" in answer
     assert [os.path.exists(name) for name in (export, old, new)] == [False, False, True]
     assert delhi.admin("delete volhistory todate=today type=dbbackup").text.count("ANR2467I 0 entries") == 1
+
+
+def test_deleting_goes_on_where_the_class_of_an_entry_is_not_defined(delhi: GridServer) -> None:
+    """What cannot be deleted is told, and keeps what is before it in its series; a series without its end would be none."""
+    others = f"devtype=file directory={delhi.folder}/others"
+    delhi.admin(f"define devclass others {others}")
+    full, one = write(delhi, BACKUPFULL, 1), write(delhi, BACKUPINCR, 1, operation=1, class_name="OTHERS")
+    whole, newest, export = write(delhi, BACKUPFULL, 2), write(delhi, BACKUPFULL, 3), write(delhi, EXPORT, 1)
+    with delhi.server.catalog.write() as tx:
+        nouns.delete(tx, nouns.get(tx, DeviceClass, "OTHERS"))
+    answer = delhi.admin("delete volhistory todate=today type=all", allow=(4,)).text
+    assert "ANR4973W" in answer and one in answer and "OTHERS is not defined" in answer
+    assert "ANR2467I 2 entries" in answer
+    assert [os.path.exists(name) for name in (full, one, whole, newest, export)] == [
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
+    delhi.admin(f"define devclass others {others}")
+    assert "ANR2467I 2 entries" in delhi.admin("delete volhistory todate=today type=all").text
+    assert [os.path.exists(name) for name in (full, one, newest)] == [False, False, True]
 
 
 def test_pool_volumes_leave_their_traces(delhi: GridServer) -> None:

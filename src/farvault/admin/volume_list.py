@@ -27,7 +27,9 @@ def listed_volumes(typed: tuple[str, ...]) -> tuple[str, ...]:
         with open(path, encoding="utf-8") as file:
             lines = [line.strip() for line in file.read(_MOST_BYTES).split("\n")]
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput("ANR0999E", value=path, what="list of volumes", reason=error) from None
+        raise BadInput(
+            "ANR0999E", value=path, what="list of volumes", reason=getattr(error, "strerror", None) or error
+        ) from None
     names = tuple(line for line in lines if line)
     for number, line in enumerate(lines, 1):
         try:

@@ -3,7 +3,7 @@
 Needs the keys of the instance folder, and the volume history and device configuration files kept beside them. Everything
 is proved before anything is touched: signatures first (`restore_volumes.py`), then the address of every record, then the
 root over all pages, then the rows. The database is built beside the old one; the old one is set aside, never overwritten.
-A restore that is broken off at any point is simply run again.
+A restore that is broken off is run again, or finished by the server's start (`database_switch.py`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import os
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from farvault.apps.database_switch import building_path, switch
 from farvault.apps.instance_folder import InstanceFolder, InstanceLock, Settings
 from farvault.apps.make_instance import catalog_path
 from farvault.apps.restore_volumes import Proved, RestoreVolumes, Say
 from farvault.apps.server import identity_of
 from farvault.base.clock import Clock, SystemClock
-from farvault.base.disk import NO_ROOM, crash_point, make_folder, remove_file, sync_folder, write_file
+from farvault.base.disk import NO_ROOM, crash_point, make_folder, write_file
 from farvault.base.errors import MediaFailed, MediaFull, NotAvailable, RecordDamaged
 from farvault.base.messages import message
 from farvault.base.units import MIB, show_size, show_time
@@ -127,7 +128,7 @@ class _Restore:
     def _restore(self, operations: list[Proved], log: RecoveryLog | None) -> Restored:
         """Where it fails, nothing of what was built is left: a full disk is not left fuller."""
         final = catalog_path(self._folder, self._settings)
-        building = f"{final}.restoring"
+        building = building_path(final)
         try:
             return self._build(building, final, operations, log)
         except BaseException as error:
@@ -156,8 +157,7 @@ class _Restore:
             entries = roll_forward.replay(building, log, operations[-1].manifest.log_sequence)
             self._say(message("ANR4915I", entries=entries))
         epoch = self._adapt(building, operations)
-        crash_point("restore.database.before_switch")
-        set_aside = self._switch(building, final)
+        set_aside = self._switch(final)
         crash_point("restore.database.after_switch")
         self._say(
             message("ANR4635I", series=last.series, operation=last.operation, time=show_time(last.time))
@@ -194,38 +194,26 @@ class _Restore:
             with catalog.write() as tx:
                 if self._request.reconcile:
                     lost_volumes.begin_anew_with_targets(tx)
-                return restored.adapt(
+                adapted = restored.adapt(
                     tx,
                     [*known, *(row for row in used if (row.volume, row.time) not in names)],
                     self._clock.now_seconds(),
                 )
+            for row in adapted.forgotten:
+                self._say(
+                    message(
+                        "ANR4975W", volume=row.volume, device_class=row.device_class, time=show_time(row.time)
+                    )
+                )
+            return adapted.epoch
         finally:
             catalog.close()
 
-    def _switch(self, building: str, final: str) -> str:
-        """The old database, with all that belongs to it, gets another name; the new one its."""
+    def _switch(self, final: str) -> str:
+        """The volume history as it was is kept: the restored server writes a new one. Returns where the old database is."""
         now = self._clock.now_seconds()
         history = self._folder.volume_history_path
         if os.path.exists(history):
             with open(history, "rb") as file:
                 write_file(f"{history}.{now}", file.read())
-        folder = os.path.dirname(final)
-        set_aside = ""
-        for suffix in (
-            "",
-            "-wal",
-            "-shm",
-            "-replaying",
-        ):  # the database first: nobody opens it without the others
-            if os.path.exists(final + suffix):
-                set_aside = f"{final}.before-restore-{now}"
-                os.rename(final + suffix, set_aside + suffix)
-                crash_point("restore.database.setting_aside")
-        crash_point("restore.database.between")
-        os.rename(building, final)
-        sync_folder(folder)
-        for name in os.listdir(folder):
-            if name.startswith(f"{os.path.basename(final)}-pages."):
-                remove_file(f"{folder}/{name}")
-        remove_database(building)
-        return set_aside
+        return switch(final, now)

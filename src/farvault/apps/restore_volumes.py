@@ -89,7 +89,7 @@ class RestoreVolumes:
         self._devices: dict[str, Device] = {}
         self.history: list[HistoryVolume] = []
         """What the file said; empty until it was read."""
-        path = device_configuration or folder.device_configuration_path
+        path = self._configuration_path = device_configuration or folder.device_configuration_path
         self._configuration = parse_device_configuration(_read_text(path), keyring, path)
 
     def of_history(self, until: int | None, *, snapshot: bool) -> list[Proved]:
@@ -97,7 +97,12 @@ class RestoreVolumes:
         self.history = self._read_history()
         chosen = choose(self.history, FOREVER if until is None else until, snapshot=snapshot)
         if not chosen.operations:
-            raise NotFound("ANR4602E", time=show_time(until) or "now")
+            is_limited = until is not None and until < FOREVER
+            raise NotFound(
+                "ANR4602E",
+                kind="snapshot of the database" if snapshot else "database backup",
+                time=show_time(until) if is_limited else "now",
+            )
         first = chosen.operations[0][0]
         if chosen.problem:
             raise BadInput("ANR4933E", series=first.series, reason=chosen.problem)
@@ -122,18 +127,20 @@ class RestoreVolumes:
         with contextlib.suppress(NotFound):
             self.history = self._read_history()
         found: dict[int, list[tuple[int, Place]]] = {}
+        series = 0
         for typed in volumes:
             place = Place(class_name, self._full_name(class_name, typed))
             record = read_end_record(self.device(class_name), place)
             end = volume_end.parse(record, self._identity.public_key_bytes)
+            series = end.series
             found.setdefault(end.operation, []).append((end.sequence, place))
         groups = [
             [place for _, place in sorted(found[number], key=lambda one: one[0])] for number in sorted(found)
         ]
-        if sorted(found) != list(range(len(found))):
-            raise BadInput(
-                "ANR4933E", series="?", reason="an operation between the first and the last is missing"
-            )
+        missing = next((number for number in range(len(found)) if number not in found), None)
+        if missing is not None:
+            what = "operation 0, the full backup," if not missing else f"operation {missing}"
+            raise BadInput("ANR4933E", series=series, reason=f"{what} is not among the volumes named")
         return self._proved(groups, [])
 
     def device(self, name: str) -> Device:
@@ -159,6 +166,10 @@ class RestoreVolumes:
         if server is None:
             raise NotFound("ANR1650E", name=found.server_name)
         own_name = self._configuration.server_name or self._identity.common_name
+        try:
+            opened(server, own_name, self._keyring)
+        except RecordDamaged:
+            raise BadInput("ANR4977E", server=server.name, path=self._configuration_path) from None
         target = DefinedTarget(
             server.name,
             lambda: opened(server, own_name, self._keyring),

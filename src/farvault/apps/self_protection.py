@@ -91,7 +91,7 @@ class SelfProtection:
             self._housekeeping.poke(DATABASE_TRIGGER)
 
     def _look_at_trigger_at_once(self) -> None:
-        self._trigger.look_at_once()
+        self.database_backups.forget_failures()
         self._look_at_trigger()
 
     def _log_grown(self) -> None:

@@ -12,12 +12,14 @@ import queue
 import sys
 import threading
 import traceback
+from collections.abc import Iterable
 
 from farvault import __version__
 from farvault.admin.first_contact import set_back_check
 from farvault.admin.instance import Instance
 from farvault.admin.server_secrets import defined_target
 from farvault.apps.activity_log import ActivityLog
+from farvault.apps.database_switch import finish_or_give_up
 from farvault.apps.housekeeping import (
     RECLAIM,
     TELL_DELETIONS,
@@ -33,6 +35,7 @@ from farvault.apps.target_checks import TargetChecks
 from farvault.base.clock import Clock, SystemClock
 from farvault.base.errors import FarvaultError, LoginRefused
 from farvault.base.log import Log, Sink
+from farvault.base.messages import Message
 from farvault.base.units import MIB
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.roll_forward import LogPlace
@@ -149,19 +152,28 @@ class Server:
         log = LogPlace(
             self.folder.inside(settings.log_folder), settings.log_capacity_mib * MIB, self._new_log
         )
-        self.catalog = Catalog.open(
-            catalog_path(self.folder, settings), self.keyring.row_key(), self.clock, log=log
-        )
+        path = catalog_path(self.folder, settings)
+        left = finish_or_give_up(path, self.folder.path, self.clock.now_seconds())
+        notes = [left] if left is not None else []
+        try:
+            self.catalog = Catalog.open(path, self.keyring.row_key(), self.clock, log=log)
+        except FarvaultError:
+            self._repeat(notes)  # it is not said again at the next start
+            raise
         undo.callback(self.catalog.close)
-        for note in self.catalog.notes:
-            self.log.repeat(note)
         self.last_access = LastAccess()
         activity_log = ActivityLog(self.catalog, self.log, self.last_access.write)
         activity_log.start()
         undo.callback(activity_log.stop)
         self.log.add_sink(activity_log)
         undo.callback(self.log.remove_sink, activity_log)
+        self.log.settle = activity_log.settle
+        self._repeat([*notes, *self.catalog.notes])
         undo.callback(lambda: self.log.say("ANR0991I", server=self.name))
+
+    def _repeat(self, notes: Iterable[Message]) -> None:
+        for note in notes:
+            self.log.repeat(note)
 
     def _open_storage(self, settings: Settings, undo: contextlib.ExitStack) -> None:
         volumes = self.folder.inside(settings.volumes_folder)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from farvault.base.errors import BadInput, FarvaultError
+from farvault.base.messages import advice
 
 if TYPE_CHECKING:
     from farvault.apps.server import Server
@@ -203,14 +204,16 @@ def first_line(path: str) -> str:
         with open(path, encoding="utf-8") as file:
             line = file.readline(_LONGEST_LINE).rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput("ANR0999E", value=path, what="file", reason=error) from None
+        raise BadInput(
+            "ANR0999E", value=path, what="file", reason=getattr(error, "strerror", None) or error
+        ) from None
     if not line:
         raise BadInput("ANR0999E", value=path, what="file", reason="its first line is empty")
     return line
 
 
 class errors_told:
-    """`with`: a FarvaultError is told on standard error and ends the program with its return code."""
+    """`with`: a FarvaultError is told on standard error, with what to do now, and ends the program with its return code."""
 
     def __enter__(self) -> None:
         return None
@@ -218,4 +221,6 @@ class errors_told:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, FarvaultError):
             click.echo(str(error.message), err=True)
+            if hint := advice(error.message):
+                click.echo(f"  {hint}", err=True)
             sys.exit(error.return_code)

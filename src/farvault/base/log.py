@@ -38,6 +38,8 @@ class Log:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._sinks: tuple[Sink, ...] = ()
+        self.settle: Callable[[float], object] = lambda _: None
+        """Wait, at most so many seconds, until lines said so far are where they can be asked for; set by who keeps them."""
         self._lock = threading.Lock()
 
     def add_sink(self, sink: Sink) -> None:

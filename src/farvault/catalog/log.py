@@ -41,7 +41,7 @@ SMALLEST_CAPACITY_BYTES: Final = 16 * MIB
 
 
 class LogFigures(NamedTuple):
-    """What QUERY LOG shows."""
+    """What QUERY LOG shows. `lacks_room`: its file system has no room for the next segment."""
 
     log_id: str
     capacity_bytes: int
@@ -50,11 +50,18 @@ class LogFigures(NamedTuple):
     segments: int
     first_sequence: int
     last_sequence: int
+    lacks_room: bool
 
     @property
     def is_full(self) -> bool:
-        """Only what may use the reserve gets in."""
-        return self.used_bytes >= self.capacity_bytes - self.reserve_bytes
+        """Only what may use the reserve gets in, and a database backup helps: it frees all segments but the last."""
+        is_used_up = self.used_bytes >= self.capacity_bytes - self.reserve_bytes
+        return is_used_up or (self.lacks_room and self.segments > 1)
+
+    @property
+    def is_scarce(self) -> bool:
+        """Half of the reserve is used up: what fails again and again must not take the rest of it."""
+        return self.capacity_bytes - self.used_bytes < self.reserve_bytes // 2
 
     @property
     def used_percent(self) -> float:
@@ -74,7 +81,7 @@ class RecoveryLog:
         self._chain = LogChain(folder, page_bytes, row_key)
         self._spare = Spare(folder, self.segment_bytes)
         self._descriptor = -1
-        self._failed = False
+        self._failed = self._lacks_room = False
 
     @classmethod
     def create(
@@ -128,7 +135,9 @@ class RecoveryLog:
         try:
             with translated(self.folder):
                 self._spare.prepare()
+            self._lacks_room = False
         except MediaFull:
+            self._lacks_room = True
             if not uses_reserve:
                 raise
 
@@ -209,6 +218,7 @@ class RecoveryLog:
             len(self._chain.segments),
             self.first_sequence,
             self.sequence,
+            self._lacks_room,
         )
 
     # --- segments ----------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """Entries of the recovery log as they lie in segment files: their format, the chain that binds them, and reading them.
 
-Each entry carries a keyed digest over itself and the digest of the one before, so nothing can be changed, left out or put
-in; a torn last entry was never acknowledged. A segment begins with an entry that says where it goes on.
+An entry is a head, a keyed mark over it, a keyed digest over all of it and the digest of the one before, and its body. So
+nothing can be changed, left out or put in; a torn last entry was never acknowledged. The mark tells a head that was written
+here from bytes in a body that look like one: clients choose many of them. A segment begins with an entry that says where it
+goes on.
 """
 
 from __future__ import annotations
@@ -26,9 +28,12 @@ PAGES, CLEAN, START = 1, 2, 3
 
 _MAGIC: Final = b"FVLOG1\r\n"
 _HEAD: Final = struct.Struct("<8sBxxxIQQIIII")
-ENTRY_BYTES: Final = _HEAD.size + DIGEST_BYTES
+_MARK_BYTES: Final = 16
+_MARKED: Final = _HEAD.size + _MARK_BYTES
+ENTRY_BYTES: Final = _MARKED + DIGEST_BYTES
 """Of an entry without its body."""
 _KEY_CONTEXT: Final = "farvault recovery log 1: entry key"
+_MARK_CONTEXT: Final = "farvault recovery log 1: head key"
 _NO_DIGEST: Final = bytes(DIGEST_BYTES)
 _NAME: Final = re.compile(r"log\.(\d{8})")
 
@@ -85,6 +90,7 @@ class LogChain:
         self.segments: list[Segment] = []
         self._row_key = row_key
         self._key = derive_key(_KEY_CONTEXT, row_key)
+        self._mark_key = derive_key(_MARK_CONTEXT, row_key)
         self._previous = _NO_DIGEST
 
     def anew(self) -> LogChain:
@@ -129,6 +135,7 @@ class LogChain:
         head = _HEAD.pack(
             _MAGIC, kind, len(body), sequence, now, salts.first, salts.second, position.frames, pages
         )
+        head += self._mark(head)
         self._previous = self._digest(head, body, _NO_DIGEST if kind == START else self._previous)
         return [memoryview(head), memoryview(self._previous), memoryview(body)]
 
@@ -141,9 +148,9 @@ class LogChain:
         """Does a later entry stand behind a bad one? Then that was no torn tail: only the last one can be torn."""
         rest = bytes(data[at:])
         place = rest.find(_MAGIC, 1)
-        while 0 <= place <= len(rest) - _HEAD.size:
-            sequence = _HEAD.unpack_from(rest, place)[3]
-            if self.sequence + 1 < sequence < self.sequence + 1_000_000:
+        while 0 <= place <= len(rest) - _MARKED:
+            head, mark = rest[place : place + _HEAD.size], rest[place + _HEAD.size : place + _MARKED]
+            if _HEAD.unpack(head)[3] > self.sequence + 1 and mark == self._mark(head):
                 return True
             place = rest.find(_MAGIC, place + 1)
         return False
@@ -162,13 +169,14 @@ class LogChain:
         if not first and sequence != self.sequence + 1:
             return None
         body = data[at + ENTRY_BYTES : end]
-        digest = self._digest(
-            bytes(data[at : at + _HEAD.size]), body, _NO_DIGEST if first else self._previous
-        )
-        if digest != data[at + _HEAD.size : at + ENTRY_BYTES]:
+        digest = self._digest(bytes(data[at : at + _MARKED]), body, _NO_DIGEST if first else self._previous)
+        if digest != data[at + _MARKED : at + ENTRY_BYTES]:
             return None
         self._previous = digest
         return Entry(kind, sequence, time, Salts(salt1, salt2), frames, pages, body), end
+
+    def _mark(self, head: bytes) -> bytes:
+        return keyed_digest(self._mark_key, head)[:_MARK_BYTES]
 
     def _digest(self, head: bytes, body: bytes | memoryview, previous: bytes) -> bytes:
         return keyed_digest(self._key, head + previous + keyed_digest(self._key, body))

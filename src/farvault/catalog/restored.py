@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -30,13 +30,21 @@ def check_whole(catalog: Catalog) -> None:
             raise MediaFailed("ANR0132E", path=catalog.path, reason=f"row {number} of {table} was altered")
 
 
-def adapt(tx: Transaction, known: Iterable[HistoryVolume], now: int) -> int:
-    """Raise the epoch, and know all volumes of `known` (the volume history file); returns the new epoch.
+class Adapted(NamedTuple):
+    """`forgotten`: volumes that may be there and that no entry names any more."""
+
+    epoch: int
+    forgotten: list[HistoryVolume]
+
+
+def adapt(tx: Transaction, known: Sequence[HistoryVolume], now: int) -> Adapted:
+    """Raise the epoch, and know all volumes of `known` (the volume history file).
 
     Operations that were under way when the backup was made are forgotten: whether they ended is written only in what was
     lost, so their volumes are not touched. Series that came later keep their numbers.
     """
-    for row in volume_history.incomplete(tx):
+    unfinished = volume_history.incomplete(tx)
+    for row in unfinished:
         nouns.delete(tx, row)
     present = {(row.volume, row.time) for row in volume_history.rows(tx, OWN_VOLUME)}
     rows = [row for row in known if row.has_own_volume and (row.volume, row.time) not in present]
@@ -49,4 +57,6 @@ def adapt(tx: Transaction, known: Iterable[HistoryVolume], now: int) -> int:
     take_values(tx, "scratch_volumes", _NAMES_SKIPPED)
     set_setting(tx, "FULLBACKUPNEEDED", "the database was restored")
     set_setting(tx, "LOGID", "")
-    return raise_epoch(tx, now)
+    names = {(row.device_class, row.volume) for row in known}
+    forgotten = [row for row in unfinished if (row.device_class, row.volume) not in names]
+    return Adapted(raise_epoch(tx, now), forgotten)

@@ -10,6 +10,7 @@ from farvault.catalog import nouns, offsite_media, pending_deletions
 from farvault.catalog.epoch import epoch
 from farvault.catalog.sequences import next_value, take_values
 from farvault.catalog.transaction import Snapshot, Transaction
+from farvault.model.device_class import DeviceClass
 from farvault.model.volume import Volume
 from farvault.model.volume_history import OWN_VOLUME, SERIES_TYPES, STGREUSE, HistoryVolume
 
@@ -109,6 +110,19 @@ def note_verified(tx: Transaction, number: int, now: int, *, is_whole: bool = Fa
     for row in nouns.select(tx, HistoryVolume, id=number):
         missed = 0 if is_whole else row.missed_time
         nouns.update(tx, msgspec.structs.replace(row, verified_time=now, missed_time=missed))
+
+
+def newest_series_kept_elsewhere(r: Snapshot, device_class: str) -> HistoryVolume | None:
+    """A volume of the newest series of database backups that the server behind this class does not keep.
+
+    None where it keeps all of them, or where the class keeps its volumes here.
+    """
+    servers = {one.name: one.server_name for one in nouns.select(r, DeviceClass)}
+    keeper = servers.get(device_class, "")
+    found = rows(r, SERIES_TYPES)
+    newest = max((row.series for row in found), default=0)
+    others = (row for row in found if row.series == newest and servers.get(row.device_class, "") != keeper)
+    return next(others, None) if keeper else None
 
 
 def newest_series_hurt(r: Snapshot) -> HistoryVolume | None:

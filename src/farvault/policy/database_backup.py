@@ -10,6 +10,21 @@ MOST_INCREMENTALS: Final = 32
 FULL, INCREMENTAL, SNAPSHOT = "FULL", "INCREMENTAL", "DBSNAPSHOT"
 
 
+FREE_TRIES: Final = 3
+LONGEST_PAUSE_SECONDS: Final = 24 * 3600
+
+
+def pause_seconds(failures: int) -> int:
+    """After so many backups to one device class that failed while little of the log's reserve is left.
+
+    Each of them takes of it. The first few are free: a person tries again. Then the pause doubles, up to a day, so that
+    what runs in a loop takes weeks for what it would otherwise take in minutes.
+    """
+    if failures < FREE_TRIES:
+        return 0
+    return int(min(60 << min(failures - FREE_TRIES, 20), LONGEST_PAUSE_SECONDS))
+
+
 class Series(NamedTuple):
     """How the newest series stands. `has_full`: there is one. `incrementals`: how many followed its full backup.
 

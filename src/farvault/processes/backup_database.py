@@ -9,6 +9,7 @@ backup lets the recovery log go as far as it reaches.
 from __future__ import annotations
 
 import contextlib
+import math
 import struct
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -19,7 +20,7 @@ import msgspec
 from farvault.base.disk import aligned_buffer, crash_point
 from farvault.base.errors import BadInput, InUse, NotAvailable
 from farvault.base.pipeline import map_ahead, run_ahead
-from farvault.base.units import show_size
+from farvault.base.units import show_size, show_time
 from farvault.catalog import volume_history
 from farvault.catalog.epoch import epoch
 from farvault.catalog.image import CHUNK_PAGES, PAGE_DIGEST_BYTES, Image, page_digests
@@ -27,7 +28,14 @@ from farvault.catalog.page_state import PageState, PageStates
 from farvault.catalog.settings import get_setting, set_setting
 from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.model.volume_history import BACKUPFULL, BACKUPINCR, DBSNAPSHOT, SERIES_TYPES, HistoryVolume
-from farvault.policy.database_backup import FULL, INCREMENTAL, SNAPSHOT, Series, why_not_incremental
+from farvault.policy.database_backup import (
+    FULL,
+    INCREMENTAL,
+    SNAPSHOT,
+    Series,
+    pause_seconds,
+    why_not_incremental,
+)
 from farvault.processes.process import Process
 from farvault.seal.compress import Compressor
 from farvault.seal.digest import digest
@@ -92,6 +100,8 @@ class DatabaseBackups:
         """Look at the trigger now: set by who runs it."""
         self.running = ""
         """Kind of the backup that runs now; empty = none."""
+        self._failed: dict[str, tuple[int, float]] = {}
+        """Device class -> how many to it have failed since the log's reserve was scarce, and when the last one did."""
 
     def check(self, options: Options) -> None:
         """Refuse at once what cannot succeed: `NotFound`, `BadInput`, `InUse`, `NotAvailable`."""
@@ -102,6 +112,10 @@ class DatabaseBackups:
             raise BadInput("ANR4923E")
         if self.running:
             raise InUse("ANR4924E", kind=self.running)
+        if wait := self.pause_seconds(options.class_name):
+            failures, _ = self._failed[options.class_name]
+            until = show_time(self.now_seconds() + wait)
+            raise NotAvailable("ANR4974E", device_class=options.class_name, failures=failures, until=until)
         if options.kind == INCREMENTAL:
             with self._storage.catalog.read() as r:
                 self._check_incremental(r)
@@ -128,10 +142,36 @@ class DatabaseBackups:
             raise InUse("ANR4924E", kind=self.running)
         try:
             self.running = options.kind
-            return self._run(process, options)
+            done = self._run(process, options)
+            self._failed.clear()
+            return done
+        except BaseException:
+            self._note_failure(options.class_name)
+            raise
         finally:
             self.running = ""
             self._busy.release()
+
+    def pause_seconds(self, class_name: str) -> int:
+        """How long no backup to this class is tried, because those before it failed and took of a scarce reserve."""
+        if not self._is_log_scarce():
+            self._failed.clear()
+        failures, failed_at = self._failed.get(class_name, (0, 0.0))
+        passed = self._storage.clock.monotonic_seconds() - failed_at
+        return max(math.ceil(pause_seconds(failures) - passed), 0) if failures else 0
+
+    def forget_failures(self) -> None:
+        """An administrator has changed what they may have come from: the next one is tried at once."""
+        self._failed.clear()
+
+    def _note_failure(self, class_name: str) -> None:
+        if self._is_log_scarce():
+            failures, _ = self._failed.get(class_name, (0, 0.0))
+            self._failed[class_name] = failures + 1, self._storage.clock.monotonic_seconds()
+
+    def _is_log_scarce(self) -> bool:
+        figures = self._storage.catalog.log_figures()
+        return figures is not None and figures.is_scarce
 
     def _run(self, process: Process, options: Options) -> list[HistoryVolume]:
         catalog = self._storage.catalog

@@ -2,7 +2,7 @@
 
 A backup that fails is tried again a minute later, however fast the log fills meanwhile, where its reason still stands,
 until it succeeds (TSM reference, database 1.5): a target that is away is not an end. In a full log each of them takes from
-the reserve, without which no backup can begin: of its second half they take once an hour only.
+the reserve, without which no backup can begin: where little of it is left, the pauses grow (`policy/database_backup.py`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from farvault.processes.process import Process, Processes
 
 PERIOD_SECONDS: Final = 60.0
 """Also the pause before a failed one is tried again."""
-SPARING_PERIODS: Final = 60
-"""The pause of a failed one, in periods, while it would take of the second half of the log's reserve."""
 
 
 def find_trigger(catalog: Catalog) -> DatabaseBackupTrigger | None:
@@ -40,8 +38,6 @@ class DatabaseTrigger:
         self._catalog, self._backups, self._processes, self._log = catalog, backups, processes, log
         self._process: Process | None = None
         self._has_failed = False
-        self._looks_to_pass = 0
-        """Before a failed one is tried again."""
 
     def __call__(self) -> None:
         if self._backups.running or (self._process is not None and not self._process.ended_event.is_set()):
@@ -49,10 +45,9 @@ class DatabaseTrigger:
         trigger, usual = self._find()
         decision = Decision() if trigger is None else decide(trigger, self._state())
         if not decision.kind:
-            self._has_failed, self._looks_to_pass = False, 0
+            self._has_failed = False
             return
-        if self._looks_to_pass:
-            self._looks_to_pass -= 1
+        if self._backups.pause_seconds(decision.device_class):
             return
         if decision.kind == INCREMENTAL and trigger is not None:
             decision = self._possible(decision, trigger)
@@ -70,10 +65,6 @@ class DatabaseTrigger:
         """After the log has filled by another percent: is it worth looking? Not before a failed one may be tried again."""
         return not self._has_failed and not self._backups.running
 
-    def look_at_once(self) -> None:
-        """An administrator has changed what it goes by: it does not wait for the end of a pause."""
-        self._looks_to_pass = 0
-
     def _find(self) -> tuple[DatabaseBackupTrigger | None, DatabaseRecovery]:
         """The trigger, with the class that holds where it names none."""
         trigger = find_trigger(self._catalog)
@@ -84,9 +75,17 @@ class DatabaseTrigger:
         return msgspec.structs.replace(trigger, device_class=usual.device_class), usual
 
     def _possible(self, decision: Decision, trigger: DatabaseBackupTrigger) -> Decision:
-        """A full backup where the page digests that an incremental one needs are lost: it would be refused for ever."""
+        """A full backup where the page digests that an incremental one needs are lost: it would be refused for ever.
+
+        Also where full ones go to another server that has not got the present one, made by hand to another place: without it
+        that server's incremental ones bring nothing back. INCRDEVCLASS may keep the two apart on purpose.
+        """
+        is_one_place = trigger.incremental_device_class in ("", trigger.device_class)
         with self._catalog.read() as r:
             needed = self._backups.full_needed(r)
+            apart = volume_history.newest_series_kept_elsewhere(r, trigger.device_class)
+        if is_one_place and apart is not None:
+            needed = needed or f"{apart.volume} of the present series is kept in another place"
         return Decision(FULL, trigger.device_class, f"{decision.reason}; {needed}") if needed else decision
 
     def _run(self, process: Process, options: Options) -> None:
@@ -95,21 +94,13 @@ class DatabaseTrigger:
             self._backups.run(process, options)
         except FarvaultError:
             self._has_failed = True
-            periods = self._periods_to_wait()
-            self._looks_to_pass = periods - 1
-            process.say("ANR4560I", seconds=int(PERIOD_SECONDS) * periods)
+            seconds = max(self._backups.pause_seconds(options.class_name), int(PERIOD_SECONDS))
+            process.say("ANR4560I", seconds=seconds)
             raise
         self._has_failed = False
         figures, trigger = self._catalog.log_figures(), find_trigger(self._catalog)
         if figures is not None and trigger is not None and figures.used_percent > trigger.log_full_percent:
             process.say("ANR4556W", percent=f"{figures.used_percent:.1f}", limit=trigger.log_full_percent)
-
-    def _periods_to_wait(self) -> int:
-        figures = self._catalog.log_figures()
-        spares = (
-            figures is not None and figures.capacity_bytes - figures.used_bytes < figures.reserve_bytes // 2
-        )
-        return SPARING_PERIODS if spares else 1
 
     def _state(self) -> State:
         figures = self._catalog.log_figures()

@@ -109,9 +109,9 @@ class _Run:
     def run(self) -> Drill:
         storage, found = self._storage, self._found
         started = storage.clock.now_seconds()
-        choice = self._newest()
-        found.last = choice.volumes[-1]
         try:
+            choice = self._newest()
+            found.last = choice.volumes[-1]
             self._restore_and_read(choice)
         except Cancelled:
             raise
@@ -130,12 +130,16 @@ class _Run:
             return drills.add(tx, self._drill(started))
 
     def _drill(self, started: int) -> Drill:
-        found, last = self._found, self._found.last
-        assert last is not None
+        """Without any backup elsewhere it has nothing but its first problem: no recovery would have been possible."""
+        found, last, now = self._found, self._found.last, self._storage.clock.now_seconds()
+        if last is None:
+            return Drill(
+                0, started, now, FAILED, device_class=self._options.class_name, note=found.note[:1000]
+            )
         return Drill(
             0,
             started,
-            self._storage.clock.now_seconds(),
+            now,
             FAILED if found.note else SUCCESS,
             last.series,
             last.operation,
@@ -165,7 +169,9 @@ class _Run:
             rows = volume_history.rows(r, (*SERIES_TYPES, DBSNAPSHOT))
         choice = choose(rows, [row.volume for row in rows if row.device_class in remote])
         if not choice.operations:
-            raise NotAvailable("ANR4969E", device_class=wanted or "any DEVTYPE=SERVER")
+            raise NotAvailable(
+                "ANR4969E", what=f"of device class {wanted}" if wanted else "of DEVTYPE=SERVER"
+            )
         return choice
 
     # --- the database ------------------------------------------------------------------------------------------

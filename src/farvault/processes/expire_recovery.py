@@ -6,20 +6,19 @@ be deleted for another reason keeps its entry, and is tried again by the next ru
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from farvault.base.disk import crash_point
 from farvault.base.errors import FarvaultError, InUse
 from farvault.catalog import nouns, offsite_media, volume_history
 from farvault.catalog.drm_settings import drm_days
 from farvault.catalog.transaction import Snapshot
 from farvault.model.device_class import SERVER, DeviceClass
-from farvault.model.pending_deletion import PendingDeletion
 from farvault.model.server import Server
 from farvault.model.volume_history import OWN_VOLUME, HistoryVolume
 from farvault.policy.drm_expiration import Due, Rules, due
 from farvault.processes.process import Process
-from farvault.storage.history_volumes import forget_volume, refuse_in_use
+from farvault.storage.history_volumes import USES, delete_volumes
 from farvault.storage.storage import Storage
 
 
@@ -58,27 +57,21 @@ def expire_recovery(storage: Storage, process: Process, *, preview: bool = False
 
 
 def _delete(storage: Storage, process: Process, rows: list[HistoryVolume]) -> int:
-    gone = 0
-    queued: list[PendingDeletion] = []
-    try:
-        for row in sorted(
-            rows, key=lambda row: (row.type, row.series, row.operation, row.sequence), reverse=True
-        ):
+    def in_order() -> Iterator[HistoryVolume]:
+        for row in sorted(rows, key=_place, reverse=True):
             process.raise_if_cancelled()
-            try:
-                refuse_in_use(storage, row)
-                crash_point("recovery.expire.before_delete")
-                left = forget_volume(storage, row)
-            except InUse:
-                continue
-            except FarvaultError as error:
-                process.say("ANR4964W", volume=row.volume, reason=error.message.text)
-                continue
-            gone += 1
-            if left is not None:
-                queued.append(left)
-    finally:
-        waiting = storage.deletions.tell_all(queued)
-    if waiting:
-        process.say("ANR4890W", count=f"{waiting:,}")
-    return gone
+            yield row
+
+    def refused(row: HistoryVolume, error: FarvaultError) -> None:
+        if not isinstance(error, InUse):
+            process.say("ANR4964W", volume=row.volume, reason=error.message.text)
+
+    done = delete_volumes(storage, in_order(), refused)
+    if done.waiting:
+        process.say("ANR4890W", count=f"{done.waiting:,}")
+    return done.gone
+
+
+def _place(row: HistoryVolume) -> tuple[str, int, int, int]:
+    """In its series; both types of a series have the same one."""
+    return USES[row.type], row.series, row.operation, row.sequence

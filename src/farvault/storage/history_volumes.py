@@ -35,22 +35,53 @@ USES: Final = {
 """Part of the names of scratch volumes."""
 
 
+class Deleted(NamedTuple):
+    """`waiting`: of those that are gone here, how many their targets have still to be told of."""
+
+    gone: int
+    waiting: int
+
+
 def delete_volume(storage: Storage, row: HistoryVolume) -> None:
     """The entry and its volume; a target that cannot be told now is told later."""
     delete_volumes(storage, [row])
 
 
-def delete_volumes(storage: Storage, rows: Iterable[HistoryVolume]) -> int:
-    """Entries and their volumes, in this order; returns how many of them their targets have still to be told of."""
+def delete_volumes(
+    storage: Storage,
+    rows: Iterable[HistoryVolume],
+    refused: Callable[[HistoryVolume, FarvaultError], None] | None = None,
+) -> Deleted:
+    """Entries and their volumes. `rows`: of each series the end first, so that one broken off is whole up to there.
+
+    Without `refused` the first that cannot go ends it. With it each of them is told there, what is before it in its series
+    stays as well, and the others go.
+    """
     queued: list[PendingDeletion] = []
+    stuck: set[tuple[str, int]] = set()
+    gone = waiting = 0
     try:
         for row in rows:
-            left = forget_volume(storage, row)
+            series = (USES.get(row.type, ""), row.series)
+            if series in stuck:
+                continue
+            try:
+                refuse_in_use(storage, row)
+                crash_point("history.delete.before")
+                left = forget_volume(storage, row)
+            except FarvaultError as error:
+                if refused is None:
+                    raise
+                refused(row, error)
+                if row.has_own_volume:
+                    stuck.add(series)
+                continue
+            gone += 1
             if left is not None:
                 queued.append(left)
     finally:
         waiting = storage.deletions.tell_all(queued)
-    return waiting
+    return Deleted(gone, waiting)
 
 
 def forget_volume(storage: Storage, row: HistoryVolume) -> PendingDeletion | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from farvault.base.units import MIB
 from farvault.catalog import roll_forward
 from farvault.catalog.catalog import Catalog
 from farvault.catalog.log import RecoveryLog
-from farvault.catalog.log_chain import Position
+from farvault.catalog.log_chain import PAGES, Position
 from farvault.catalog.roll_forward import NORMAL, ROLLFORWARD, LogPlace, Step, compare
 from farvault.catalog.settings import get_setting, set_setting
 from farvault.catalog.wal import Salts, pages_of
@@ -272,6 +273,39 @@ def test_a_torn_last_entry_is_overwritten(home: Home, tmp_path: Path) -> None:
     put(catalog, 3)
     catalog.close()
     assert last_of(image) == 3
+
+
+def test_bytes_of_a_client_in_a_torn_last_entry_are_not_taken_for_a_later_one(
+    home: Home, tmp_path: Path
+) -> None:
+    """Whoever may put a name or a description into the catalog chooses bytes of an entry: a head, of any number, among them."""
+    catalog = home.make()
+    put(catalog, 1)
+    figures = catalog.log_figures()
+    assert figures is not None
+    heads = [
+        struct.pack("<8sBxxxIQQIIII", b"FVLOG1\r\n", PAGES, 0, figures.last_sequence + ahead, 0, 1, 2, 3, 4)
+        for ahead in (2, 3, 90)
+    ]
+    forged = "".join((head + bytes(48)).decode("latin-1") for head in heads)
+    assert forged.isascii()
+    before = home.wal.stat().st_size
+    with catalog.write() as tx:
+        set_setting(tx, "FORGED", forged)
+    image = home.copy(tmp_path / "image")
+    catalog.close()
+    os.truncate(image.wal, before)  # the machine lost its power in the middle of this commit
+    data = image.segments[-1].read_bytes()
+    assert data.count(heads[0]) == 1
+    torn = data.index(heads[0]) - 1
+    image.segments[-1].write_bytes(data[:torn] + b"?" + data[torn + 1 :])
+    catalog = image.open()
+    assert last(catalog) == 1
+    with catalog.read() as r:
+        assert get_setting(r, "FORGED") is None
+    put(catalog, 2)
+    catalog.close()
+    assert last_of(image) == 2
 
 
 def test_a_damaged_entry_with_others_behind_it_is_no_torn_tail(home: Home, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from farvault.policy.database_backup import (
     Series,
     State,
     decide,
+    pause_seconds,
     why_not_incremental,
 )
 from farvault.policy.database_restore import choose
@@ -157,3 +158,12 @@ def test_a_gap_is_told(gone: int, problem: str) -> None:
     """A missing last volume shows only on the volumes themselves: the end of the last one says that it is the last."""
     rows = [one for number, one in enumerate(HISTORY) if number != gone]
     assert choose(rows, 199).problem == problem
+
+
+def test_pauses_after_backups_that_failed_grow_to_a_day() -> None:
+    assert [pause_seconds(failures) for failures in range(8)] == [0, 0, 0, 60, 120, 240, 480, 960]
+    assert pause_seconds(14) == pause_seconds(1_000_000) == 24 * 3600
+    first_month = [pause_seconds(failures) for failures in range(1, 44)]
+    assert sum(first_month) > 30 * 24 * 3600, (
+        "what runs in a loop takes some forty times of the reserve in a month"
+    )

@@ -16,6 +16,7 @@ from farvault.model.attribute import Choice, Integer, Name, Text
 
 _HOUR = 3600
 _MIDNIGHT = datetime.time(0, 0)
+_SETTLE_SECONDS = 5.0
 
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -28,6 +29,7 @@ def _query(instance: Instance, call: Call) -> Iterator[Answer]:
     end = moment(call["enddate"], call["endtime"], now)
     if begin > end:
         raise BadInput("ANR2106E")
+    instance.log.settle(_SETTLE_SECONDS)  # what was said just before is in the answer
     with instance.catalog.read() as r:
         found = activity.query(
             r,

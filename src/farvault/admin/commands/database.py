@@ -31,6 +31,7 @@ from farvault.model.attribute import Choice, Integer, Name, YesNo
 from farvault.model.database_backup_trigger import DatabaseBackupTrigger
 from farvault.model.device_class import DeviceClass
 from farvault.model.volume_history import SERIES_TYPES
+from farvault.policy.database_backup import INCREMENTAL
 from farvault.processes.backup_database import DESCRIPTION, Options
 
 
@@ -54,6 +55,10 @@ def _backup(instance: Instance, call: Call) -> Iterator[Answer]:
     backups.check(options)
     if usual.device_class not in ("", class_name):
         yield message("ANR2784W", device_class=class_name, usual=usual.device_class)
+    with instance.catalog.read() as r:
+        apart = volume_history.newest_series_kept_elsewhere(r, class_name)
+    if options.kind == INCREMENTAL and apart is not None:
+        yield message("ANR4976W", device_class=class_name, volume=apart.volume, other=apart.device_class)
     yield from run_process(
         instance, call, DESCRIPTION, lambda process: _discard(backups.run(process, options))
     )

@@ -61,6 +61,7 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
         nouns.update(tx, new)
     if call.given != {"name", "bandwidth"}:  # that one is heard by whatever is under way
         instance.storage.devices.forget(found.name)
+    instance.database_backups.poke()
     yield message("ANR2205I", device_class=found.name)
 
 

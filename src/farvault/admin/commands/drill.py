@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from farvault.admin.authority import ANYONE, SYSTEM
 from farvault.admin.background import run_process
@@ -12,6 +13,7 @@ from farvault.admin.output import Answer, Column, Report, count_column, time_col
 from farvault.base.messages import message
 from farvault.base.units import show_size
 from farvault.catalog import drills
+from farvault.catalog.drills import Drill
 from farvault.catalog.settings import set_setting
 from farvault.model.attribute import Integer, Name
 from farvault.model.attribute import Text as TextKind
@@ -20,6 +22,8 @@ from farvault.processes.process import Process
 
 
 def _run(instance: Instance, call: Call) -> Iterator[Answer]:
+    if call["devclass"]:
+        instance.storage.devices.device_class(call["devclass"])
     options = Options(
         call["scratchfolder"] or f"{instance.folder}/drill", call["devclass"] or "", call["objects"]
     )
@@ -32,14 +36,26 @@ def _run(instance: Instance, call: Call) -> Iterator[Answer]:
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.read() as r:
-        rows = [drill._asdict() for drill in drills.all_drills(r)]
+        rows = [_row(drill) for drill in drills.all_drills(r)]
     yield Report(columns=_DETAILED if call.detailed else _STANDARD, rows=rows, detailed=call.detailed)
+
+
+def _row(drill: Drill) -> dict[str, Any]:
+    """Where no database came back, there is no time that recovery would have taken, and no state it would have reached."""
+    row = drill._asdict()
+    if drill.result == drills.FAILED and not drill.database_ms:
+        row["rpo_seconds"] = row["rto_seconds"] = None
+    return row
 
 
 def _set_period(instance: Instance, call: Call) -> Iterator[Answer]:
     with instance.catalog.write() as tx:
         set_setting(tx, "DRILLPERIOD", str(call["days"]))
     yield message("ANR6700I", name="DRILLPERIOD", value=call["days"])
+
+
+def _measured(seconds: int | None) -> str:
+    return "" if seconds is None else show_seconds(seconds)
 
 
 def _seconds(milliseconds: int) -> str:
@@ -51,8 +67,8 @@ _STANDARD = (
     time_column("started_time", "Started"),
     Column(key="result", label="Result", show=str.capitalize),
     time_column("backup_time", "State of"),
-    Column(key="rpo_seconds", label="RPO", show=show_seconds),
-    Column(key="rto_seconds", label="RTO", show=show_seconds),
+    Column(key="rpo_seconds", label="RPO", show=_measured),
+    Column(key="rto_seconds", label="RTO", show=_measured),
     count_column("objects", "Objects Tried"),
     count_column("bad_objects", "Objects Bad"),
 )

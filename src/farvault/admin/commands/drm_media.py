@@ -19,6 +19,7 @@ from farvault.base.disk import aligned_buffer, write_file
 from farvault.base.errors import FarvaultError, MediaFailed, NotFound
 from farvault.base.messages import message
 from farvault.catalog import nouns, offsite_media
+from farvault.catalog.command_files import is_command_file, note_command_file
 from farvault.catalog.drm_settings import drm_setting
 from farvault.catalog.offsite_media import COURIERRETRIEVE, MOUNTABLE, ONSITERETRIEVE, REMOTE, VAULTRETRIEVE
 from farvault.catalog.transaction import Snapshot
@@ -50,13 +51,37 @@ def _query(instance: Instance, call: Call) -> Iterator[Answer]:
 
 
 def _command_file(instance: Instance, call: Call) -> str:
-    """Where the lines go; '' = into the answer. Who has files written at the server needs system privilege."""
+    """Where the lines go; '' = into the answer. Who has files written at the server needs system privilege.
+
+    Nobody's other file is replaced or appended to: the server may write many that it must not lose.
+    """
     with instance.catalog.read() as r:
-        path = call["cmdfilename"] or drm_setting(r, "DRMCMDFILENAME")
-    if not path:
+        typed = call["cmdfilename"] or drm_setting(r, "DRMCMDFILENAME")
+        path = os.path.normpath(os.path.join(instance.folder, typed))
+        is_known = is_command_file(r, path)
+    if not typed:
         return ""
     require_system(call, "CMDFILENAME")
-    return os.path.join(instance.folder, path)
+    if reason := _why_not(path, is_known=is_known):
+        raise MediaFailed("ANR6689E", path=path, reason=reason)
+    if not is_known:
+        with instance.catalog.write() as tx:  # before it is there: a file that is not known is never replaced
+            note_command_file(tx, path)
+    return path
+
+
+def _why_not(path: str, *, is_known: bool) -> str:
+    """`is_known`: such a command has written it."""
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        return f"folder {folder} does not exist"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"the server may not write in folder {folder}"
+    if os.path.isdir(path):
+        return "it is a folder"
+    if not is_known and os.path.lexists(path) and (not os.path.isfile(path) or os.path.getsize(path)):
+        return "a file that no such command has written is there; remove it or name another one"
+    return ""
 
 
 def _lines(call: Call, path: str, volumes: Sequence[tuple[str, str]]) -> Iterator[Answer]:
@@ -191,8 +216,12 @@ _WHERE = (
 )
 _COMMAND_LINES = (
     keyword("CMd", TextKind(255), "a line for each volume: &vol, &loc, &nl are filled in"),
-    keyword("CMDFilename", TextKind(250), "file for the lines; default: SET DRMCMDFILENAME, else the answer"),
-    keyword("APPend", YesNo(), "behind what is in that file", default=False),
+    keyword(
+        "CMDFilename",
+        TextKind(250),
+        "file for the lines, new or written by such a command before; default: SET DRMCMDFILENAME, else the answer",
+    ),
+    keyword("APPend", YesNo(), "behind what is in that file, instead of replacing it", default=False),
 )
 
 COMMANDS = (

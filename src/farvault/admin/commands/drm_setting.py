@@ -17,7 +17,7 @@ from farvault.model.attribute import Integer, Kind, Text, YesNo
 
 def _set(instance: Instance, call: Call) -> Iterator[Answer]:
     name = call.command.words[1].upper()
-    value = call["value"]
+    value = call[call.command.parameters[0].name]
     stored = ("YES" if value else "NO") if isinstance(value, bool) else _text(value)
     with instance.catalog.write() as tx:
         set_setting(tx, name, stored)
@@ -59,12 +59,12 @@ _COLUMNS = (
 )
 
 
-def _command(word: str, kind: Kind, help: str) -> Command:
+def _command(word: str, what: str, kind: Kind, help: str) -> Command:
     return Command(
         words=("Set", word),
         rule=SYSTEM,
         help=help,
-        parameters=(positional("value", kind, "the value"),),
+        parameters=(positional(what, kind, "the value"),),
         run=_set,
     )
 
@@ -72,38 +72,64 @@ def _command(word: str, kind: Kind, help: str) -> Command:
 COMMANDS = (
     _command(
         "DRMDBBackupexpiredays",
+        "days",
         Integer(0, 9999),
         "Set after how many days a series of database backups that is not the newest goes. Give copy pools the same "
         "REUSEDELAY.",
     ),
     _command(
         "DRMRPFEXpiredays",
+        "days",
         Integer(0, 9999),
         "Set after how many days recovery plans kept by another server go.",
     ),
     _command(
-        "DRMPRIMstgpool", Clearable(Patterns(30)), 'Set the primary pools a recovery plan restores; "" = all.'
+        "DRMPRIMstgpool",
+        "pools",
+        Clearable(Patterns(30)),
+        'Set the primary pools a recovery plan restores; "" = all.',
     ),
     _command(
-        "DRMCOPYstgpool", Clearable(Patterns(30)), 'Set the copy pools of plans and of DRMEDIA; "" = all.'
+        "DRMCOPYstgpool",
+        "pools",
+        Clearable(Patterns(30)),
+        'Set the copy pools of plans and of DRMEDIA; "" = all.',
     ),
     _command(
         "DRMPLANPrefix",
+        "prefix",
         Text(250),
         'Set the folder, or folder and start of name, of local recovery plans; "" = none.',
     ),
-    _command("DRMINSTRPrefix", Text(250), 'Set where your own instructions for the plan are; "" = none.'),
-    _command("DRMPLANVpostfix", Text(1), "Set the character behind the names of replacement volumes."),
-    _command("DRMCHECKLabel", YesNo(), "Set whether the label of a volume is read before it leaves."),
-    _command("DRMFILEProcess", YesNo(), "Set whether volumes of DEVTYPE=FILE take part in DRMEDIA."),
-    _command("DRMCMDFilename", Text(250), 'Set the file that FORMAT=CMD writes; "" = the answer itself.'),
-    _command("DRMCOUriername", Text(255), "Set the location of volumes that travel."),
     _command(
-        "DRMNOTMOuntablename", Text(255), "Set the location of volumes that are here and not mountable."
+        "DRMINSTRPrefix", "prefix", Text(250), 'Set where your own instructions for the plan are; "" = none.'
     ),
-    _command("DRMVAultname", Text(255), "Set the location of volumes in the vault."),
+    _command(
+        "DRMPLANVpostfix", "postfix", Text(1), "Set the character behind the names of replacement volumes."
+    ),
+    _command(
+        "DRMCHECKLabel", "check", YesNo(), "Set whether the label of a volume is read before it leaves."
+    ),
+    _command(
+        "DRMFILEProcess", "process", YesNo(), "Set whether volumes of DEVTYPE=FILE take part in DRMEDIA."
+    ),
+    _command(
+        "DRMCMDFilename",
+        "file",
+        Text(250),
+        'Set the file that FORMAT=CMD writes, new or written by it before; "" = the answer itself.',
+    ),
+    _command("DRMCOUriername", "location", Text(255), "Set the location of volumes that travel."),
+    _command(
+        "DRMNOTMOuntablename",
+        "location",
+        Text(255),
+        "Set the location of volumes that are here and not mountable.",
+    ),
+    _command("DRMVAultname", "location", Text(255), "Set the location of volumes in the vault."),
     _command(
         "DRMPLANWithbackup",
+        "plan",
         YesNo(),
         "Set whether each database backup kept by another server is followed by a recovery plan.",
     ),

@@ -191,7 +191,7 @@ def _set_interval(instance: Instance, call: Call) -> Iterator[Answer]:
 
 
 def _set_quiet(instance: Instance, call: Call) -> Iterator[Answer]:
-    quiet = call["value"]
+    quiet = call["quiet"]
     with instance.catalog.write() as tx:
         set_setting(tx, "EXPQUIET", "YES" if quiet else "NO")
     yield message(
@@ -259,7 +259,7 @@ COMMANDS = (
         words=("SETOPT", "EXPQuiet"),
         rule=SYSTEM,
         help="Set whether expiration says less where EXPIRE INVENTORY has no QUIET; also when it runs by itself.",
-        parameters=(positional("value", YesNo(), "Yes = no messages about nodes and their policy"),),
+        parameters=(positional("quiet", YesNo(), "Yes = no messages about nodes and their policy"),),
         run=_set_quiet,
     ),
 )

@@ -142,6 +142,7 @@ def _update(instance: Instance, call: Call) -> Iterator[Answer]:
         classes = _classes_of(tx, server.name)
     for name in classes:
         instance.storage.devices.renew(name)
+    instance.database_backups.poke()
     yield message("ANR1662I", server=server.name)
     yield from _update_warnings(call, server, classes)
 

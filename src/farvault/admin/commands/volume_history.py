@@ -11,10 +11,10 @@ from farvault.admin.command import FORMAT, Call, Command, Parameter, keyword, po
 from farvault.admin.instance import Instance
 from farvault.admin.kinds import Day, PathPattern, TimeOfDay, moment
 from farvault.admin.movable_media import usual_place
-from farvault.admin.output import Answer, Column, Report, of_attribute, row_of, time_column
+from farvault.admin.output import Answer, Code, Column, Report, of_attribute, row_of, time_column
 from farvault.admin.period import LAST_SECOND, PERIOD, period
-from farvault.base.errors import BadInput, NotFound
-from farvault.base.messages import message
+from farvault.base.errors import BadInput, FarvaultError, NotFound
+from farvault.base.messages import Message, message
 from farvault.base.units import show_time
 from farvault.catalog import nouns, offsite_media, volume_history
 from farvault.catalog.offsite_media import COURIERRETRIEVE, MOUNTABLE, VAULTRETRIEVE
@@ -107,10 +107,19 @@ def _delete(instance: Instance, call: Call) -> Iterator[Answer]:
     newest_first = sorted(
         chosen.deleted, key=lambda row: (row.series, row.operation, row.sequence), reverse=True
     )
-    waiting = delete_volumes(instance.storage, newest_first)
-    yield message("ANR2467I", count=len(newest_first))
-    if waiting:
-        yield message("ANR4890W", count=f"{waiting:,}")
+    refused: list[Message] = []
+
+    def refuse(row: HistoryVolume, error: FarvaultError) -> None:
+        place = {"volume": row.volume, "series": row.series, "operation": row.operation}
+        refused.append(message("ANR4973W", **place, reason=error.message.text))
+
+    done = delete_volumes(instance.storage, newest_first, refuse)
+    yield from refused
+    yield message("ANR2467I", count=done.gone)
+    if done.waiting:
+        yield message("ANR4890W", count=f"{done.waiting:,}")
+    if refused:
+        yield Code(4)
 
 
 def _confirm(instance: Instance, call: Call) -> str:

@@ -72,6 +72,12 @@ def catalogue() -> dict[str, Row]:
     return rows
 
 
+def advice(said: Message) -> str:
+    """What to do now, as far as that can be said without the values of the message; '' where nothing is."""
+    row = catalogue().get(said.id)
+    return row.action if row is not None and "{" not in row.action else ""
+
+
 def message(message_id: str, /, **values: object) -> Message:
     """Fill in one row; `KeyError` for an unknown id or a missing value.
 

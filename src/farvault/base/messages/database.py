@@ -12,6 +12,11 @@ ROWS: dict[str, Row] = {
     "ANR2469I": Row(
         "Kept: {volume} ({type}, series {series}, operation {operation}), because {reason}.",
     ),
+    "ANR4973W": Row(
+        "{volume} (series {series}, operation {operation}) is not deleted, nor what is before it in its series: {reason}",
+        "Its volume can only be deleted through its device class.",
+        "Correct that, then DELETE VOLHISTORY again. Where the class is not defined any more, DEFINE DEVCLASS as it was.",
+    ),
     "ANR4900E": Row("The volume history has no entry {name}.", "", "QUERY VOLHISTORY shows all entries."),
     "ANR4901E": Row(
         "Volume {volume} is in use: a storage pool or the volume history has one of this name.",
@@ -48,6 +53,31 @@ ROWS: dict[str, Row] = {
         "The recovery log in {folder} is full ({percent} % of its capacity): nothing was changed.",
         "LOGMODE is ROLLFORWARD: every change since the last database backup is kept. What was acknowledged is safe.",
         "BACKUP DB makes room and still works. A database backup trigger does it by itself; a larger log_capacity_mib in farvault.toml gives more time.",
+    ),
+    "ANR4908W": Row(
+        "A restore of the database {path} was broken off before the old one was set aside: the old one is used. To restore it, stop the server and run: farvault server restore-db {folder}.",
+        "What the restore had built is removed. The old database is as it was.",
+        "Check that this is the database you want.",
+    ),
+    "ANR4909W": Row(
+        "A restore of the database that was broken off in its last step is complete now. Set aside: {aside}. BACKUP DB TYPE=FULL at once; then AUDIT VOLUME FIX=YES for volumes used since the backup, RECONCILE VOLUMES FIX=YES for each device class of DEVTYPE=SERVER, and only then EXPIRE INVENTORY.",
+        "The restored database was whole and proved; only names were left to be changed.",
+        "As after every restore: volumes added, reused or deleted since the backup stand in the old volume history (volhist.out with a number behind it).",
+    ),
+    "ANR4970E": Row(
+        "There is no database {path}. If its disk is not mounted, mount it; if the database is lost, run: farvault server restore-db {folder}.",
+        "Without it nothing can be served.",
+        "Where the whole machine is lost, `farvault recover` rebuilds the server from its partner.",
+    ),
+    "ANR4971E": Row(
+        "There is no database {path}: a restore was broken off before the new one was whole. Run it again: farvault server restore-db {folder}.",
+        "There was no old database that could be used meanwhile.",
+        "",
+    ),
+    "ANR4975W": Row(
+        "Volume {volume} of device class {device_class}, begun {time}, had no end in what was restored: it is not touched, and no entry names it any more. Where another server keeps it, RECONCILE VOLUMES finds it; a file may be removed once the server serves.",
+        "The database was backed up, or lost, while a database backup, export or plan was being written to it.",
+        "A whole database backup can be told by `farvault volume check FILE`: keep it until the next one is complete.",
     ),
     "ANR4910E": Row(
         "The recovery log in {folder} is damaged in {segment}.",
@@ -116,6 +146,11 @@ ROWS: dict[str, Row] = {
     "ANR2784W": Row(
         "Device class {device_class} is not the one of SET DBRECOVERY ({usual}). The backup goes to {device_class}."
     ),
+    "ANR4976W": Row(
+        "This backup builds on {volume}, which lies in device class {other}: what device class {device_class} reaches is not enough to restore it.",
+        "A series is restored from all of its volumes. If they lie on several servers or on this machine, losing one place loses the series.",
+        "BACKUP DB TYPE=FULL DEVCLASS={device_class}",
+    ),
     "ANR4929E": Row(
         "No device class: DEVCLASS was not given, and SET DBRECOVERY names none.",
         "",
@@ -138,6 +173,11 @@ ROWS: dict[str, Row] = {
         "A database backup ({kind}) is running already.",
         "Only one runs at a time.",
         "Wait for it (QUERY PROCESS), or CANCEL PROCESS.",
+    ),
+    "ANR4974E": Row(
+        "{failures} database backups to device class {device_class} have failed, and little of the recovery log's reserve is left: none is tried before {until}. After UPDATE DEVCLASS or UPDATE SERVER, and to another class, it is tried at once.",
+        "Each backup that fails takes of the reserve, without which none can begin.",
+        "Correct what the last one said (QUERY ACTLOG). A larger log_capacity_mib in farvault.toml gives more reserve.",
     ),
     # trigger
     "ANR2282I": Row("Database backup trigger is defined and enabled."),
@@ -225,7 +265,7 @@ ROWS: dict[str, Row] = {
     ),
     "ANR4598I": Row("Looking at volume {volume}."),
     "ANR4602E": Row(
-        "No database backup from before {time} is in the volume history.",
+        "No {kind} from before {time} is in the volume history.",
         "",
         "Give a later --todate, another --source, or name the volumes.",
     ),
@@ -243,6 +283,11 @@ ROWS: dict[str, Row] = {
         "Series {series} is broken: {reason}.",
         "Each backup of a series builds on the one before.",
         "Restore to a moment before the gap (--todate, --totime), or from another series.",
+    ),
+    "ANR4977E": Row(
+        "The password of server {server} in {path} does not open with this folder's keys: the file or the keys are another server's.",
+        "Passwords are sealed with the keys of the server that wrote the file.",
+        "Bring back the keys that belong to it; or write PASSWORD=... of the node in the clear into a file of your own and give it with --device-configuration.",
     ),
     "ANR4934W": Row(
         "The newest backup was made in LOGMODE NORMAL: what changed after it is not in any log.",

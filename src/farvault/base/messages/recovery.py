@@ -111,8 +111,8 @@ ROWS: dict[str, Row] = {
         "Recovery of this server is complete: {pools} pools were restored. BACKUP DB TYPE=FULL now, then PREPARE.",
     ),
     "ANR4960W": Row(
-        "Recovery: {failed} steps are not done yet; tried again in {seconds} seconds.",
-        "The lines above say which.",
+        "Recovery: {failed} steps are not done yet, as the lines before say; tried again in {seconds} seconds. Where a target refuses, its administrator has to agree: APPROVE FORCESYNC or APPROVE DELETION there.",
+        "Clients are served meanwhile.",
     ),
     "ANR4962E": Row(
         "{command} needs DEVCLASS (at the source) or NODENAME (at the target), and only one of them.",
@@ -164,7 +164,7 @@ ROWS: dict[str, Row] = {
         "DRMCHECKLABEL is YES: what leaves must be what it says it is.",
         "AUDIT VOLUME, or SET DRMCHECKLABEL NO.",
     ),
-    "ANR6689E": Row("File {path} could not be written: {reason}.", "", "Give another CMDFILENAME."),
+    "ANR6689E": Row("File {path} is not written: {reason}.", "", "Give another CMDFILENAME."),
     # drills
     "ANR4967I": Row(
         "Drill {number} succeeded: database of {time} restored in {database_seconds} seconds ({database}), {objects} objects "
@@ -176,7 +176,7 @@ ROWS: dict[str, Row] = {
         "QUERY DRILL FORMAT=DETAILED shows the figures. Correct the cause, back up anew, RUN DRILL again.",
     ),
     "ANR4969E": Row(
-        "A drill needs a database backup kept by another server; there is none of class {device_class}.",
+        "A drill needs a database backup kept by another server; there is none {what}.",
         "What lies on this machine proves nothing about the day when it is gone.",
         "BACKUP DB DEVCLASS=... with a class of DEVTYPE=SERVER.",
     ),

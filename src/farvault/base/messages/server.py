@@ -139,8 +139,8 @@ ROWS: dict[str, Row] = {
     # inside
     "ANR0904W": Row(
         "{lines} lines could not be written to the activity log.",
-        "The catalog could not take them in time.",
-        "The console has them. Check that the disk of the catalog is not full.",
+        "The catalog could not take them in time, or was full for so long that no more could wait.",
+        "The console has them. Check that the disk of the catalog and the recovery log are not full.",
     ),
     "ANR9999D": Row(
         "Internal error in {place}: {error}",
