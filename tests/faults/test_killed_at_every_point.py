@@ -14,6 +14,8 @@ from tests.faults.killed_target import KilledTarget, write_while_it_dies
 from tests.grid.both_sides import COPY, marked, volumes, write_marked_volumes
 from tests.grid.grid_server import GridServer, is_sound
 
+from farvault.base.disk import observe_crash_points
+
 pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
@@ -176,6 +178,32 @@ def test_a_source_killed_while_it_deletes_an_old_database_backup_does_it_the_nex
     delhi.admin(delete)
     assert delhi.admin(shown).text.count("Volume Name") == 1
     delhi.admin("backup db devclass=tapeclass type=full wait=yes")
+
+
+@pytest.mark.parametrize(
+    ("command", "point"),
+    [
+        (
+            "backup db devclass=tapeclass type=full volumenames={file} wait=yes",
+            "history.volume.before_create",
+        ),
+        ("define volume tapepool {file} wait=yes", "volume.define.before_create"),
+    ],
+)
+def test_a_file_of_somebody_else_is_never_taken_for_ours(
+    delhi: GridServer, tmp_path: Path, command: str, point: str
+) -> None:
+    """Killed there, the row would say that it is what we had begun: the next start would delete it."""
+    theirs = tmp_path / "theirs"
+    theirs.write_text("not ours")
+    passed: list[str] = []
+    observe_crash_points(passed.append)
+    try:
+        said = delhi.admin(command.format(file=theirs), allow=(4, 10, 12, 14)).text
+    finally:
+        observe_crash_points(None)
+    assert "ANR8356E" in said and point not in passed
+    assert str(theirs) not in volumes(delhi) and theirs.read_text() == "not ours"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from farvault.base.disk import BLOCK_BYTES, VolumeFile, crash_point, make_folder, remove_file
 from farvault.base.errors import AlreadyExists, MediaFailed, MediaFull, NotAvailable
 from farvault.media.interface import Capabilities, Span
-from farvault.media.local import LocalReader, ReadBuffers, failed, open_file, verify_file
+from farvault.media.local import LocalReader, ReadBuffers, check_free, failed, open_file, verify_file
 
 
 class DiskDevice:
@@ -26,6 +26,9 @@ class DiskDevice:
 
     def scratch_name(self, pool_name: str, sequence: int, use: str = "BFS") -> str:  # noqa: ARG002
         raise NotAvailable("ANR1405W", pool=pool_name)  # its volumes are defined by a person
+
+    def check_free(self, name: str) -> None:
+        check_free(name)
 
     def create(self, name: str, capacity_bytes: int) -> None:
         try:

@@ -84,6 +84,9 @@ class FaultyDevice:
     def scratch_name(self, pool_name: str, sequence: int, use: str = "BFS") -> str:
         return self._device.scratch_name(pool_name, sequence, use)
 
+    def check_free(self, name: str) -> None:
+        self._device.check_free(name)
+
     def create(self, name: str, capacity_bytes: int) -> None:
         self._faults.arrive("create")
         self._device.create(name, capacity_bytes)

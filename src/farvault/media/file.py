@@ -14,7 +14,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from farvault.base.disk import VolumeFile, crash_point, make_folder, remove_file
 from farvault.base.errors import AlreadyExists, FarvaultError, MediaFailed, MediaFull
 from farvault.media.interface import Capabilities, Span
-from farvault.media.local import LocalReader, ReadBuffers, failed, last_record, open_file, verify_file
+from farvault.media.local import (
+    LocalReader,
+    ReadBuffers,
+    check_free,
+    failed,
+    last_record,
+    open_file,
+    verify_file,
+)
 
 
 class FileDevice:
@@ -30,6 +38,9 @@ class FileDevice:
 
     def scratch_name(self, pool_name: str, sequence: int, use: str = "BFS") -> str:  # noqa: ARG002 - the label has it
         return os.path.join(self._roomiest_folder(), f"{sequence:08x}.{use.lower()}")
+
+    def check_free(self, name: str) -> None:
+        check_free(name)
 
     def create(self, name: str, capacity_bytes: int) -> None:  # noqa: ARG002 - the file grows as it is written
         try:

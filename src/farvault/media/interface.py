@@ -106,6 +106,12 @@ class Device(Protocol):
         """
         ...
 
+    def check_free(self, name: str) -> None:
+        """`AlreadyExists` where something of this name is there. Asked before a row says that it is ours: after a kill between
+        the row and `create`, what is there is taken for ours.
+        """
+        ...
+
     def create(self, name: str, capacity_bytes: int) -> None:
         """Make an empty volume. Random access: all its blocks are reserved. `AlreadyExists` where it is there."""
         ...

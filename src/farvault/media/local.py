@@ -7,12 +7,13 @@ a ring of reused buffers: fresh memory costs more than the disk does.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 
 from farvault.base.disk import NO_ROOM, VolumeFile, aligned_buffer
-from farvault.base.errors import MediaFailed, MediaFull, NotFound, RecordDamaged
+from farvault.base.errors import AlreadyExists, MediaFailed, MediaFull, NotFound, RecordDamaged
 from farvault.base.pipeline import run_ahead
 from farvault.base.units import MIB
 from farvault.media.interface import Span
@@ -23,6 +24,12 @@ MERGED_READ_BYTES = 4 * MIB
 SPARE_BYTES = MIB
 """A record may be a little longer than what is merged."""
 IDLE_BUFFERS = 8
+
+
+def check_free(name: str) -> None:
+    """`AlreadyExists` where anything has this name."""
+    if os.path.lexists(name):
+        raise AlreadyExists("ANR8356E", volume=name)
 
 
 def failed(operation: str, name: str, error: OSError) -> MediaFailed | MediaFull:

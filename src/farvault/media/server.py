@@ -72,6 +72,9 @@ class ServerDevice:
 
     def create(self, name: str, capacity_bytes: int) -> None:  # noqa: ARG002 - the source counts
         """The target knows a volume from its first segment on: only look that the name is free there."""
+        self.check_free(name)
+
+    def check_free(self, name: str) -> None:
         if self._briefly(lambda session: _is_there(session, self._volume(name))):
             raise AlreadyExists("ANR4812E", volume=name, server=self._target.name)
 

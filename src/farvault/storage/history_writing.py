@@ -22,7 +22,7 @@ from farvault.base.errors import (
 )
 from farvault.catalog import nouns, offsite_media, questions, target_truth, volume_history
 from farvault.catalog.sequences import next_value
-from farvault.catalog.transaction import Transaction
+from farvault.catalog.transaction import Snapshot, Transaction
 from farvault.media import receipt as receipts
 from farvault.media.interface import Device
 from farvault.model.pending_deletion import PendingDeletion
@@ -191,7 +191,11 @@ class HistoryWriter:
         return self._output
 
     def _named(self, device: Device) -> HistoryVolume:
-        row = self._new_row(self._names.pop(0), scratch=False)
+        name = self._names.pop(0)
+        with self._storage.catalog.read() as r:
+            _refuse_taken(r, name)
+        device.check_free(name)
+        row = self._new_row(name, scratch=False)
         try:
             crash_point("history.volume.before_create")
             device.create(row.volume, self._capacity)
@@ -204,7 +208,12 @@ class HistoryWriter:
         if not self._scratch:
             raise MediaFull("ANR4902E", device_class=self._class_name)
         for _ in range(NAME_TRIES):
-            row = self._new_row("", scratch=True)
+            name = self._scratch_name(device)
+            try:
+                device.check_free(name)
+            except AlreadyExists:
+                continue
+            row = self._new_row(name, scratch=True)
             try:
                 crash_point("history.volume.before_create")
                 device.create(row.volume, self._capacity)
@@ -217,17 +226,19 @@ class HistoryWriter:
             return row
         raise MediaFailed("ANR1404W", pool=self._class_name)
 
+    def _scratch_name(self, device: Device) -> str:
+        with self._storage.catalog.write(uses_reserve=True) as tx:
+            for _ in range(NAME_TRIES):
+                name = device.scratch_name("", next_value(tx, "scratch_volumes"), USES[self._operation.type])
+                if not volume_history.is_taken(tx, name):
+                    break
+        return name
+
     def _new_row(self, name: str, *, scratch: bool) -> HistoryVolume:
         """Its number is known to be in use before anybody can see it."""
         one = self._operation
-        device = self._storage.devices.device(self._class_name)
         with self._storage.catalog.write(uses_reserve=True) as tx:
-            for _ in range(NAME_TRIES if scratch else 0):
-                name = device.scratch_name("", next_value(tx, "scratch_volumes"), USES[one.type])
-                if not volume_history.is_taken(tx, name):
-                    break
-            if volume_history.is_taken(tx, name):
-                raise AlreadyExists("ANR4901E", volume=name)
+            _refuse_taken(tx, name)
             row = HistoryVolume(
                 time=one.time,
                 type=one.type,
@@ -292,3 +303,8 @@ class HistoryWriter:
         with contextlib.suppress(FarvaultError):
             self._remove_row(row)
         self._storage.history_in_use.discard(row.id)
+
+
+def _refuse_taken(r: Snapshot, name: str) -> None:
+    if volume_history.is_taken(r, name):
+        raise AlreadyExists("ANR4901E", volume=name)

@@ -75,6 +75,7 @@ class VolumeLife:
             location=location,
             created_time=self._clock.now_seconds(),
         )
+        self._devices.device(pool.device_class).check_free(volume.name)
         with self._catalog.write() as tx:
             _refuse_known(tx, volume.name)
             volume = msgspec.structs.replace(volume, id=nouns.insert(tx, volume))
@@ -106,9 +107,15 @@ class VolumeLife:
         device = self._devices.device(pool.device_class)
         for _ in range(NAME_TRIES):
             with self._catalog.write() as tx:
+                name = device.scratch_name(pool.name, next_value(tx, "scratch_volumes"))
+            try:
+                device.check_free(name)
+            except AlreadyExists:
+                continue
+            with self._catalog.write() as tx:
                 nouns.by_id(tx, StoragePool, pool.id)  # the pool may have been deleted since its writer began
                 volume = Volume(
-                    name=device.scratch_name(pool.name, next_value(tx, "scratch_volumes")),
+                    name=name,
                     pool_id=pool.id,
                     scratch=True,
                     capacity_bytes=max(definition.max_capacity_bytes, SMALLEST_CAPACITY_BYTES),
