@@ -60,57 +60,76 @@ _DAY_SECONDS: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`work` is done every `period_seconds`, first one period after the start, and soon after a poke by `name`."""
+    """`work` is done every `period_seconds`, first one period after the start, and soon after a poke by `name`.
+
+    `is_urgent`: it is short and waits for no other piece; a thread of its own does those.
+    """
 
     name: str
     work: Callable[[], object]
     period_seconds: float = HOUR_SECONDS
+    is_urgent: bool = False
 
 
 class Housekeeping:
-    """A thread from `start` to `stop`; the pieces are done in their order, one at a time."""
+    """Two threads from `start` to `stop`, for urgent pieces and for the others: in their order, one at a time."""
 
     def __init__(self, pieces: Sequence[Piece], log: Log, clock: Clock) -> None:
         self._pieces = tuple(pieces)
         self._log, self._clock = log, clock
         self._due = {piece.name: clock.monotonic_seconds() + piece.period_seconds for piece in pieces}
         self._lock = threading.Lock()
-        self._wake, self._stopping = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+        self._stopping = threading.Event()
+        self._wakes: list[threading.Event] = []
+        self._threads: list[threading.Thread] = []
+        for is_urgent in (True, False):
+            lane = [piece for piece in self._pieces if piece.is_urgent is is_urgent]
+            if lane:
+                wake = threading.Event()
+                self._wakes.append(wake)
+                self._threads.append(
+                    threading.Thread(target=self._run, args=(lane, wake), name="housekeeping", daemon=True)
+                )
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Returns when the piece of work under way has ended."""
+        """Returns when the pieces of work under way have ended."""
         self._stopping.set()
-        self._wake.set()
-        self._thread.join()
+        self._wake_all()
+        for thread in self._threads:
+            thread.join()
 
     def poke(self, name: str) -> None:
         """It is due now. Returns at once; any thread may call it, also inside a transaction's `after_commit`."""
         with self._lock:
             self._due[name] = self._clock.monotonic_seconds()
-        self._wake.set()
+        self._wake_all()
 
     def do_everything(self) -> None:
         """Every piece once, in the caller's thread; an error of one does not keep the others from being done."""
         self._do(self._pieces)
 
-    def _run(self) -> None:
+    def _wake_all(self) -> None:
+        for wake in self._wakes:
+            wake.set()
+
+    def _run(self, pieces: Sequence[Piece], wake: threading.Event) -> None:
         while not self._stopping.is_set():
-            self._clock.wait(self._wake, self._seconds_until_due())
-            self._wake.clear()
-            self._do(self._take_due())
+            self._clock.wait(wake, self._seconds_until_due(pieces))
+            wake.clear()
+            self._do(self._take_due(pieces))
 
-    def _seconds_until_due(self) -> float:
+    def _seconds_until_due(self, pieces: Sequence[Piece]) -> float:
         with self._lock:
-            return max(0.0, min(self._due.values()) - self._clock.monotonic_seconds())
+            return max(0.0, min(self._due[piece.name] for piece in pieces) - self._clock.monotonic_seconds())
 
-    def _take_due(self) -> list[Piece]:
+    def _take_due(self, pieces: Sequence[Piece]) -> list[Piece]:
         now = self._clock.monotonic_seconds()
         with self._lock:
-            due = [piece for piece in self._pieces if self._due[piece.name] <= now]
+            due = [piece for piece in pieces if self._due[piece.name] <= now]
             self._due.update((piece.name, now + piece.period_seconds) for piece in due)
         return due
 

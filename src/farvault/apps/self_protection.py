@@ -60,7 +60,7 @@ class SelfProtection:
         self._trigger = DatabaseTrigger(catalog, self.database_backups, processes, storage.log)
         self.drill = DrillWhenDue(storage, processes, f"{folder.path}/drill")
         self.pieces = [
-            Piece(DATABASE_TRIGGER, self._trigger, PERIOD_SECONDS),
+            Piece(DATABASE_TRIGGER, self._trigger, PERIOD_SECONDS, is_urgent=True),
             Piece(PROTECTION_FILES, self.files.refresh),
             Piece(DRILL, self.drill),
             Piece(RECOVERY, RecoverRest(storage, processes, target), RECOVERY_SECONDS),

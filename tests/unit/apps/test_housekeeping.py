@@ -1,14 +1,16 @@
-"""Periods of hours that somebody looks at each hour: looks come a little early or late, and none may be missed by that."""
+"""What the server does by itself: no period is missed because looks come a little late, nothing urgent waits."""
 
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 
-from farvault.apps.housekeeping import ExpireWhenDue
+from farvault.apps.housekeeping import ExpireWhenDue, Housekeeping, Piece
 from farvault.base.clock import ManualClock
 from farvault.base.log import Log
 from farvault.catalog.catalog import Catalog
@@ -52,3 +54,22 @@ def test_an_interval_is_kept_though_looks_are_not_on_the_second(
         due()
         clock.advance(3600 - late)
     assert processes.started == 240 // hours
+
+
+def test_an_urgent_piece_waits_for_no_other_one(clock: ManualClock) -> None:
+    """A full recovery log does not wait until ten thousand deletions are told."""
+    began, may_end, done = threading.Event(), threading.Event(), threading.Event()
+
+    def long_work() -> None:
+        began.set()
+        may_end.wait(PATIENCE_SECONDS)
+
+    pieces = [Piece("long", long_work), Piece("urgent", done.set, is_urgent=True)]
+    housekeeping = Housekeeping(pieces, Log(clock), clock)
+    housekeeping.start()
+    housekeeping.poke("long")
+    assert began.wait(PATIENCE_SECONDS)
+    housekeeping.poke("urgent")
+    assert done.wait(PATIENCE_SECONDS)
+    may_end.set()
+    housekeeping.stop()
