@@ -306,6 +306,18 @@ def test_wrong_keys_words_and_places_are_refused(story: Story, tmp_path: Path) -
         story.recover()
     assert Path(delhi.folder, "something").read_text() == "else"
     Path(delhi.folder, "something").unlink()
+    os.rename(delhi.folder, tmp_path / "elsewhere")
+    os.symlink(tmp_path / "elsewhere", delhi.folder)
+    with pytest.raises(FarvaultError, match="ANR4998E"):
+        story.recover()
+    os.unlink(delhi.folder)
+    os.rename(tmp_path / "elsewhere", delhi.folder)
+    theirs = Path(f"{delhi.folder}.recovering")
+    theirs.mkdir()
+    (theirs / "something").write_text("else")
+    with pytest.raises(FarvaultError, match="ANR4999E"):
+        story.recover()
+    (theirs / "something").unlink()
     assert story.recover() is not None, "an empty folder is as good as none"
 
 

@@ -107,7 +107,7 @@ class _Recovery:
     def run(self) -> Recovered | None:
         began = time.monotonic()
         parse_code(self._wanted.recovery_code)  # a typing error is told before anything is asked
-        check_new_folder(self._folder)
+        self._check_folders()
         wanted = self._wanted
         partner = Partner(
             wanted.host, wanted.port, wanted.node, wanted.password, wanted.fingerprint, self._clock
@@ -391,6 +391,19 @@ class _Recovery:
         crash_point("recover.after_rename")
         return Recovered(source.server, restored.backup_time, restored.epoch)
 
+    def _check_folders(self) -> None:
+        """What cannot be used in the end is refused at the beginning: the last step renames what was built to this name."""
+        path, building = self._folder.path, self._building
+        check_new_folder(self._folder)
+        if os.path.islink(path) or os.path.ismount(path):
+            raise BadInput("ANR4998E", folder=path)
+        if (
+            os.path.lexists(building.path)
+            and not os.path.isdir(building.keys)
+            and not _is_empty(building.path)
+        ):
+            raise BadInput("ANR4999E", folder=building.path)
+
     def _begin(self) -> InstanceLock:
         """What an earlier try left behind goes: nothing in it is needed."""
         building = self._building
@@ -477,6 +490,10 @@ def _read_file(path: str) -> bytes:
             return file.read(recovery_plan.PLAN_MOST_BYTES + 1)
     except OSError as error:
         raise BadInput("ANR0999E", value=path, what="plan file", reason=error.strerror or error) from None
+
+
+def _is_empty(path: str) -> bool:
+    return os.path.isdir(path) and not os.listdir(path)
 
 
 def _age(seconds: int) -> str:

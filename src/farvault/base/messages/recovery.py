@@ -110,6 +110,16 @@ ROWS: dict[str, Row] = {
     "ANR4959I": Row(
         "Recovery of this server is complete: {pools} pools were restored. BACKUP DB TYPE=FULL now, then PREPARE.",
     ),
+    "ANR4998E": Row(
+        "Folder {folder} is a link or a mount point: the server cannot be built beside it and take its name.",
+        "",
+        "Name a folder inside of it, or one that is not there yet.",
+    ),
+    "ANR4999E": Row(
+        "Folder {folder} is in the way: what is rebuilt goes there first, and it holds something else.",
+        "",
+        "Move it away, or name another folder.",
+    ),
     "ANR4960W": Row(
         "Recovery: {failed} steps are not done yet, as the lines before say; tried again in {seconds} seconds. Where a target refuses, its administrator has to agree: APPROVE FORCESYNC or APPROVE DELETION there.",
         "Clients are served meanwhile.",
