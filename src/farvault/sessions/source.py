@@ -209,9 +209,10 @@ class _Source:
             self._segment = Segment(
                 self._vault(), body.volume, body.offset_bytes, self._say_durable, self._say_failed
             )
-        except FarvaultError as error:
+        except BaseException as error:
             self._writers.leave(self._session.node_id, body.volume, self)
-            self._log_failure(body.volume, error)
+            if isinstance(error, FarvaultError):
+                self._log_failure(body.volume, error)
             raise
         return SegmentAnswer(segment=self._segment.object_id)
 

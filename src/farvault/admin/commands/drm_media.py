@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -35,6 +36,8 @@ from farvault.storage.history_volumes import delete_volume
 
 _LINES_MOST_BYTES: Final = 16 << 20
 """Of a file that APPEND=YES goes on with."""
+
+_FILLED_IN: Final = re.compile("&(vol|loc|nl)")
 
 
 def _query(instance: Instance, call: Call) -> Iterator[Answer]:
@@ -84,12 +87,14 @@ def _why_not(path: str, *, is_known: bool) -> str:
     return ""
 
 
+def _fill_in(command: str, values: dict[str, str]) -> str:
+    return _FILLED_IN.sub(lambda found: values[found[1]], command)
+
+
 def _lines(call: Call, path: str, volumes: Sequence[tuple[str, str]]) -> Iterator[Answer]:
-    """CMD for each volume and its location. Nothing runs it here."""
-    lines = [
-        (call["cmd"] or "&vol").replace("&vol", name).replace("&loc", location).replace("&nl", "\n")
-        for name, location in volumes
-    ]
+    """CMD for each volume and its location, in which nothing is filled in again. Nothing runs it here."""
+    command = call["cmd"] or "&vol"
+    lines = [_fill_in(command, {"vol": name, "loc": location, "nl": "\n"}) for name, location in volumes]
     if not path:
         yield Text("\n".join(lines))
         return
