@@ -313,11 +313,9 @@ def test_volumes_are_chosen_by_when_they_moved_and_lines_written_for_a_program(
     two, one = [f"fetch {delhi.folder}/tapes/{name}\nto VAULT\n" for name in ("two", "one")]
     assert lines.read_text() == two + one
     assert "ANR2106E" in delhi.admin("query drmedia begindate=today enddate=today-1", allow=(3,)).text
-    delhi.admin("move drmedia * tostate=vaultretrieve tolocation=&nl_&vol")
-    shown = delhi.admin('query drmedia * format=cmd cmd="at &loc"').text
-    assert shown.splitlines() == ["at &nl_&vol"] * 2, (
-        "an operator's words add no line to somebody else's command file"
-    )
+    delhi.admin(f"update volhistory {delhi.folder}/tapes/one devclass=tapeclass location=&nl_&vol")
+    shown = delhi.admin('query drmedia *one format=cmd cmd="at &loc"').text
+    assert shown.splitlines() == ["at &nl_&vol"], "an operator's words add no line to another's commands"
 
 
 def test_files_are_written_only_for_who_runs_the_system(pair: Pair, tmp_path: Path) -> None:
