@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from farvault.base.errors import FarvaultError, PeerUnreachable, RecordDamaged
 from farvault.base.pipeline import run_ahead
 from farvault.client.attributes import decode_attributes
-from farvault.client.placing import Placer, Skipped, TargetFolder, remove_partial
+from farvault.client.placing import NewFile, Placer, Skipped, TargetFolder
 from farvault.client.reading import failure_message
 from farvault.client.session import NodeSession
 from farvault.client.work import Batch, BatchResult, Failure, RestoreFile
@@ -49,14 +49,13 @@ class _File:
 
     __slots__ = (
         "attributes",
-        "descriptor",
         "end",
         "file",
         "folder",
         "map_goes_on",
         "missing",
+        "new",
         "place",
-        "temporary",
     )
 
     def __init__(self, folder: int, place: int, file: RestoreFile, attributes: FileAttributes) -> None:
@@ -67,8 +66,7 @@ class _File:
         self.missing = 0
         self.map_goes_on = False
         self.end = 0  # of what the map has told so far
-        self.descriptor = -1
-        self.temporary: bytes | None = None  # None: not made yet; empty: it has its own name
+        self.new: NewFile | None = None  # not made yet
 
 
 class Fetch:
@@ -136,7 +134,6 @@ class Fetch:
                     continue
                 try:
                     if file.type == ObjectType.FILE:
-                        self._make(state)
                         self._complete(state)
                     else:
                         refused = self._placer.make_special(self._folder(number), file, attributes)
@@ -174,7 +171,6 @@ class Fetch:
 
     def _begin_and_complete(self, state: _File) -> None:
         try:
-            self._make(state)
             self._complete(state)
         except Skipped:
             self._skip(state)
@@ -199,11 +195,10 @@ class Fetch:
 
     def _write(self, state: _File, offset: int, data: memoryview) -> None:
         try:
-            if state.descriptor < 0:
-                self._make(state)
-            done = os.pwrite(state.descriptor, data, offset)
+            descriptor = self._make(state).descriptor
+            done = os.pwrite(descriptor, data, offset)
             while done < len(data):
-                done += os.pwrite(state.descriptor, data[done:], offset + done)
+                done += os.pwrite(descriptor, data[done:], offset + done)
             self.result.written_bytes += len(data)
             state.missing -= 1
             if not state.missing:
@@ -228,13 +223,14 @@ class Fetch:
 
     # --- one file ------------------------------------------------------------------------------------------------
 
-    def _make(self, state: _File) -> None:
-        folder = self._folder(state.folder)
-        if state.temporary is None:
-            mtime_ns = state.attributes.mtime_ns
-            state.descriptor, state.temporary = self._placer.create(folder, state.file, mtime_ns)
-        else:
-            state.descriptor = self._placer.reopen(folder, state.temporary or state.file.name)
+    def _make(self, state: _File) -> NewFile:
+        """Open, for the first time or again."""
+        if state.new is None:
+            folder = self._folder(state.folder)
+            state.new = self._placer.create(folder, state.file, state.attributes.mtime_ns)
+        elif state.new.descriptor < 0:
+            self._placer.reopen(self._folder(state.folder), state.new)
+        return state.new
 
     def _keep_open(self, state: _File) -> None:
         """Long files stay open, a bounded number of them."""
@@ -242,26 +238,24 @@ class Fetch:
         self._open.move_to_end(state.file.id)
         if len(self._open) > OPEN_MOST:
             _, oldest = self._open.popitem(last=False)
-            os.close(oldest.descriptor)
-            oldest.descriptor = -1
+            assert oldest.new is not None
+            try:
+                self._placer.put_aside(self._folder(oldest.folder), oldest.new)
+            except OSError as problem:
+                self._os_failure(oldest, problem)
 
     def _complete(self, state: _File) -> None:
         size = state.file.size_bytes
+        new = self._make(state)
         if state.attributes.holes:
-            os.ftruncate(state.descriptor, size)
+            os.ftruncate(new.descriptor, size)
             if not self._batch.make_sparse:
-                os.posix_fallocate(state.descriptor, 0, size)
-        folder = self._folder(state.folder)
-        assert state.temporary is not None
-        refused = self._placer.finish(folder, state.file, state.attributes, state.descriptor, state.temporary)
-        self._close_file(state)
-        self._done(state, refused)
-
-    def _close_file(self, state: _File) -> None:
+                os.posix_fallocate(new.descriptor, 0, size)
+        refused = self._placer.finish(self._folder(state.folder), state.file, state.attributes, new)
         self._open.pop(state.file.id, None)
-        if state.descriptor >= 0:
-            descriptor, state.descriptor = state.descriptor, -1
-            os.close(descriptor)
+        state.new = None
+        new.close()
+        self._done(state, refused)
 
     def _done(self, state: _File, refused: list[str]) -> None:
         self._waiting.pop(state.file.id, None)
@@ -272,6 +266,7 @@ class Fetch:
 
     def _skip(self, state: _File) -> None:
         self._waiting.pop(state.file.id, None)
+        self._drop(state)
         self.result.skipped += 1
         self.result.warnings.append(Failure(state.folder, state.place, "ANS1946W"))
 
@@ -286,12 +281,12 @@ class Fetch:
 
     def _drop(self, state: _File) -> None:
         """Close and remove what is there of a file that is not complete."""
-        with contextlib.suppress(OSError):
-            self._close_file(state)
-        if state.temporary is not None:
+        self._open.pop(state.file.id, None)
+        if state.new is not None:
             with contextlib.suppress(OSError):
-                remove_partial(self._folder(state.folder), state.temporary or state.file.name)
-            state.temporary = None
+                state.new.close()
+                self._placer.discard(self._folder(state.folder), state.new)
+            state.new = None
 
     def _fail(self, folder: int, place: int, message_id: str, reason: str) -> None:
         self.result.failures.append(Failure(folder, place, message_id, reason))

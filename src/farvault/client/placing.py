@@ -1,14 +1,17 @@
 """Put objects back where they belong: names, data, attributes (TSM reference, clients 7.7).
 
-A new file is made under its own name and only there (O_EXCL); one that replaces another is written beside it and
-renamed over it when complete, so a broken restore leaves the old one. Every open is relative to a folder descriptor
-that was opened beneath the destination, with one safe name: nothing leads outside.
+What is not complete never has its final name: a new file has none while it is written (O_TMPFILE) and gets it in one
+step; where the file system knows no such files, it has a temporary one. So whatever ends a restore, the next one finds
+whole files or none (docs/decisions/0074). Every open is relative to a folder descriptor that was opened beneath the
+destination, with one safe name: nothing leads outside.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import secrets
 import stat
 from typing import Final
 
@@ -18,7 +21,12 @@ from farvault.client.work import RestoreFile
 from farvault.model.stored_object import FileAttributes, ObjectType
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NAMELESS: Final = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
 _AGAIN: Final = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+
+TEMPORARY_PREFIX: Final = b".farvault-restore-"
+"""What a killed restore may leave. The rest of the name is by chance, so it is in nobody's way."""
 _ACL: Final = "system.posix_acl_access"
 _DEFAULT_ACL: Final = "system.posix_acl_default"
 
@@ -33,6 +41,7 @@ class TargetFolder:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         st = os.fstat(descriptor)
+        self.device = st.st_dev
         self.group = st.st_gid if st.st_mode & stat.S_ISGID else os.getegid()
         self.gives_acl = False
         with contextlib.suppress(OSError):
@@ -47,6 +56,22 @@ class TargetFolder:
         os.close(self.descriptor)
 
 
+class NewFile:
+    """A file that is being written: `name` is its temporary one, empty where it has none. `descriptor` -1: put aside."""
+
+    __slots__ = ("descriptor", "identity", "name")
+
+    def __init__(self, descriptor: int, name: bytes) -> None:
+        self.descriptor = descriptor
+        self.name = name
+        self.identity = (0, 0)
+
+    def close(self) -> None:
+        if self.descriptor >= 0:
+            descriptor, self.descriptor = self.descriptor, -1
+            os.close(descriptor)
+
+
 class Placer:
     """Makes files and gives attributes with this process's rights."""
 
@@ -54,24 +79,45 @@ class Placer:
         self._is_root = os.geteuid() == 0
         self._user = os.geteuid()
         self._skip_acl = skip_acl
+        self._run = secrets.token_hex(6).encode()
         self._count = 0
+        self._nameless: dict[int, bool] = {}
 
-    def create(self, folder: TargetFolder, file: RestoreFile, mtime_ns: int) -> tuple[int, bytes]:
-        """Open a file for writing; returns its descriptor and the temporary name it has (empty: its own).
-
-        `Skipped` where an existing one stays.
-        """
+    def create(self, folder: TargetFolder, file: RestoreFile, mtime_ns: int) -> NewFile:
+        """Open a file for writing. `Skipped` where an existing one stays."""
         check_name(file.name)
-        try:
-            return os.open(file.name, _NEW, 0o600, dir_fd=folder.descriptor), b""
-        except FileExistsError:
-            self.allow_replacing(folder, file, mtime_ns)
+        if (
+            file.replace != "YES"
+        ):  # else it turns out when the file gets its name: most have nothing in their way
+            with contextlib.suppress(FileNotFoundError):
+                self.allow_replacing(folder, file, mtime_ns)
+        if self._can_be_nameless(folder):
+            return NewFile(os.open(b".", _NAMELESS, 0o600, dir_fd=folder.descriptor), b"")
         temporary = self._temporary_name()
-        return os.open(temporary, _NEW, 0o600, dir_fd=folder.descriptor), temporary
+        return NewFile(os.open(temporary, _NEW, 0o600, dir_fd=folder.descriptor), temporary)
 
-    def reopen(self, folder: TargetFolder, name: bytes) -> int:
-        """A file of ours that was closed before it was complete."""
-        return os.open(name, _AGAIN, dir_fd=folder.descriptor)
+    def put_aside(self, folder: TargetFolder, new: NewFile) -> None:
+        """Close a file that is not complete: too many are open."""
+        self._name_temporarily(folder, new)
+        st = os.fstat(new.descriptor)
+        new.identity = (st.st_dev, st.st_ino)
+        new.close()
+
+    def reopen(self, folder: TargetFolder, new: NewFile) -> None:
+        """One that was put aside. `OSError` (ESTALE) where something else has its name now: that is left alone."""
+        descriptor = os.open(new.name, _AGAIN, dir_fd=folder.descriptor)
+        st = os.fstat(descriptor)
+        if (st.st_dev, st.st_ino) != new.identity:
+            os.close(descriptor)
+            new.name = b""
+            raise OSError(errno.ESTALE, "somebody put another file in its place while it was written")
+        new.descriptor = descriptor
+
+    def discard(self, folder: TargetFolder, new: NewFile) -> None:
+        """Take away a file that did not become complete."""
+        with contextlib.suppress(OSError):
+            new.close()
+        self._forget_name(folder, new)
 
     def allow_replacing(self, folder: TargetFolder, file: RestoreFile, mtime_ns: int) -> None:
         """`Skipped` unless what stands there may go; `IsADirectoryError` where it is a folder."""
@@ -82,18 +128,74 @@ class Placer:
             raise Skipped
 
     def finish(
-        self,
-        folder: TargetFolder,
-        file: RestoreFile,
-        attributes: FileAttributes,
-        descriptor: int,
-        temporary: bytes,
+        self, folder: TargetFolder, file: RestoreFile, attributes: FileAttributes, new: NewFile
     ) -> list[str]:
-        """Attributes, then the final name. Does not close. Returns the extended attributes that were refused."""
-        refused = self._give(folder, attributes, descriptor)
-        if temporary:
-            os.rename(temporary, file.name, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
+        """Attributes, then the final name; close it then. Returns the extended attributes that were refused.
+
+        `Skipped` where a file has come meanwhile and stays.
+        """
+        refused = self._give(folder, attributes, new.descriptor)
+        if new.name:
+            new.close()  # a network file system may say only now that there is no room
+        self._name_finally(folder, file, attributes.mtime_ns, new)
         return refused
+
+    def _name_finally(self, folder: TargetFolder, file: RestoreFile, mtime_ns: int, new: NewFile) -> None:
+        try:
+            self._link(folder, new, file.name)
+        except FileExistsError:
+            self.allow_replacing(folder, file, mtime_ns)
+            self._name_temporarily(folder, new)
+        except OSError:
+            if not new.name:
+                raise
+            with contextlib.suppress(FileNotFoundError):  # a file system without links
+                self.allow_replacing(folder, file, mtime_ns)
+        else:
+            self._forget_name(folder, new)
+            return
+        os.rename(new.name, file.name, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
+        new.name = b""
+
+    def _name_temporarily(self, folder: TargetFolder, new: NewFile) -> None:
+        if not new.name:
+            temporary = self._temporary_name()
+            self._link(folder, new, temporary)
+            new.name = temporary
+
+    def _link(self, folder: TargetFolder, new: NewFile, name: bytes) -> None:
+        """Give it one more name. `FileExistsError` where that is taken: nothing is ever replaced by this."""
+        if new.name:
+            at = folder.descriptor
+            os.link(new.name, name, src_dir_fd=at, dst_dir_fd=at, follow_symlinks=False)
+        else:
+            os.link(b"/proc/self/fd/%d" % new.descriptor, name, dst_dir_fd=folder.descriptor)
+
+    def _forget_name(self, folder: TargetFolder, new: NewFile) -> None:
+        if new.name:
+            with contextlib.suppress(OSError):
+                os.unlink(new.name, dir_fd=folder.descriptor)
+            new.name = b""
+
+    def _can_be_nameless(self, folder: TargetFolder) -> bool:
+        """Files without a name, and giving them one: tried once for each file system."""
+        can = self._nameless.get(folder.device)
+        if can is None:
+            can = self._nameless[folder.device] = self._try_nameless(folder)
+        return can
+
+    def _try_nameless(self, folder: TargetFolder) -> bool:
+        try:
+            new = NewFile(os.open(b".", _NAMELESS, 0o600, dir_fd=folder.descriptor), b"")
+        except OSError:
+            return False
+        try:
+            self._name_temporarily(folder, new)
+        except OSError:
+            return False
+        finally:
+            self.discard(folder, new)
+        return True
 
     def _give(self, folder: TargetFolder, attributes: FileAttributes, descriptor: int) -> list[str]:
         owned = self._own(folder.group, attributes, descriptor)
@@ -186,16 +288,10 @@ class Placer:
 
     def _temporary_name(self) -> bytes:
         self._count += 1
-        return b".farvault-restore-%d-%d" % (os.getpid(), self._count)
+        return TEMPORARY_PREFIX + b"%s-%d" % (self._run, self._count)
 
 
 def check_name(name: bytes) -> None:
     """`OSError` (EINVAL) for a name that could lead out of its folder. A server is not trusted to send only good ones."""
     if not is_safe_name(name):
         raise OSError(22, "not a name of a file")
-
-
-def remove_partial(folder: TargetFolder, name: bytes) -> None:
-    """Take away a file that did not become complete."""
-    with contextlib.suppress(OSError):
-        os.unlink(name, dir_fd=folder.descriptor)
