@@ -49,6 +49,7 @@ class _File:
 
     __slots__ = (
         "attributes",
+        "data_bytes",
         "end",
         "file",
         "folder",
@@ -65,7 +66,7 @@ class _File:
         self.attributes = attributes
         self.missing = 0
         self.map_goes_on = False
-        self.end = 0  # of what the map has told so far
+        self.end = self.data_bytes = 0  # of what the map has told so far
         self.new: NewFile | None = None  # not made yet
 
 
@@ -79,7 +80,7 @@ class Fetch:
         self._root = os.open(batch.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._folders: dict[int, TargetFolder] = {}
         self._waiting: dict[int, _File] = {}
-        self._wanted: dict[bytes, list[tuple[_File, int]]] = {}
+        self._wanted: dict[bytes, list[tuple[_File, int, int]]] = {}
         self._open: OrderedDict[int, _File] = OrderedDict()
         self._place_what_has_no_data()
 
@@ -97,7 +98,7 @@ class Fetch:
         self._wanted.clear()
         for waiting in self._waiting.values():  # begun files are written anew from their start
             self._drop(waiting)
-            waiting.missing, waiting.map_goes_on, waiting.end = 0, False, 0
+            waiting.missing, waiting.map_goes_on, waiting.end, waiting.data_bytes = 0, False, 0, 0
         if not self._waiting:
             return
         with contextlib.closing(run_ahead(_ask(session, list(self._waiting)), AHEAD, "receive")) as answers:
@@ -154,8 +155,13 @@ class Fetch:
             if len(row.digests) != DIGEST_BYTES * len(row.lengths):
                 self._give_up(state, "ANS1304E", "the server's list of its extents is not complete")
                 continue
-            if (offsets[-1] if offsets else 0) > state.file.size_bytes:
+            state.end = offsets[-1] if offsets else state.end
+            state.data_bytes += sum(row.lengths)
+            if state.end > state.file.size_bytes:
                 self._give_up(state, "ANS1304E", "its extents are longer than the file")
+                continue
+            if not row.more and not _is_whole(state):
+                self._give_up(state, "ANS1304E", "its extents and holes do not make up the file")
                 continue
             state.missing += (
                 len(row.lengths) + row.more - state.map_goes_on
@@ -164,10 +170,9 @@ class Fetch:
             if not state.missing:  # all of it is a hole
                 self._begin_and_complete(state)
                 continue
-            state.end = offsets[-1] if offsets else state.end
             for number, offset in enumerate(offsets[:-1]):
                 name = row.digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES]
-                self._wanted.setdefault(name, []).append((state, offset))
+                self._wanted.setdefault(name, []).append((state, offset, row.lengths[number]))
 
     def _begin_and_complete(self, state: _File) -> None:
         try:
@@ -185,11 +190,13 @@ class Fetch:
                 continue
             data = opened.extent(number)
             intact = digest(data) == name
-            for state, offset in targets:
+            for state, offset, length in targets:
                 if state.file.id not in self._waiting:
                     continue
-                if intact:
+                if intact and len(data) == length:
                     self._write(state, offset, data)
+                elif intact:
+                    self._give_up(state, "ANS1304E", "an extent is not as long as the server said")
                 else:
                     self._give_up(state, "ANS1304E", "data arrived that does not match its digest")
 
@@ -330,6 +337,19 @@ def receive_each(session: NodeSession, batches: Iterable[Batch]) -> Iterator[Arr
 
 def _has_data(file: RestoreFile) -> bool:
     return file.type == ObjectType.FILE and file.size_bytes > 0
+
+
+def _is_whole(state: _File) -> bool:
+    """Do all extents, with the holes between and after them, end where the file does, and none lie over another?"""
+    holes = state.attributes.holes
+    end = state.end
+    for start, length in holes:
+        if start < 0 or length < 0:
+            return False
+        if start >= state.end:
+            end = start + length if start == end else -1
+    data = state.data_bytes + sum(length for _, length in holes)
+    return end == data == state.file.size_bytes
 
 
 def _ask(session: NodeSession, ids: Sequence[int]) -> Iterator[Arrived]:

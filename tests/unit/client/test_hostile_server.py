@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Iterator
@@ -97,13 +98,55 @@ def test_data_that_does_not_match_its_digest_is_not_written(fetch: Fetch, inside
         maps((digest(b"right"), 6)),
         maps((digest(b"right"), 5), (digest(b"more!"), 5)),
         m.ObjectMaps(rows=(m.MapRow(7, b"short", (5,)),)),
+        maps((digest(b"rig"), 3)),
+        maps(),
     ],
-    ids=["too long", "too many", "half a digest"],
+    ids=["too long", "too many", "half a digest", "too short", "nothing"],
 )
 def test_a_map_that_does_not_fit_the_file_is_refused(fetch: Fetch, inside: Path, lying: m.ObjectMaps) -> None:
     fetch._map(lying)
     assert [failure.message_id for failure in fetch.result.failures] == ["ANS1304E"]
     assert not list(inside.iterdir())
+
+
+def test_an_extent_that_is_shorter_than_the_server_said_is_no_whole_file(fetch: Fetch, inside: Path) -> None:
+    builder = PackBuilder("ANN", "/", 1, "STANDARD")
+    builder.add_extent(digest(b"rig"), b"rig")
+    fetch._map(maps((digest(b"rig"), 5)))
+    fetch._unpack(parse(builder.build()))
+    assert [failure.message_id for failure in fetch.result.failures] == ["ANS1304E"]
+    assert not list(inside.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("holes", "is_whole"),
+    [
+        (((0, 3),), True),
+        (((2, 3),), True),
+        (((0, 1), (3, 2)), True),
+        (((1, 3),), False),
+        (((0, 2),), False),
+        (((0, 4),), False),
+        (((3, 2), (0, 1)), False),
+        (((-1, 1), (2, 3)), False),
+        (((0, 3), (0, 3), (5, -3)), False),
+    ],
+)
+def test_holes_and_extents_make_up_the_file(
+    inside: Path, holes: tuple[tuple[int, int], ...], is_whole: bool
+) -> None:
+    attributes = FileAttributes(0o100644, os.geteuid(), os.getegid(), 5, 10**18, 10**18, holes=holes)
+    file = RestoreFile(7, b"file", 1, 5, encode_attributes(attributes), "YES")
+    builder = PackBuilder("ANN", "/", 1, "STANDARD")
+    builder.add_extent(digest(b"xy"), b"xy")
+    with contextlib.closing(
+        Fetch(Batch(number=1, root=os.fsencode(inside), folders=[RestoreFolder(b"", [file])]))
+    ) as fetch:
+        fetch._map(maps((digest(b"xy"), 2)))
+        fetch._unpack(parse(builder.build()))
+        failed = [failure.message_id for failure in fetch.result.failures]
+    assert (fetch.result.restored, failed) == ((1, []) if is_whole else (0, ["ANS1304E"]))
+    assert [path.stat().st_size for path in inside.iterdir()] == ([5] if is_whole else [])
 
 
 def test_a_list_of_extents_that_is_not_told_to_its_end_is_no_whole_file(fetch: Fetch, inside: Path) -> None:
