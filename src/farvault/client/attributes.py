@@ -152,14 +152,13 @@ def read_extended(target: int | bytes) -> dict[str, bytes]:
     return found
 
 
-def give_extended(target: int | bytes, wanted: dict[str, bytes]) -> list[str]:
-    """Set them; returns the names that the file system or our rights did not allow."""
-    follow = isinstance(target, int)
+def give_extended(target: int | str, wanted: dict[str, bytes]) -> list[str]:
+    """Set them at an open file, or through its path in /proc; returns the names that could not be given."""
     refused = []
     for name, value in wanted.items():
         try:
-            os.setxattr(target, name, value, follow_symlinks=follow)
-        except OSError:
+            os.setxattr(target, name, value)
+        except (OSError, ValueError):  # ValueError: nothing could have such a name
             refused.append(name)
     return refused
 

@@ -30,6 +30,8 @@ from farvault.seal.compress import RAW, decompress
 from farvault.seal.digest import DIGEST_BYTES, digest
 
 OPEN_MOST: Final = 64
+CANNOT_BE_DONE: Final = (OSError, ValueError, OverflowError)
+"""What fails one object: the operating system said no, or its attributes are none that anything could have."""
 AHEAD: Final = 4
 """How many arrivals the receiver is ahead of the writer: enough to ask for the next batch while the last pack is written."""
 
@@ -141,7 +143,7 @@ class Fetch:
                         self._done(state, refused)
                 except Skipped:
                     self._skip(state)
-                except OSError as problem:
+                except CANNOT_BE_DONE as problem:
                     self._os_failure(state, problem)
 
     # --- what arrives --------------------------------------------------------------------------------------------
@@ -179,7 +181,7 @@ class Fetch:
             self._complete(state)
         except Skipped:
             self._skip(state)
-        except OSError as problem:
+        except CANNOT_BE_DONE as problem:
             self._os_failure(state, problem)
 
     def _unpack(self, opened: pack.OpenPack) -> None:
@@ -214,7 +216,7 @@ class Fetch:
                 self._keep_open(state)
         except Skipped:
             self._skip(state)
-        except OSError as problem:
+        except CANNOT_BE_DONE as problem:
             self._os_failure(state, problem)
 
     def _end(self, end: m.ReadEnd) -> None:
@@ -248,7 +250,7 @@ class Fetch:
             assert oldest.new is not None
             try:
                 self._placer.put_aside(self._folder(oldest.folder), oldest.new)
-            except OSError as problem:
+            except CANNOT_BE_DONE as problem:
                 self._os_failure(oldest, problem)
 
     def _complete(self, state: _File) -> None:
@@ -277,9 +279,8 @@ class Fetch:
         self.result.skipped += 1
         self.result.warnings.append(Failure(state.folder, state.place, "ANS1946W"))
 
-    def _os_failure(self, state: _File, problem: OSError) -> None:
-        message_id = restore_failure(problem)
-        self._give_up(state, message_id, problem.strerror or str(problem))
+    def _os_failure(self, state: _File, problem: Exception) -> None:
+        self._give_up(state, *restore_failure(problem))
 
     def _give_up(self, state: _File, message_id: str, reason: str) -> None:
         self._waiting.pop(state.file.id, None)
@@ -308,8 +309,14 @@ class Fetch:
         return folder
 
 
-def restore_failure(problem: OSError) -> str:
-    """The catalogue number for what the operating system said while writing."""
+def restore_failure(problem: Exception) -> tuple[str, str]:
+    """The catalogue number and the reason for what stopped the writing of one object (`CANNOT_BE_DONE`)."""
+    if not isinstance(problem, OSError):
+        return "ANS1304E", f"its attributes cannot be given to a file ({problem})"
+    return _message_id(problem), problem.strerror or str(problem)
+
+
+def _message_id(problem: OSError) -> str:
     if problem.errno in (errno.ENOSPC, errno.EDQUOT):
         return "ANS4009E"
     if problem.errno in (errno.ELOOP, errno.ENOTDIR, errno.EISDIR):

@@ -15,7 +15,7 @@ import secrets
 import stat
 from typing import Final
 
-from farvault.client.attributes import give_extended, permissions
+from farvault.client.attributes import give_extended, object_type, permissions
 from farvault.client.beneath import is_safe_name, open_beneath
 from farvault.client.work import RestoreFile
 from farvault.model.stored_object import FileAttributes, ObjectType
@@ -226,20 +226,22 @@ class Placer:
     def make_special(self, folder: TargetFolder, file: RestoreFile, attributes: FileAttributes) -> list[str]:
         """A symbolic link, FIFO or device; returns the extended attributes that were refused."""
         check_name(file.name)
-        name = file.name
-        with contextlib.suppress(FileNotFoundError):
-            self.allow_replacing(folder, file, attributes.mtime_ns)
-            name = self._temporary_name()
+        if object_type(attributes.mode) != file.type:
+            raise ValueError("they are of another kind of file")
+        if file.replace != "YES":
+            with contextlib.suppress(FileNotFoundError):
+                self.allow_replacing(folder, file, attributes.mtime_ns)
+        new = NewFile(-1, self._temporary_name())
         try:
-            self._make(folder, name, file.type, attributes)
-            refused = self._give_special(folder, name, file.type, attributes)
-            if name != file.name:
-                os.rename(name, file.name, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
-        except OSError:
-            if name != file.name:
-                with contextlib.suppress(OSError):
-                    os.unlink(name, dir_fd=folder.descriptor)
-            raise
+            self._make(folder, new.name, file.type, attributes)
+            new.descriptor = os.open(new.name, _LOOK, dir_fd=folder.descriptor)
+            if not self._is_what_was_made(new.descriptor, attributes):
+                new.name = b""
+                raise OSError(errno.ESTALE, "somebody put another file in its place while it was made")
+            refused = self._give_special(new.descriptor, file.type, attributes)
+            self._name_finally(folder, file, attributes.mtime_ns, new)
+        finally:
+            self.discard(folder, new)
         return refused
 
     def _make(self, folder: TargetFolder, name: bytes, kind: int, attributes: FileAttributes) -> None:
@@ -251,27 +253,29 @@ class Placer:
             mode = stat.S_IFMT(attributes.mode) | 0o600
             os.mknod(name, mode, attributes.device_number, dir_fd=folder.descriptor)
 
-    def _give_special(
-        self, folder: TargetFolder, name: bytes, kind: int, attributes: FileAttributes
-    ) -> list[str]:
+    @staticmethod
+    def _is_what_was_made(opened: int, attributes: FileAttributes) -> bool:
+        """Nothing tells which inode a call made that returns no descriptor: this is of its kind and has one name."""
+        st = os.fstat(opened)
+        kind = stat.S_IFMT(st.st_mode)
+        return (
+            kind == stat.S_IFMT(attributes.mode)
+            and st.st_nlink <= 1
+            and (kind not in (stat.S_IFCHR, stat.S_IFBLK) or st.st_rdev == attributes.device_number)
+            and (kind != stat.S_IFLNK or os.readlink(b"", dir_fd=opened) == attributes.link_target)
+        )
+
+    def _give_special(self, opened: int, kind: int, attributes: FileAttributes) -> list[str]:
+        """`opened`: with O_PATH. The way through /proc leads to that inode, a symbolic link too, whatever its name is now."""
+        path = f"/proc/self/fd/{opened}"
         owned = self._is_root
         if self._is_root:
-            os.chown(name, attributes.uid, attributes.gid, dir_fd=folder.descriptor, follow_symlinks=False)
+            os.chown(path, attributes.uid, attributes.gid)
         refused: list[str] = []
         if kind != ObjectType.SYMLINK:
-            opened = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder.descriptor)
-            try:
-                path = f"/proc/self/fd/{opened}"
-                os.chmod(path, permissions(attributes, owned))
-                for key, value in ({} if self._skip_acl else attributes.extended).items():
-                    try:
-                        os.setxattr(path, key, value)
-                    except OSError:
-                        refused.append(key)
-            finally:
-                os.close(opened)
-        times = (attributes.mtime_ns, attributes.mtime_ns)
-        os.utime(name, ns=times, dir_fd=folder.descriptor, follow_symlinks=False)
+            os.chmod(path, permissions(attributes, owned))
+            refused = [] if self._skip_acl else give_extended(path, attributes.extended)
+        os.utime(path, ns=(attributes.mtime_ns, attributes.mtime_ns))
         return refused
 
     def give_folder(self, descriptor: int, attributes: FileAttributes) -> list[str]:

@@ -17,7 +17,7 @@ from farvault.base.units import MIB
 from farvault.client.attributes import decode_attributes
 from farvault.client.beneath import is_safe_name, open_beneath, split_directory
 from farvault.client.crew import Crew, Result, Stop
-from farvault.client.fetching import restore_failure
+from farvault.client.fetching import CANNOT_BE_DONE, restore_failure
 from farvault.client.mounts import join_path, show_path
 from farvault.client.options import Options
 from farvault.client.placing import Placer, check_name
@@ -371,9 +371,8 @@ class Restore:
             parent, _, name = directory.rpartition(b"\0")
             try:
                 opened = open_beneath(self._root, directory)
-            except OSError as problem:
-                reason = problem.strerror or str(problem)
-                self._failed(parent, name, restore_failure(problem), reason)
+            except CANNOT_BE_DONE as problem:
+                self._failed(parent, name, *restore_failure(problem))
                 continue
             try:
                 refused = self._placer.give_folder(opened, attributes)
@@ -384,9 +383,8 @@ class Restore:
                     )
                 if self._report.lines:
                     self._show_one(0, show_path(self._path(parent, name)))
-            except OSError as problem:
-                reason = problem.strerror or str(problem)
-                self._failed(parent, name, restore_failure(problem), reason)
+            except CANNOT_BE_DONE as problem:
+                self._failed(parent, name, *restore_failure(problem))
             finally:
                 os.close(opened)
 

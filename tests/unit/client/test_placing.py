@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from farvault.client import fetching
-from farvault.client.attributes import encode_attributes
+from farvault.client.attributes import encode_attributes, object_type
 from farvault.client.fetching import Fetch
-from farvault.client.placing import TEMPORARY_PREFIX, Placer
+from farvault.client.placing import TEMPORARY_PREFIX, Placer, TargetFolder
 from farvault.client.work import Batch, RestoreFile, RestoreFolder
-from farvault.model.stored_object import FileAttributes
+from farvault.model.stored_object import FileAttributes, ObjectType
 from farvault.protocol import messages as m
 from farvault.seal.digest import digest
 from farvault.seal.pack import OpenPack, PackBuilder, parse
@@ -73,6 +75,18 @@ def pack_of(data: bytes) -> OpenPack:
     builder = PackBuilder("ANN", "/", 1, "STANDARD")
     builder.add_extent(digest(data), data)
     return parse(builder.build())
+
+
+def write_all(batch: Batch, *extents: bytes) -> Fetch:
+    """Each file has one extent."""
+    fetch = Fetch(batch)
+    ids = [file.id for folder in batch.folders for file in folder.files if file.size_bytes]
+    rows = tuple(m.MapRow(one, digest(data), (len(data),)) for one, data in zip(ids, extents, strict=True))
+    fetch._map(m.ObjectMaps(rows=rows))
+    for data in extents:
+        fetch._unpack(pack_of(data))
+    fetch.close()
+    return fetch
 
 
 @pytest.fixture
@@ -173,3 +187,79 @@ def test_what_was_put_aside_and_exchanged_is_not_written_to(
     assert restoring.failures() == [(0, "ANS4014E")]
     assert (tmp_path / "precious").read_text() == "precious"
     assert (destination / "b").read_bytes() == b"b:end"
+
+
+IMPOSSIBLE: list[dict[str, object]] = [
+    {"uid": 2**40, "gid": 2**40},
+    {"mode": stat.S_IFLNK | 0o777, "link_target": b"a\0b"},
+    {"mode": stat.S_IFLNK | 0o777, "link_target": b""},
+    {"mode": stat.S_IFCHR | 0o600, "device_number": 2**63},
+    {"mode": stat.S_IFSOCK | 0o600},
+    {"mode": stat.S_IFIFO | 0o600, "uid": 2**40},
+]
+
+
+@pytest.mark.parametrize("wrong", IMPOSSIBLE, ids=str)
+def test_attributes_that_nothing_can_have_fail_that_object_only(
+    destination: Path, wrong: dict[str, object]
+) -> None:
+    good = FileAttributes(0o100600, os.geteuid(), os.getegid(), 4, MTIME_NS, MTIME_NS)
+    bad = msgspec.structs.replace(good, **wrong)
+    kind = object_type(bad.mode) or ObjectType.DEVICE
+    files = [
+        RestoreFile(1, b"bad", kind, 4 if kind is ObjectType.FILE else 0, encode_attributes(bad), "YES"),
+        RestoreFile(2, b"good", 1, 4, encode_attributes(good), "YES"),
+    ]
+    batch = Batch(number=1, root=os.fsencode(destination), folders=[RestoreFolder(b"", files)])
+    fetch = write_all(batch, *([b"data"] if kind is ObjectType.FILE else []), b"more")
+    assert [failure.entry for failure in fetch.result.failures] == [0]
+    assert os.listdir(destination) == ["good"]
+
+
+@pytest.mark.parametrize("name", ["user.a\0b", "no namespace", "user." + "x" * 400])
+def test_extended_attributes_that_nothing_can_have_are_told(destination: Path, name: str) -> None:
+    attributes = FileAttributes(
+        0o100600, os.geteuid(), os.getegid(), 4, MTIME_NS, MTIME_NS, extended={name: b"1"}
+    )
+    file = RestoreFile(1, b"file", 1, 4, encode_attributes(attributes), "YES")
+    batch = Batch(number=1, root=os.fsencode(destination), folders=[RestoreFolder(b"", [file])])
+    fetch = write_all(batch, b"data")
+    assert [each.message_id for each in fetch.result.warnings] == ["ANS1587W"]
+    assert (destination / "file").read_bytes() == b"data"
+
+
+@pytest.mark.parametrize("replace", ["YES", "NO"])
+def test_links_and_pipes_get_their_names_with_their_attributes(destination: Path, replace: str) -> None:
+    placer = Placer()
+    opened = os.open(destination, os.O_RDONLY)
+    folder = TargetFolder(opened)
+    me = (os.geteuid(), os.getegid())
+    link = FileAttributes(stat.S_IFLNK | 0o777, *me, 0, 5, 5, link_target=b"nowhere")
+    pipe = FileAttributes(stat.S_IFIFO | 0o640, *me, 0, 6, 6)
+    placer.make_special(folder, RestoreFile(1, b"link", ObjectType.SYMLINK, 0, b"", replace), link)
+    placer.make_special(folder, RestoreFile(2, b"pipe", ObjectType.FIFO, 0, b"", replace), pipe)
+    folder.close()
+    assert sorted(os.listdir(destination)) == ["link", "pipe"]
+    assert (destination / "link").lstat().st_mtime_ns == 5
+    st = (destination / "pipe").stat()
+    assert (st.st_mtime_ns, st.st_mode & 0o777, st.st_nlink) == (6, 0o640, 1)
+
+
+def test_a_pipe_that_is_exchanged_gives_nobody_its_owner_and_mode(
+    destination: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    precious.chmod(0o600)
+
+    def exchange(name: bytes, _mode: int, *, dir_fd: int) -> None:
+        os.link(precious, name, dst_dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkfifo", exchange)
+    folder = TargetFolder(os.open(destination, os.O_RDONLY))
+    pipe = FileAttributes(stat.S_IFIFO | 0o666, os.geteuid(), os.getegid(), 0, 6, 6)
+    with pytest.raises(OSError, match="somebody put another file"):
+        Placer().make_special(folder, RestoreFile(1, b"pipe", ObjectType.FIFO, 0, b"", "YES"), pipe)
+    folder.close()
+    assert stat.S_IMODE(precious.stat().st_mode) == 0o600 and precious.stat().st_mtime_ns > 6
+    assert not (destination / "pipe").exists()
