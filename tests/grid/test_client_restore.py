@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -191,3 +192,18 @@ def test_a_batch_boundary_changes_nothing(
     assert names(target) == names(tree)
     assert (target / "h1" / "7").stat().st_nlink == 2
     assert all((target / "h1" / f"{n}").read_text() == f"{n}" * n for n in range(50))
+
+
+@pytest.mark.parametrize(("batch_objects", "times"), [(2, 3), (3000, 1)])
+def test_the_summary_counts_every_byte_that_came(
+    client: Client, tree: Path, monkeypatch: pytest.MonkeyPatch, batch_objects: int, times: int
+) -> None:
+    """Also what the receiver has before the writer looks. All files lie in one pack, which each batch needs."""
+    sizes = [20_000 + number for number in range(6)]
+    for number, size in enumerate(sizes):
+        (tree / "h1" / f"{number}").write_bytes(random.Random(number).randbytes(size))
+    client.succeed("incremental", f"{tree}/", "-subdir=yes")
+    monkeypatch.setattr(restore, "BATCH_OBJECTS", batch_objects)
+    outcome = client.succeed("restore", f"{tree}/h1/*", f"{tree.parent}/d/", "-resourceutilization=1")
+    came = outcome.size("Total number of bytes transferred")
+    assert times * sum(sizes) < came + 1024 and came < 1.1 * times * sum(sizes)

@@ -17,7 +17,7 @@ from threading import Event
 from farvault.base.errors import FarvaultError, PeerUnreachable
 from farvault.base.messages import message
 from farvault.base.pipeline import run_ahead
-from farvault.client.fetching import AHEAD, Arrival, Arrived, Fetch, receive_each
+from farvault.client.fetching import AHEAD, Arrival, Fetch, Received, receive_each
 from farvault.client.reading import AHEAD as READ_AHEAD
 from farvault.client.reading import FileReader, Group, Reading
 from farvault.client.sending import Sender
@@ -162,7 +162,7 @@ class Consumer:
                 asked.popleft()
                 self._tell(self._fetch(first.batch, _answers(first, arrivals)))
 
-    def _fetch(self, batch: Batch, answers: Iterator[Arrived] | None) -> BatchResult:
+    def _fetch(self, batch: Batch, answers: Iterator[Received] | None) -> BatchResult:
         """`answers`: of a request that is under way; None: it has to be asked for."""
         try:
             fetch = Fetch(batch, self._settings.skip_acl)
@@ -181,11 +181,11 @@ class Consumer:
             fetch.close()
         return fetch.result
 
-    def _run_fetch(self, fetch: Fetch, answers: Iterator[Arrived] | None) -> None:
+    def _run_fetch(self, fetch: Fetch, answers: Iterator[Received] | None) -> None:
         problem: PeerUnreachable | None = None
         try:
             session = self._connected()
-            return fetch.run(session) if answers is None else fetch.take(session, answers)
+            return fetch.run(session) if answers is None else fetch.take(answers)
         except PeerUnreachable as lost:
             problem = lost
         for session in self._reconnected(problem):
@@ -195,7 +195,7 @@ class Consumer:
                 self._drop()
         raise GaveUp
 
-    def _leave(self, answers: Iterator[Arrived] | None) -> None:
+    def _leave(self, answers: Iterator[Received] | None) -> None:
         """Nobody wants them: the next ones are to be in step."""
         try:
             for _ in answers or ():
@@ -269,13 +269,13 @@ def _batches(first: Batch, steps: Iterator[Step]) -> Iterator[Batch]:
         yield item
 
 
-def _answers(first: Arrival, arrivals: Iterator[Arrival]) -> Iterator[Arrived]:
+def _answers(first: Arrival, arrivals: Iterator[Arrival]) -> Iterator[Received]:
     """Those for one batch. Raises the error that ends them."""
     for _, what in chain([first], arrivals):
         if isinstance(what, FarvaultError):
             raise what
         yield what
-        if isinstance(what, ReadEnd):
+        if isinstance(what.what, ReadEnd):
             return
 
 

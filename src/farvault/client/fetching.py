@@ -39,11 +39,19 @@ Arrived = m.ObjectMaps | m.ReadEnd | pack.OpenPack
 """What the server answers to one request, packs opened."""
 
 
+class Received(NamedTuple):
+    """One answer, what it had of bytes on the wire, and how long the receiver waited for it."""
+
+    what: Arrived
+    wire_bytes: int = 0
+    seconds: float = 0.0
+
+
 class Arrival(NamedTuple):
     """Something for a batch; after a `ReadEnd` or an error no more comes for it."""
 
     batch: Batch
-    what: Arrived | FarvaultError
+    what: Received | FarvaultError
 
 
 class _File:
@@ -104,22 +112,19 @@ class Fetch:
         if not self._waiting:
             return
         with contextlib.closing(run_ahead(_ask(session, list(self._waiting)), AHEAD, "receive")) as answers:
-            self.take(session, answers)
+            self.take(answers)
 
-    def take(self, session: NodeSession, answers: Iterable[Arrived]) -> None:
+    def take(self, answers: Iterable[Received]) -> None:
         """Write what the server answers. `PeerUnreachable` where the link breaks: call `run`."""
-        before, seconds = session.connection.bytes_received, session.transfer_seconds
-        try:
-            for arrived in answers:
-                if isinstance(arrived, m.ObjectMaps):
-                    self._map(arrived)
-                elif isinstance(arrived, m.ReadEnd):
-                    self._end(arrived)
-                else:
-                    self._unpack(arrived)
-        finally:
-            self.result.received_bytes += session.connection.bytes_received - before
-            self.result.transfer_seconds += session.transfer_seconds - seconds
+        for arrived, wire_bytes, seconds in answers:
+            self.result.received_bytes += wire_bytes
+            self.result.transfer_seconds += seconds
+            if isinstance(arrived, m.ObjectMaps):
+                self._map(arrived)
+            elif isinstance(arrived, m.ReadEnd):
+                self._end(arrived)
+            else:
+                self._unpack(arrived)
 
     # --- objects without data ------------------------------------------------------------------------------------
 
@@ -334,8 +339,8 @@ def receive_each(session: NodeSession, batches: Iterable[Batch]) -> Iterator[Arr
     for batch in batches:
         try:
             ids = [file.id for folder in batch.folders for file in folder.files if _has_data(file)]
-            for arrived in _ask(session, ids) if ids else (m.ReadEnd(),):
-                yield Arrival(batch, arrived)
+            for received in _ask(session, ids) if ids else (Received(m.ReadEnd()),):
+                yield Arrival(batch, received)
         except FarvaultError as problem:
             yield Arrival(batch, problem)
             if isinstance(problem, PeerUnreachable | ProtocolError):
@@ -359,24 +364,25 @@ def _is_whole(state: _File) -> bool:
     return end == data == state.file.size_bytes
 
 
-def _ask(session: NodeSession, ids: Sequence[int]) -> Iterator[Arrived]:
+def _ask(session: NodeSession, ids: Sequence[int]) -> Iterator[Received]:
     connection = session.connection
     connection.send(m.ReadObjects(ids=tuple(ids)))
     while True:
-        started = time.monotonic()
+        before, started = connection.bytes_received, time.monotonic()
         body: m.ObjectMaps | m.Pack | m.ReadEnd
         body, tail = connection.expect(m.ObjectMaps, m.Pack, m.ReadEnd)
-        session.transfer_seconds += time.monotonic() - started
-        if isinstance(body, m.Pack):
-            try:
-                plain = decompress(body.codec, tail, body.plain_bytes)
-                yield pack.parse(bytes(plain) if body.codec == RAW else plain)
-            except RecordDamaged as damaged:
-                raise ProtocolError(f"a pack that does not open: {damaged.message.text}") from None
+        wire_bytes, seconds = connection.bytes_received - before, time.monotonic() - started
+        if not isinstance(body, m.Pack):
+            yield Received(body, wire_bytes, seconds)
+            if isinstance(body, m.ReadEnd):
+                return
             continue
-        yield body
-        if isinstance(body, m.ReadEnd):
-            return
+        try:
+            plain = decompress(body.codec, tail, body.plain_bytes)
+            opened = pack.parse(bytes(plain) if body.codec == RAW else plain)
+        except RecordDamaged as damaged:
+            raise ProtocolError(f"a pack that does not open: {damaged.message.text}") from None
+        yield Received(opened, wire_bytes, seconds)
 
 
 def _offsets(lengths: tuple[int, ...], holes: tuple[tuple[int, int], ...], position: int = 0) -> list[int]:
