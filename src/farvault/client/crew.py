@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from farvault.base.units import MIB
-from farvault.client.consumer import Consumer
+from farvault.client.consumer import ABORT_SECONDS, Consumer, WorkQueue
 from farvault.client.report import Report
 from farvault.client.session import Sessions
 from farvault.client.work import (
@@ -57,7 +57,6 @@ class _Member:
         self.held: dict[int, Work] = {}
         self.answers = answers
         self.is_alive = True
-        self.problem: BaseException | None = None
 
     def tell(self, answer: Answer | None) -> None:
         self.answers.put((self, answer))
@@ -74,28 +73,27 @@ class _ThreadMember(_Member):
         stop: threading.Event,
     ) -> None:
         super().__init__(answers)
-        self._waiting: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._work = WorkQueue()
         self._consumer = Consumer(settings, self.tell, sessions, stop)
         self._thread = threading.Thread(target=self._run, name="consumer", daemon=True)
         self._thread.start()
 
     def give(self, item: Work) -> None:
-        self._waiting.put(item)
+        self._work.put(item)
 
-    def finish(self) -> None:
-        self._waiting.put(None)
-        self._thread.join()
+    def finish(self, seconds: float | None = None) -> None:
+        self._work.end()
+        self._thread.join(seconds)
+
+    def abort(self) -> None:
+        self._consumer.abort()
 
     def _run(self) -> None:
         try:
-            self._consumer.run(self._items())
-        except BaseException as problem:  # noqa: BLE001 - told to the thread that waits
-            self.problem = problem
-        self.tell(None)
-
-    def _items(self) -> Iterator[Work]:
-        while (item := self._waiting.get()) is not None:
-            yield item
+            with contextlib.suppress(Exception):  # told by the consumer; what it held has no result
+                self._consumer.run(self._work)
+        finally:
+            self.tell(None)
 
 
 class _ProcessMember(_Member):
@@ -120,10 +118,17 @@ class _ProcessMember(_Member):
     def give(self, item: Work) -> None:
         self._write(item)
 
-    def finish(self) -> None:
+    def finish(self, seconds: float | None = None) -> None:
         with contextlib.suppress(BrokenPipeError):
             self._to.close()
-        self._process.wait()
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def abort(self) -> None:
+        self._process.terminate()
 
     def _write(self, item: Work | ConsumerSettings) -> None:
         with contextlib.suppress(BrokenPipeError):  # it has died: the listening thread says so
@@ -218,12 +223,11 @@ class Crew:
         self._members.clear()
 
     def abort(self) -> None:
-        """End without waiting for the server to come back: a person has interrupted."""
-        self._stop.set()
+        """End without waiting for the server: a person has interrupted. What is half done is taken away first."""
         for member in self._members:
-            if isinstance(member, _ProcessMember):
-                member._process.terminate()
-                member.finish()
+            member.abort()
+        for member in self._members:
+            member.finish(ABORT_SECONDS)
         self._members.clear()
 
     def _muster(self, is_large: bool) -> None:
@@ -239,8 +243,6 @@ class Crew:
             self._on_notice(answer)
         elif answer is None:
             member.is_alive = False
-            if member.problem is not None:
-                raise member.problem
             lost, member.held = member.held, {}
             for item in lost.values():
                 self._on_result(item, None)

@@ -34,6 +34,8 @@ CANNOT_BE_DONE: Final = (OSError, ValueError, OverflowError)
 """What fails one object: the operating system said no, or its attributes are none that anything could have."""
 AHEAD: Final = 4
 """How many arrivals the receiver is ahead of the writer: enough to ask for the next batch while the last pack is written."""
+UNUSED_SECONDS: Final = 50.0
+"""The shortest IDLETIMEOUT is a minute."""
 
 Arrived = m.ObjectMaps | m.ReadEnd | pack.OpenPack
 """What the server answers to one request, packs opened."""
@@ -230,10 +232,10 @@ class Fetch:
             reason = end.reason if state.file.id in lost else "the server did not send all of it"
             self._give_up(state, "ANS1314E", reason)
 
-    def give_up_rest(self, reason: str) -> None:
+    def give_up_rest(self, message_id: str, reason: str) -> None:
         """Nothing more will come: what is missing has failed."""
         for state in list(self._waiting.values()):
-            self._give_up(state, "ANS1304E", reason)
+            self._give_up(state, message_id, reason)
 
     # --- one file ------------------------------------------------------------------------------------------------
 
@@ -334,9 +336,12 @@ def _message_id(problem: OSError) -> str:
 def receive_each(session: NodeSession, batches: Iterable[Batch]) -> Iterator[Arrival]:
     """What the server answers for one batch after the other: this runs in its own thread, beside the writing.
 
-    The next batch is asked for as soon as the last answer is complete. A broken link is the last that is told.
+    The next batch is asked for as soon as the last answer is complete. A broken link is the last that is told. Ends without
+    asking where the session was left idle while it waited for a batch.
     """
     for batch in batches:
+        if is_unused(session):
+            return
         try:
             ids = [file.id for folder in batch.folders for file in folder.files if _has_data(file)]
             for received in _ask(session, ids) if ids else (Received(m.ReadEnd()),):
@@ -345,6 +350,11 @@ def receive_each(session: NodeSession, batches: Iterable[Batch]) -> Iterator[Arr
             yield Arrival(batch, problem)
             if isinstance(problem, PeerUnreachable | ProtocolError):
                 return
+
+
+def is_unused(session: NodeSession) -> bool:
+    """Has nothing gone over it for so long that the server may have ended it?"""
+    return time.monotonic() - session.connection.state_since > UNUSED_SECONDS
 
 
 def _has_data(file: RestoreFile) -> bool:

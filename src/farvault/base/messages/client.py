@@ -170,14 +170,19 @@ ROWS: dict[str, Row] = {
         "Split the file, or exclude it.",
     ),
     "ANS9804E": Row(
-        "A worker process ended unexpectedly with {objects} object(s) in its hands.",
-        "It was killed, or memory ran out.",
+        "A worker ended unexpectedly with {objects} object(s) in its hands.",
+        "The message before says why; where there is none, it was killed, or memory ran out.",
         "Run the command again: what was acknowledged is not sent again.",
     ),
     "ANS9805E": Row(
         "A transaction with {objects} object(s) of {file_space} was not stored.",
         "The message before is the server's reason.",
         "Correct it there and run the command again.",
+    ),
+    "ANS9830E": Row(
+        "A worker met something nobody expected: {reason}",
+        "This is a defect of the program. The command stops; what was acknowledged is stored, what is complete is restored.",
+        "Run the command again. Report it with this message if it comes back.",
     ),
     # taking away
     "ANS1126E": Row(
