@@ -161,6 +161,26 @@ def test_a_replaced_file_is_there_under_one_name_or_the_other(client: Client, tr
     assert names(tree) == {"h1/h2/f", "h1/h2/sub/g"}
 
 
+@pytest.mark.parametrize("there", ["another file", "the same file", "a folder"])
+def test_a_further_name_of_a_file_takes_the_place_of_what_is_there(
+    client: Client, tree: Path, there: str
+) -> None:
+    os.link(tree / "h1" / "h2" / "f", tree / "h1" / "h2" / "second")
+    client.succeed("incremental", f"{tree}/", "-subdir=yes")
+    second = tree / "h1" / "h2" / "second"
+    if there != "the same file":
+        second.unlink()
+    if there == "another file":
+        second.write_text("mine")
+    elif there == "a folder":
+        second.mkdir()
+    outcome = client.run("restore", f"{tree}/h1/h2/*", "-replace=all")
+    assert outcome.count("failed") == (there == "a folder")
+    assert sorted(os.listdir(tree / "h1" / "h2")) == ["f", "second", "sub"]
+    if there != "a folder":
+        assert second.read_text() == "f" and second.stat().st_ino == (tree / "h1" / "h2" / "f").stat().st_ino
+
+
 def test_a_name_that_nothing_matches_is_an_error(client: Client, tree: Path) -> None:
     outcome = client.run("restore", f"{tree}/nothing", f"{tree}/")
     assert outcome.code == 12 and "ANS1084E" in outcome.errors

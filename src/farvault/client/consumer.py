@@ -232,10 +232,10 @@ class Consumer:
         except GaveUp:
             fetch.result.lost_link = True
         except ProtocolError as wrong:
-            fetch.give_up_rest("ANS1304E", wrong.message.text)
+            fetch.give_up_rest(wrong.message.text, "ANS1304E")
             self._drop()
         except FarvaultError as refusal:
-            fetch.give_up_rest("ANS1314E", refusal.message.text)
+            fetch.give_up_rest(refusal.message.text, "ANS1314E")
         finally:
             fetch.close()
         return fetch.result

@@ -232,7 +232,7 @@ class Fetch:
             reason = end.reason if state.file.id in lost else "the server did not send all of it"
             self._give_up(state, "ANS1314E", reason)
 
-    def give_up_rest(self, message_id: str, reason: str) -> None:
+    def give_up_rest(self, reason: str, message_id: str) -> None:
         """Nothing more will come: what is missing has failed."""
         for state in list(self._waiting.values()):
             self._give_up(state, message_id, reason)

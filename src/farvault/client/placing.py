@@ -278,6 +278,18 @@ class Placer:
         os.utime(path, ns=(attributes.mtime_ns, attributes.mtime_ns))
         return refused
 
+    def link_over(self, source: int, first: bytes, target: int, name: bytes) -> None:
+        """Put a further name of a file in the place of another one, which is there until then."""
+        temporary = self._temporary_name()
+        os.link(first, temporary, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+        try:
+            os.rename(temporary, name, src_dir_fd=target, dst_dir_fd=target)
+        finally:
+            with contextlib.suppress(
+                OSError
+            ):  # it stays where both are names of one file already, or nothing is done
+                os.unlink(temporary, dir_fd=target)
+
     def give_folder(self, descriptor: int, attributes: FileAttributes) -> list[str]:
         """A folder's attributes, when nothing more is put into it."""
         owned = True

@@ -346,18 +346,26 @@ class Restore:
         try:
             if not self._is_same_file(source, link):
                 return False
-            with contextlib.suppress(FileNotFoundError):
-                os.stat(link.name, dir_fd=target, follow_symlinks=False)
+            if self._exists(target, link.name):
                 if link.file.replace != "YES":
                     return False  # the crew knows what NO and IFNEWER mean
-                os.unlink(link.name, dir_fd=target)
-            os.link(link.first[1], link.name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+                self._placer.link_over(source, link.first[1], target, link.name)
+            else:
+                os.link(link.first[1], link.name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
             return True
         except OSError:
             return False
         finally:
             os.close(source)
             os.close(target)
+
+    @staticmethod
+    def _exists(folder: int, name: bytes) -> bool:
+        try:
+            os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _is_same_file(self, source: int, link: _Link) -> bool:
         """Was the first name restored, or is it an older file that stayed?"""
