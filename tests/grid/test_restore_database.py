@@ -25,7 +25,7 @@ from farvault.model.node import Node
 from farvault.model.volume_history import EXPORT, QUERY_TYPES, SERIES_TYPES
 from farvault.seal.keyring import Keyring
 from farvault.seal.record import RecordKind
-from farvault.storage.history_volumes import HistoryWriter, Operation
+from farvault.storage.history_writing import HistoryWriter, Operation
 
 FULL = "backup db devclass=tapeclass type=full wait=yes"
 INCREMENTAL = "backup db devclass=tapeclass type=incremental wait=yes"
