@@ -6,14 +6,19 @@ acknowledged must be there byte for byte; the one request it did not answer has 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import pytest
+from tests.faults.proxy import Proxy
+from tests.grid.client_command import Client, own_file_space
 from tests.grid.grid_server import PASSWORD, GridServer
 from tests.grid.node_client import NodeClient
 from tests.grid.server_process import ForkedServer
@@ -131,3 +136,34 @@ def _check(folder: str, done: Acknowledged) -> None:
     finally:
         again.process.terminate()
         assert again.wait() == 0
+
+
+@pytest.mark.parametrize("label", ["transaction.commit.before_catalog", "transaction.commit.after_catalog"])
+def test_a_client_that_meets_the_next_start_of_a_killed_server_stores_once(
+    prepared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, label: str
+) -> None:
+    """Killed between the commit and its answer, too."""
+    folder = str(tmp_path / "delhi")
+    shutil.copytree(prepared, folder)
+    own_file_space(tmp_path, monkeypatch)
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "file").write_text("content")
+    running = [ForkedServer(folder, f"{label}#1")]
+
+    def start_again() -> None:
+        assert running[0].was_killed()
+        running.append(ForkedServer(folder))
+
+    again = threading.Thread(target=start_again)
+    again.start()
+    with contextlib.closing(Proxy(lambda: running[-1].port)) as proxy:
+        client = Client(cast(GridServer, None), port=proxy.port)
+        outcome = client.run("archive", f"{tree}/*", "-commrestartinterval=0")
+        again.join()
+        assert (outcome.code, outcome.count("archived"), outcome.count("failed")) == (8, 2, 0)
+        assert client.succeed("query", "archive", f"{tree}/*").output.count("/file") == 1
+        client.succeed("retrieve", f"{tree}/file", f"{tmp_path}/back")
+        assert (tmp_path / "back").read_text() == "content"
+    running[-1].process.terminate()
+    assert running[-1].wait() == 0

@@ -2,8 +2,8 @@
 
 It runs in a worker process (`worker.py`) or, for small jobs, in a thread of the client itself. Reading goes on in a second
 thread while a transaction is sent and made durable. Where the link breaks it dials again for COMMRESTARTDURATION and
-repeats the transaction from its beginning. What goes wrong with an object, a unit or the link is a result; anything else
-is a defect of this program: it is told, and the consumer ends.
+repeats the transaction from its beginning, unless the server has committed it and only the answer was lost. What goes wrong
+with an object, a unit or the link is a result; anything else is a defect of this program: it is told, and the consumer ends.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from farvault.base.pipeline import run_ahead
 from farvault.client.fetching import AHEAD, Arrival, Fetch, Received, is_unused, receive_each
 from farvault.client.reading import AHEAD as READ_AHEAD
 from farvault.client.reading import FileReader, Group, Reading
-from farvault.client.sending import Sender
+from farvault.client.sending import Attempts, Sender
 from farvault.client.session import Address, NodeSession, Sessions, open_session
 from farvault.client.work import (
     Answer,
@@ -169,9 +169,9 @@ class Consumer:
         if self._sender is None:
             s = self._settings
             self._sender = Sender(s.node, s.compression_level, piece_extents=s.piece_extents)
-        sender = self._sender
+        sender, attempts = self._sender, Attempts()
         try:
-            return sender.perform(self._connected(), reading, groups)
+            return sender.perform(self._connected(), reading, groups, attempts)
         except PeerUnreachable as lost:
             problem = lost
         _abandon(reading, groups)
@@ -179,7 +179,7 @@ class Consumer:
 
         def again(session: NodeSession) -> UnitResult:
             anew = Reading(reading.unit)
-            return sender.perform(session, anew, reader.groups(anew))
+            return sender.perform(session, anew, reader.groups(anew), attempts)
 
         try:
             return self._repeat(again, problem)

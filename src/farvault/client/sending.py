@@ -2,11 +2,13 @@
 
 One thread owns the connection, so answers come in the order of the questions. Compression runs in threads of its own
 (it does not hold the interpreter's lock) and packs leave in order. A transaction is atomic: after its answer every
-object of it restores; where the answer does not come, the whole unit is read and sent again.
+object of it restores; where the answer does not come, the server is asked by the transaction's id whether it has
+committed, and only where it has not, the whole unit is read and sent again.
 """
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,11 +28,23 @@ COMPRESSED_AHEAD: Final = 3
 """Packs being compressed or waiting to be sent."""
 REMEMBERED_MOST: Final = 1_000_000
 """Digests of this run that are remembered as sent (about 90 bytes each)."""
+TRANSACTION_ID_BYTES: Final = 16
 IDS_A_MESSAGE: Final = 20_000
 UPDATE_BYTES_A_MESSAGE: Final = 1 << 20
 
 Packed = tuple[int, int, Buffer]
 """(codec, plain bytes, packed bytes)"""
+
+
+class Attempts:
+    """What all tries of one unit share: the id by which the server knows a transaction it has committed.
+
+    `ended`: what came of the try whose EndTransaction has left, until its answer is here.
+    """
+
+    def __init__(self) -> None:
+        self.transaction_id = os.urandom(TRANSACTION_ID_BYTES)
+        self.ended: UnitResult | None = None
 
 
 class Sender:
@@ -53,13 +67,22 @@ class Sender:
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def perform(self, session: NodeSession, reading: Reading, groups: Iterable[Group]) -> UnitResult:
-        """One unit as one transaction. A refusal is part of the result; `PeerUnreachable` is the caller's to handle."""
+    def perform(
+        self,
+        session: NodeSession,
+        reading: Reading,
+        groups: Iterable[Group],
+        attempts: Attempts | None = None,
+    ) -> UnitResult:
+        """One unit as one transaction. A refusal is part of the result; `PeerUnreachable` is the caller's to handle: he
+        comes back with the same `attempts`.
+        """
         result = UnitResult(number=reading.unit.number)
         sent, seconds = session.connection.bytes_sent, session.transfer_seconds
-        transaction = _Transaction(self, session, reading.unit, result)
+        transaction = _Transaction(self, session, reading, result, attempts or Attempts())
         try:
-            transaction.begin()
+            if (stored := transaction.begin()) is not None:
+                return stored
             for group in groups:
                 if group.restart:
                     transaction.start_over()
@@ -68,6 +91,7 @@ class Sender:
             transaction.finish()
         except (PeerUnreachable, ProtocolError):
             self._sent.clear()
+            result.sent_bytes = session.connection.bytes_sent - sent  # it may turn out to be stored
             raise
         except FarvaultError as refusal:
             reading.abandoned = True
@@ -77,8 +101,7 @@ class Sender:
                 refused=(refusal.message.id, refusal.message.text),
                 processed_bytes=result.processed_bytes,
             )
-        result.failures, result.retried = reading.failures, reading.retried
-        result.read_bytes = reading.read_bytes
+        _with_reading(result, reading)
         result.sent_bytes = session.connection.bytes_sent - sent
         result.transfer_seconds = session.transfer_seconds - seconds
         return result
@@ -105,10 +128,19 @@ class Sender:
 class _Transaction:
     """One transaction at the server, from Begin to its answer."""
 
-    def __init__(self, sender: Sender, session: NodeSession, unit: Unit, result: UnitResult) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        session: NodeSession,
+        reading: Reading,
+        result: UnitResult,
+        attempts: Attempts,
+    ) -> None:
         self._sender = sender
         self._session = session
-        self._unit = unit
+        self._reading = reading
+        self._unit = unit = reading.unit
+        self._attempts = attempts
         self._result = result
         self._before = sender.sent_before(unit)
         self._open = False
@@ -126,19 +158,29 @@ class _Transaction:
         result = self._result
         result.stored = result.new_bytes = result.packed_bytes = result.deduplicated = 0
 
-    def begin(self) -> None:
+    def begin(self) -> UnitResult | None:
+        """What came of it, where the server has committed an earlier try."""
         unit = self._unit
-        self._session.connection.call(
+        answer = self._session.connection.call(
             m.BeginTransaction(
                 file_space=unit.file_space,
                 kind=unit.kind,
                 management_class=unit.management_class,
                 size_estimate_bytes=unit.size_bytes,
                 largest_object_bytes=unit.largest_bytes,
+                transaction_id=self._attempts.transaction_id,
             ),
             m.Done,
+            m.TransactionAnswer,
         )
+        ended, self._attempts.ended = self._attempts.ended, None
+        if isinstance(answer, m.TransactionAnswer):
+            if ended is None:
+                raise ProtocolError("the answer to a transaction that was not ended")
+            _count_changes(ended, answer)
+            return ended
         self._open = True
+        return None
 
     def add(self, group: Group) -> None:
         """Pack a group; what the server has or gets in this transaction anyway is only named."""
@@ -242,10 +284,12 @@ class _Transaction:
         self._change()
         commit = bool(self._result.stored or self._unit.expire or self._unit.updates or self._unit.rebind)
         self._open = False
+        if commit:
+            self._attempts.ended = _with_reading(self._result, self._reading)
         answer = self._session.connection.call(m.EndTransaction(commit=commit), m.TransactionAnswer, m.Done)
+        self._attempts.ended = None
         if isinstance(answer, m.TransactionAnswer) and commit:
-            self._result.expired = answer.expired
-            self._result.updated = answer.updated
+            _count_changes(self._result, answer)
             self._before |= self._mine
         else:
             self._nothing_stored()
@@ -296,3 +340,13 @@ class _Transaction:
         for each in self._leaving:
             each.cancel()
         self._leaving.clear()
+
+
+def _with_reading(result: UnitResult, reading: Reading) -> UnitResult:
+    result.failures, result.retried = reading.failures, reading.retried
+    result.read_bytes = reading.read_bytes
+    return result
+
+
+def _count_changes(result: UnitResult, answer: m.TransactionAnswer) -> None:
+    result.expired, result.updated = answer.expired, answer.updated

@@ -18,6 +18,8 @@ Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 """BLAKE3-256."""
 Nonce = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 """Random, used once."""
+TransactionId = Annotated[bytes, msgspec.Meta(max_length=16)]
+"""16 random bytes; empty = none."""
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

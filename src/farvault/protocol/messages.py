@@ -16,6 +16,7 @@ from farvault.protocol.fields import Many as Many
 from farvault.protocol.fields import Natural as Natural
 from farvault.protocol.fields import Nonce as Nonce
 from farvault.protocol.fields import Row as Row
+from farvault.protocol.fields import TransactionId as TransactionId
 
 # --- sign-on -----------------------------------------------------------------------------------------------------
 
@@ -260,10 +261,12 @@ class Objects(Body, frozen=True, kw_only=True):
 
 
 class BeginTransaction(Body, frozen=True, kw_only=True):
-    """Everything until EndTransaction is visible at once or not at all. Answer: Done or Refused.
+    """Everything until EndTransaction is visible at once or not at all. Answer: Done, TransactionAnswer or Refused.
 
     All objects of one transaction go to one destination: the copy group of `management_class`. `size_estimate_bytes`: of
     all of them, for which there must be room; `largest_object_bytes`: of the largest, for MAXSIZE. 0: not known.
+    `transaction_id`: by which it is repeated where its answer is lost. TransactionAnswer: this node has committed a
+    transaction of this id, that is its answer, and no other one has begun.
     """
 
     file_space: str
@@ -271,6 +274,7 @@ class BeginTransaction(Body, frozen=True, kw_only=True):
     management_class: str
     size_estimate_bytes: Natural = 0
     largest_object_bytes: Natural = 0
+    transaction_id: TransactionId = b""
 
 
 class Known(Body, frozen=True, kw_only=True):

@@ -30,9 +30,9 @@ from farvault.sessions.client_node import serve_node
 from farvault.sessions.last_access import LastAccess
 from farvault.sessions.node_session import NodeSession
 from farvault.sessions.ping import serve_ping
-from farvault.sessions.segment_writers import SegmentWriters
 from farvault.sessions.source import serve_source
 from farvault.sessions.source_trust import Registrar
+from farvault.sessions.takeover import Takeover
 from farvault.storage.simultaneous import StoreSession
 from farvault.transport.connection import Connection
 from farvault.transport.heartbeat import STEADY, Pulse, keep_beating
@@ -77,7 +77,7 @@ class Dispatcher:
         self._instance = instance
         self._most_of_a_source = most_of_a_source
         self._pulse = pulse
-        self._writers = SegmentWriters()
+        self._writers, self._transactions = Takeover(), Takeover()
         self._accounts = accounts
         self._throttle = throttle
         self._last_access = last_access
@@ -194,6 +194,7 @@ class Dispatcher:
                 clock=instance.clock,
                 transaction_objects=login.account.transaction_objects,
                 storing=StoreSession(instance.storage, f"session {entry.number} of node {node.name}"),
+                transactions=self._transactions,
             )
             with contextlib.closing(session.storing):
                 if role == NODE:

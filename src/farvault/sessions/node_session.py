@@ -22,6 +22,7 @@ from farvault.processes.process import Processes
 from farvault.protocol.frames import ProtocolError
 from farvault.protocol.messages import Body, Done, Ping, SignOff
 from farvault.protocol.refusal import to_refused
+from farvault.sessions.takeover import Takeover
 from farvault.storage.simultaneous import StoreSession
 from farvault.storage.storage import Storage
 from farvault.transport.connection import Connection, Incoming
@@ -47,6 +48,8 @@ class NodeSession:
     clock: Clock
     transaction_objects: int
     storing: StoreSession
+    transactions: Takeover
+    """Which session performs which transaction: the server's, shared by all its sessions."""
 
     def node(self, r: Snapshot) -> Node:
         """As it is now: an administrator may have changed it since the sign-on. `NotFound` where it was removed."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from farvault.base.errors import BadInput, FarvaultError, PeerMisbehaved, PeerUnreachable
+from farvault.catalog import client_transactions
 from farvault.model.stored_object import ObjectKind
 from farvault.protocol.frames import ProtocolError
 from farvault.protocol.messages import (
@@ -30,17 +31,46 @@ from farvault.protocol.refusal import to_refused
 from farvault.seal.pack import ATTRIBUTES_MAX_BYTES
 from farvault.sessions.node_policy import copy_group
 from farvault.sessions.node_session import IDLE_SECONDS, TRANSACTION_SECONDS, Handlers, NodeSession
-from farvault.storage.intake import Intake
+from farvault.storage.intake import Intake, answer_of
 from farvault.transport.connection import Incoming
 
 DIGEST_BYTES: Final = 32
+END_OF_OTHER_SECONDS: Final = 60.0
+"""How long a repeated transaction waits for the session that began it before. It may be making it durable."""
 CHANGES_MOST: Final = 1_000_000
 """Expired, updated and rebound versions in one transaction; their numbers are kept in memory until its end."""
 ATTRIBUTES_MOST_BYTES: Final = 64 << 20
 
 
 def begin_transaction(session: NodeSession, incoming: Incoming) -> None:
-    """Serve one transaction to its end. Refused at once where its class or destination cannot take it, and said here too."""
+    """Serve one transaction to its end, or tell the answer again where it was committed already.
+
+    The session that began it before is ended first: then it is committed, or never will be.
+    """
+    asked = incoming.body
+    assert isinstance(asked, BeginTransaction)
+    if not asked.transaction_id:
+        return _serve_transaction(session, incoming)
+    key = (session.node_id, asked.transaction_id)
+    took = session.transactions.take(
+        key, incoming, session.connection.shutdown, END_OF_OTHER_SECONDS, insists=False
+    )
+    if not took:
+        raise PeerUnreachable("ANR0571W", node=session.node_name)
+    try:
+        with session.catalog.read() as r:
+            committed = client_transactions.find(r, session.node_id, asked.transaction_id)
+        if committed is not None:
+            session.say("ANR0572I")
+            session.connection.send(answer_of(committed), request=incoming.request)
+        else:
+            _serve_transaction(session, incoming)
+    finally:
+        session.transactions.leave(key, incoming)
+
+
+def _serve_transaction(session: NodeSession, incoming: Incoming) -> None:
+    """Refused at once where its class or destination cannot take it, and said here too."""
     try:
         intake = _open_intake(session, incoming)
     except (PeerMisbehaved, PeerUnreachable):
@@ -78,6 +108,7 @@ def _open_intake(session: NodeSession, incoming: Incoming) -> Intake:
         session.transaction_objects,
         asked.largest_object_bytes,
         session.storing,
+        asked.transaction_id,
     )
 
 

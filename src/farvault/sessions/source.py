@@ -43,7 +43,7 @@ from farvault.sessions import source_truth
 from farvault.sessions.node_policy import copy_group
 from farvault.sessions.node_session import NodeSession
 from farvault.sessions.record_stream import RecordStream
-from farvault.sessions.segment_writers import SegmentWriters
+from farvault.sessions.takeover import Takeover
 from farvault.storage.vault import Segment, Vault
 from farvault.storage.vault_guard import VaultGuard
 from farvault.storage.vault_volumes import VaultVolumes
@@ -65,7 +65,7 @@ LONGEST_NAME: Final = 1024
 MOST_GRACE_DAYS: Final = 9999
 
 
-def serve_source(session: NodeSession, writers: SegmentWriters, *, code_key: bytes, epoch: int = 0) -> None:
+def serve_source(session: NodeSession, writers: Takeover, *, code_key: bytes, epoch: int = 0) -> None:
     """Until the source signs off. `PeerUnreachable` and `PeerMisbehaved` (broken protocol) end it.
 
     `writers`: the server's, shared by all its sessions. `code_key`: the code it has proved; empty: it may only read. `epoch`: as it signed it.
@@ -82,7 +82,7 @@ LOOK_SECONDS: Final = 5.0
 
 
 class _Source:
-    def __init__(self, session: NodeSession, writers: SegmentWriters, code_key: bytes, epoch: int) -> None:
+    def __init__(self, session: NodeSession, writers: Takeover, code_key: bytes, epoch: int) -> None:
         self._session, self._connection, self._writers = session, session.connection, writers
         self._code_key, self._epoch = code_key, epoch
         self._refused = self._refused_marks = self._idle_marks = 0
@@ -204,13 +204,13 @@ class _Source:
         if body.offset_bytes < 0:
             raise ProtocolError("a segment at a negative offset", self._session.node_name)
         self._give_up()
-        self._writers.take(self._session.node_id, body.volume, self, self._connection.shutdown)
+        self._writers.take((self._session.node_id, body.volume), self, self._connection.shutdown)
         try:
             self._segment = Segment(
                 self._vault(), body.volume, body.offset_bytes, self._say_durable, self._say_failed
             )
         except BaseException as error:
-            self._writers.leave(self._session.node_id, body.volume, self)
+            self._writers.leave((self._session.node_id, body.volume), self)
             if isinstance(error, FarvaultError):
                 self._log_failure(body.volume, error)
             raise
@@ -254,7 +254,7 @@ class _Source:
             self._give_up()
             raise
         self._segment = None
-        self._writers.leave(self._session.node_id, segment.volume, self)
+        self._writers.leave((self._session.node_id, segment.volume), self)
         self._session.say(
             "ANR4850I", volume=receipt.volume, node=self._session.node_name, records=receipt.records,
             size=receipt.stored_bytes, number=receipt.number,
@@ -276,7 +276,7 @@ class _Source:
         segment, self._segment = self._segment, None
         if segment is not None:
             segment.give_up()
-            self._writers.leave(self._session.node_id, segment.volume, self)
+            self._writers.leave((self._session.node_id, segment.volume), self)
 
     def _say_durable(self, segment: Segment, records: int, stored_bytes: int) -> None:
         """In the worker's thread."""

@@ -16,7 +16,8 @@ from farvault.base.disk import crash_point
 from farvault.base.errors import BadInput, NotAvailable, NotFound, RecordDamaged
 from farvault.base.pipeline import Conveyor
 from farvault.base.units import KIB
-from farvault.catalog import extents, freeing, objects
+from farvault.catalog import client_transactions, extents, freeing, objects
+from farvault.catalog.client_transactions import CommittedTransaction
 from farvault.catalog.extents import NewAggregate
 from farvault.catalog.objects import NewObject
 from farvault.catalog.transaction import Transaction
@@ -68,7 +69,7 @@ class Intake:
     `destination`: the pool the copy group names; also the domain of deduplication, wherever the bytes end up. Raises
     `NotFound`, `NotAvailable` or `MediaFull` where the destination cannot take data. `most_objects`: TXNGROUPMAX, 0 = no
     limit. What the client says of sizes (0: nothing) decides which pool down the hierarchy takes the whole transaction.
-    `session`: what it shares with the transactions before and after it.
+    `session`: what it shares with the transactions before and after it. `transaction_id`: its answer is kept under it.
     """
 
     def __init__(
@@ -83,11 +84,13 @@ class Intake:
         most_objects: int = 0,
         largest_object_bytes: int = 0,
         session: StoreSession | None = None,
+        transaction_id: bytes = b"",
     ) -> None:
         self._storage = storage
         self._node, self._file_space = node, file_space
         self._owner = Owner(node.id, file_space.id)
         self._session = session or StoreSession(storage)
+        self._id = transaction_id
         self._kind, self._class = kind, management_class
         self._most_objects = most_objects
         self._domain = storage.destination(destination)
@@ -286,14 +289,17 @@ class Intake:
         rebound = 0
         for management_class, ids in self._rebound:
             rebound += objects.rebind(tx, self._node.id, ids, management_class)
-        return TransactionAnswer(
+        committed = CommittedTransaction(
             objects=stored,
             expired=expired,
             updated=updated,
-            rebound=rebound,
             new_extents=len(new_ids) - len(unused),
             stored_bytes=sum(one.header.stored_bytes for one in self._sealed),
+            rebound=rebound,
         )
+        if self._id:
+            client_transactions.keep(tx, self._node.id, self._id, committed, now)
+        return answer_of(committed)
 
     def _add_aggregates(self, tx: Transaction, now: int) -> tuple[dict[bytes, int], set[int]]:
         """The sealed packs' rows; returns digest -> extent number, and all new numbers."""
@@ -364,3 +370,8 @@ class Intake:
 
     def _refusal(self, reason: str) -> BadInput:
         return BadInput("ANR0537W", node=self._node.name, reason=reason)
+
+
+def answer_of(committed: CommittedTransaction) -> TransactionAnswer:
+    """What its client is told, once or again."""
+    return TransactionAnswer(**committed._asdict())

@@ -142,6 +142,15 @@ ROWS: dict[str, Row] = {
     ),
     "ANR0569E": Row("A request names more than {most} objects.", "", "Use a program of the same version."),
     "ANR0567I": Row("Session {session}: the verification code of server {name} ({platform}) is registered."),
+    "ANR0571W": Row(
+        "A transaction that node {node} repeats is still being made durable for its session before.",
+        "Whether it is stored is not known yet. The client dials again and asks once more.",
+        "None; where it comes back, look at the speed of the storage pool's volumes.",
+    ),
+    "ANR0572I": Row(
+        "Session {session}: node {node} repeats a transaction that is stored; it gets its answer again, nothing is stored "
+        "twice."
+    ),
     # the link and the frames on it
     "ANR0417E": Row(
         "Sign-on refused: {name!r} is not a name a server can know.",

@@ -96,3 +96,21 @@ CREATE TABLE drills (
     note TEXT NOT NULL,                          -- what failed first; empty = nothing
     row_digest BLOB NOT NULL                     -- over all columns above
 );
+
+-- Transactions that clients have committed: a client that lost the answer asks by the id and gets it again instead of
+-- storing everything twice. Kept for a day, at most some thousand of a node. No row protects data: none has a digest.
+CREATE TABLE client_transactions (
+    node_id INTEGER NOT NULL REFERENCES nodes (id) ON DELETE CASCADE, -- whose
+    number INTEGER NOT NULL,                     -- grows from 1 with each of the node's
+    transaction_id BLOB NOT NULL,                -- 16 random bytes by which the client names it
+    committed_time INTEGER NOT NULL,             -- when
+    objects INTEGER NOT NULL,                    -- its answer: versions stored
+    expired INTEGER NOT NULL,                    -- versions that became inactive because their file is gone
+    updated INTEGER NOT NULL,                    -- versions with new attributes
+    new_extents INTEGER NOT NULL,                -- extents the pool did not have
+    stored_bytes INTEGER NOT NULL,               -- bytes of its records on volumes
+    rebound INTEGER NOT NULL,                    -- versions bound to another class
+    PRIMARY KEY (node_id, number)
+) WITHOUT ROWID;
+-- Has it been committed? Never twice.
+CREATE UNIQUE INDEX client_transactions_by_id ON client_transactions (node_id, transaction_id);
