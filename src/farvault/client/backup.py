@@ -186,8 +186,6 @@ class Backup:
             inventory = Inventory(
                 session, self._query(scope.root, scope.directory, scope.pattern, scope.below)
             )
-            if self.crew is not None:
-                self.crew.before_waiting = inventory.keep_flowing
         merge = Merge(inventory if inventory is not None else ())
         root = os.open(scope.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -199,10 +197,12 @@ class Backup:
                 flags=self._flags,
             )
             matched = self._walk_and_compare(scope, found, merge)
+        except BaseException:
+            if session is not None:
+                session.connection.close()  # its stream is not read to the end
+            raise
         finally:
             os.close(root)
-            if self.crew is not None:
-                self.crew.before_waiting = None
         if session is not None:
             self._sessions.give_back(session)
         return matched

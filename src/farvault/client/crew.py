@@ -162,8 +162,6 @@ class Crew:
         self._answers: queue.SimpleQueue[tuple[_Member, Answer | None]] = queue.SimpleQueue()
         self._members: list[_ThreadMember | _ProcessMember] = []
         self._stop = threading.Event()
-        self.before_waiting: Callable[[], None] | None = None
-        """Called before the caller has to wait for a consumer (the inventory stream must not stand still)."""
 
     @contextlib.contextmanager
     def at_work(self, report: Report) -> Iterator[None]:
@@ -198,8 +196,6 @@ class Crew:
                 idlest.held[item.number] = item
                 idlest.give(item)
                 return
-            if self.before_waiting is not None:
-                self.before_waiting()
             self._take(*self._answers.get())
 
     def collect(self) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from farvault.base.errors import BadInput, FarvaultError, NotAuthorized, NotFound, PeerUnreachable
-from farvault.client.inventory import Inventory
 from farvault.client.job import Job
 from farvault.client.moments import Moments, moments
 from farvault.client.mounts import join_path, show_path
@@ -133,7 +132,6 @@ def _one(
             kind,
             job.options,
             all_versions=isinstance(work, _Deleting),
-            watch=Inventory.keep_flowing,
         )
         for batch in _batches(each for each in at_moments(found, asked) if wants(each.row)):
             matched = True

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 
 from farvault.client.crew import Crew
-from farvault.client.inventory import Inventory
 from farvault.client.job import Job
 from farvault.client.moments import moments
 from farvault.client.restore import Restore
@@ -52,17 +51,13 @@ def _get_back(job: Job, operands: list[str], kind: ObjectKind) -> None:
     )
     count = 0
 
-    def watch(inventory: Inventory) -> None:
-        crew.before_waiting = inventory.keep_flowing
-
     def counted() -> Iterator[Found]:
         nonlocal count
         several = considers_inactive(options, asked)
-        found = find(session, source, kind, options, all_versions=several, watch=watch)
+        found = find(session, source, kind, options, all_versions=several)
         for each in newest(at_moments(found, asked)):
             count += 1
             yield each
-        crew.before_waiting = None
         job.sessions.give_back(session)
 
     with contextlib.closing(run), crew.at_work(report):

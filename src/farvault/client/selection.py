@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from farvault.base.errors import BadInput, NotFound
@@ -59,9 +59,6 @@ def resolve_source(text: str, session: NodeSession, subdir: bool) -> Source:
     raise NotFound("ANS1084E", spec=text)
 
 
-Watch = Callable[[Inventory], None]
-
-
 def find(
     session: NodeSession,
     source: Source,
@@ -69,12 +66,8 @@ def find(
     options: Options,
     *,
     all_versions: bool,
-    watch: Watch = lambda _: None,
 ) -> Iterator[Found]:
-    """Objects that match, in order of directory and name; all their versions, or the active ones.
-
-    `watch` gets the stream they come from: who pauses must keep it flowing.
-    """
+    """Objects that match, in order of directory and name; all their versions, or the active ones. The reader may pause."""
     if source.is_folder and source.directory:
         yield from _one_folder(session, source, kind, options, all_versions)
     query = m.QueryObjects(
@@ -85,7 +78,7 @@ def find(
         name_pattern=source.pattern or b"*",
         active_only=not all_versions and kind is ObjectKind.BACKUP,
     )
-    yield from _matching(session, query, source.pattern, options, watch)
+    yield from _matching(session, query, source.pattern, options)
 
 
 def _one_folder(
@@ -101,19 +94,17 @@ def _one_folder(
         name_pattern=components[-1],
         active_only=not all_versions and kind is ObjectKind.BACKUP,
     )
-    for found in _matching(session, query, b"", options, lambda _: None):
+    for found in _matching(session, query, b"", options):
         if found.row.name == components[-1] and found.row.type == ObjectType.DIRECTORY:
             yield found
 
 
 def _matching(
-    session: NodeSession, query: m.QueryObjects, pattern: bytes, options: Options, watch: Watch
+    session: NodeSession, query: m.QueryObjects, pattern: bytes, options: Options
 ) -> Iterator[Found]:
-    inventory = Inventory(session, query)
-    watch(inventory)
     matches = matcher(pattern)
     described = matcher(os.fsencode(options.description)) if options.description else None
-    for frame in inventory:
+    for frame in Inventory(session, query):
         for row in frame.rows:
             is_folder = row.type == ObjectType.DIRECTORY
             if options.files_only if is_folder else options.directories_only:

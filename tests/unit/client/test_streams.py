@@ -12,11 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.patience import PATIENCE_SECONDS
 
-from farvault.base.errors import PeerUnreachable
+from farvault.base.errors import MediaFull, PeerUnreachable
 from farvault.client import inventory, sparse
 from farvault.client.fetching import _offsets
+from farvault.client.filespec import FileSpec
 from farvault.client.inventory import Inventory
+from farvault.client.options import Options
+from farvault.client.selection import Source, find
 from farvault.client.sparse import data_ranges, holes_between
+from farvault.model.stored_object import ObjectKind
 from farvault.protocol import messages as m
 
 
@@ -59,17 +63,23 @@ def test_very_many_holes_become_few() -> None:
 
 
 class FakeSession:
-    """Gives frames; `stuck` holds them back after the first."""
+    """Gives frames, and tells each that was taken and asked for the next."""
 
-    def __init__(self, count: int, problem: bool = False) -> None:
-        self.count, self.problem = count, problem
+    def __init__(self, count: int, problem: bool = False, rows: bool = False) -> None:
+        self.count, self.problem, self.rows = count, problem, rows
         self.taken = threading.Semaphore(0)
 
     def inventory(self, _: m.QueryObjects) -> Iterator[m.Objects]:
         for number in range(self.count):
             if self.problem and number == self.count - 1:
                 raise PeerUnreachable("ANR8218E", peer="x", reason="cut")
-            yield m.Objects(directories=(b"%d" % number,), classes=(), rows=(), last=number == self.count - 1)
+            row = m.ObjectRow(number, 0, b"name", 1, 1, 0, 0, 0, 0, b"")
+            yield m.Objects(
+                directories=(b"%d" % number,),
+                classes=("STANDARD",),
+                rows=(row,) if self.rows else (),
+                last=number == self.count - 1,
+            )
             self.taken.release()
 
 
@@ -77,15 +87,21 @@ def directories(stream: Inventory) -> list[bytes]:
     return [frame.directories[0] for frame in stream]
 
 
+def no_query() -> m.QueryObjects:
+    return m.QueryObjects(file_space="/")
+
+
 @pytest.mark.parametrize("in_memory", [1, 1000], ids=["in a file", "in memory"])
-def test_a_stream_left_waiting_keeps_its_order(in_memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("read", [0, 1, 30])
+def test_a_stream_that_nobody_reads_flows_and_keeps_its_order(
+    in_memory: int, read: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder on a slow disk, a person who thinks, a pager: the server must not wait for them."""
     monkeypatch.setattr(inventory, "IN_MEMORY_MOST", in_memory)
     session = FakeSession(100)
-    stream = Inventory(session, m.QueryObjects(file_space="/"))  # type: ignore[arg-type]
-    frames = iter(stream)
-    seen = [next(frames).directories[0]]
-    stream.keep_flowing()
-    for _ in range(98):
+    frames = iter(Inventory(session, no_query()))  # type: ignore[arg-type]
+    seen = [next(frames).directories[0] for _ in range(read)]
+    for _ in range(99):
         assert session.taken.acquire(timeout=PATIENCE_SECONDS), (
             "the stream stands still while nobody reads it"
         )
@@ -93,14 +109,38 @@ def test_a_stream_left_waiting_keeps_its_order(in_memory: int, monkeypatch: pyte
     assert seen == [b"%d" % number for number in range(100)]
 
 
-def test_without_waiting_no_thread_is_started() -> None:
-    before = threading.active_count()
-    assert len(directories(Inventory(FakeSession(5), m.QueryObjects(file_space="/")))) == 5  # type: ignore[arg-type]
-    assert threading.active_count() == before
+def test_what_a_query_or_restore_finds_flows_while_its_reader_thinks() -> None:
+    session = FakeSession(3, rows=True)
+    source = Source(FileSpec("/", b"/", b""), "/", b"", b"", True)
+    found = find(session, source, ObjectKind.BACKUP, Options(), all_versions=True)  # type: ignore[arg-type]
+    assert next(found).row.id == 0
+    for _ in range(2):
+        assert session.taken.acquire(timeout=PATIENCE_SECONDS)
+    assert [each.row.id for each in found] == [1, 2]
+
+
+def test_a_reader_that_keeps_up_needs_the_room_of_its_largest_lag_only() -> None:
+    spill = inventory._Spill()
+    frame = next(FakeSession(1).inventory(no_query()))
+    for _ in range(100):
+        spill.put(frame)
+        spill.put(frame)
+        assert (spill.get(), spill.get(), spill.is_empty) == (frame, frame, True)
+    assert spill._file is not None
+    assert spill._file.seek(0, os.SEEK_END) < 1000
 
 
 def test_a_broken_stream_is_told_to_the_reader() -> None:
-    stream = Inventory(FakeSession(3, problem=True), m.QueryObjects(file_space="/"))  # type: ignore[arg-type]
-    stream.keep_flowing()
+    stream = Inventory(FakeSession(3, problem=True), no_query())  # type: ignore[arg-type]
     with pytest.raises(PeerUnreachable):
         directories(stream)
+
+
+def test_no_room_for_the_stream_is_told_to_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inventory, "IN_MEMORY_MOST", 1)
+    monkeypatch.setattr(inventory.tempfile, "TemporaryFile", lambda **_: open("/dev/full", "wb"))  # noqa: SIM115
+    stream = Inventory(FakeSession(1_000_000), no_query())  # type: ignore[arg-type]
+    frames = iter(stream)
+    stream._taking.join(PATIENCE_SECONDS)
+    with pytest.raises(MediaFull, match="ANS9826E"):
+        list(frames)

@@ -184,6 +184,11 @@ ROWS: dict[str, Row] = {
         "This is a defect of the program. The command stops; what was acknowledged is stored, what is complete is restored.",
         "Run the command again. Report it with this message if it comes back.",
     ),
+    "ANS9826E": Row(
+        "The server's inventory cannot be kept in a temporary file in {folder}: {reason}",
+        "It comes faster than this machine can work it off, and the server does not wait.",
+        "Make room there, or name another folder in the environment: TMPDIR=...",
+    ),
     # taking away
     "ANS1126E": Row(
         "Node {node} may not delete its {kind} copies.",
