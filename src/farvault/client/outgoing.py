@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from farvault.client.mounts import join_path
 from farvault.client.reading import STREAMED_BYTES
 from farvault.client.work import Entry, Unit, WorkFolder
 from farvault.protocol.messages import AttributesRow
 
-_TYPE_MASK, _FILE = 0o170000, 0o100000
+_TYPE_MASK, _FILE, _LINK = 0o170000, 0o100000, 0o120000
 
 CHANGE_BYTES: Final = 16 << 20
 """Changed attributes in one transaction: a quarter of what the server takes."""
@@ -52,9 +53,12 @@ class Lane:
     def send(self, directory: bytes, name: bytes, st: os.stat_result) -> None:
         """One object. A long file gets a unit of its own at once."""
         entry = Entry.of(name, st)
-        size = entry.size_bytes if entry.mode & _TYPE_MASK == _FILE else 0
+        kind = entry.mode & _TYPE_MASK
+        size = entry.size_bytes if kind == _FILE else 0
+        if kind == _LINK and self._to.follow_links:
+            size = _size_behind(join_path(self._to.root, directory, name))
         if size > STREAMED_BYTES:
-            self._send_alone(directory, entry)
+            self._send_alone(directory, entry, size)
             return
         unit = self._files
         if unit is None:
@@ -71,10 +75,10 @@ class Lane:
             self._files, self._count = None, 0
             self._outgoing.give(unit, True)
 
-    def _send_alone(self, directory: bytes, entry: Entry) -> None:
+    def _send_alone(self, directory: bytes, entry: Entry, size_bytes: int) -> None:
         unit = self._outgoing.new_unit(self._to)
         unit.folders.append(WorkFolder(directory, [entry]))
-        unit.size_bytes = unit.largest_bytes = entry.size_bytes
+        unit.size_bytes = unit.largest_bytes = size_bytes
         self._outgoing.give(unit, True)
 
     def expire(self, object_id: int) -> None:
@@ -147,3 +151,12 @@ class Outgoing:
             updates=[],
             rebind=[],
         )
+
+
+def _size_behind(path: bytes) -> int:
+    """Of the file that a link points to; 0 where it points to none."""
+    try:
+        st = os.stat(path)
+    except OSError:
+        return 0
+    return st.st_size if st.st_mode & _TYPE_MASK == _FILE else 0

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import msgspec
@@ -96,6 +97,10 @@ class Changed(Exception):
     """The file was not the same before and after it was read, too often."""
 
 
+class Long(Exception):
+    """The file is too long for memory: it grew since the walk, or a link points to it. It is to be read piece by piece."""
+
+
 class Reading:
     """One unit while it is read: what failed, what was read again. `abandoned` stops the reading of long files."""
 
@@ -143,17 +148,16 @@ class FileReader:
                 reading.failures += [_failure(number, place, problem) for place in failed]
                 continue
             try:
-                for place, entry in enumerate(folder.entries):
-                    if entry.size_bytes > STREAMED_BYTES and stat.S_ISREG(entry.mode):
-                        if objects:
-                            yield Group(objects, extents)
-                            objects, extents, size = [], [], 0
-                        yield from self._stream(reading, opened, number, place)
-                        continue
+                for place in range(len(folder.entries)):
                     try:
                         size += self._read_one(reading, opened, number, place, objects, extents)
                     except OSError as problem:
                         reading.failures.append(_failure(number, place, problem))
+                    except Long:
+                        if objects:
+                            yield Group(objects, extents)
+                            objects, extents, size = [], [], 0
+                        yield from self._stream(reading, opened, number, place)
                     except Changed:
                         reading.failures.append(Failure(number, place, "ANS4037E"))
                     except TooLong as wrong:
@@ -181,7 +185,7 @@ class FileReader:
         objects: list[ReadObject],
         extents: list[Extent],
     ) -> int:
-        """Read one object of any kind into the lists; returns its data bytes."""
+        """Read one object of any kind into the lists; returns its data bytes. Raises `Long`, `Changed`, `TooLong`."""
         work = reading.unit.folders[number]
         entry = work.entries[place]
         if not stat.S_ISREG(entry.mode):
@@ -193,8 +197,9 @@ class FileReader:
                 objects.append(self._special(folder, work.directory, entry))
                 return 0
             entry = followed
-        flags = self._flags & ~os.O_NOFOLLOW if reading.unit.follow_links else self._flags
-        opened = self._open(entry.name, flags, folder)
+        if entry.size_bytes > STREAMED_BYTES:
+            raise Long
+        opened = self._open(reading.unit, entry.name, folder)
         try:
             pieces, holes, st = self._consistent(reading, opened, entry, number, place)
             extended = {} if self._skip_acl else read_extended(opened)
@@ -215,7 +220,8 @@ class FileReader:
         objects.append(ReadObject(work.directory, entry.name, ObjectType.FILE, st.st_size, attributes, refer))
         return size
 
-    def _open(self, name: bytes, flags: int, folder: int) -> int:
+    def _open(self, unit: Unit, name: bytes, folder: int) -> int:
+        flags = self._flags & ~os.O_NOFOLLOW if unit.follow_links else self._flags
         try:
             return os.open(name, flags, dir_fd=folder)
         except PermissionError:
@@ -227,7 +233,7 @@ class FileReader:
     def _consistent(
         self, reading: Reading, opened: int, entry: Entry, number: int, place: int
     ) -> tuple[list[bytes], tuple[Range, ...], os.stat_result]:
-        """The file's data as its serialization asks for. Raises `Changed`."""
+        """The file's data as its serialization asks for. Raises `Changed`, and `Long` where it has grown too much."""
         data = os.read(opened, entry.size_bytes + 1)
         crash_point("client.file.after_read")
         st = os.fstat(opened)
@@ -245,6 +251,8 @@ class FileReader:
             if attempt:
                 _note_retry(reading, number, place, attempt)
             before = st
+            if before.st_size > STREAMED_BYTES:
+                raise Long
             ranges = (
                 data_ranges(opened, before.st_size)
                 if may_be_sparse(before)
@@ -276,25 +284,27 @@ class FileReader:
         return extended_of(folder, name, is_folder=kind is ObjectType.DIRECTORY)
 
     def _followed(self, folder: int, entry: Entry) -> Entry | None:
-        """What a link points to, where that is a file (not too long for memory); None where it is stored as a link."""
+        """What a link points to, where that is a file; None where it is stored as a link."""
         try:
             st = os.stat(entry.name, dir_fd=folder)
         except OSError:
             return None
-        if not stat.S_ISREG(st.st_mode) or st.st_size > 16 * STREAMED_BYTES:
-            return None
-        return Entry.of(entry.name, st)
+        return Entry.of(entry.name, st) if stat.S_ISREG(st.st_mode) else None
 
     # --- long files --------------------------------------------------------------------------------------------
 
     def _stream(self, reading: Reading, folder: int, number: int, place: int) -> Iterator[Group]:
-        """One long file, window by window, in pieces; its object is complete with the last window."""
-        work = reading.unit.folders[number]
-        entry = work.entries[place]
-        serialization = reading.unit.serialization
-        attempts = 1 + (self._retries if serialization in (SHARED_STATIC, SHARED_DYNAMIC) else 0)
+        """One long file, window by window, in pieces; its object is complete with the last window.
+
+        Has it a unit of its own, the transaction starts over where the file is read again. Among other files (it was
+        short when the walk saw it) extents of the first try stay in the transaction; the server drops what no object names.
+        """
+        unit = reading.unit
+        directory, name = unit.folders[number].directory, unit.folders[number].entries[place].name
+        is_alone = len(unit.folders) == len(unit.folders[0].entries) == 1
+        attempts = 1 + (self._retries if unit.serialization in (SHARED_STATIC, SHARED_DYNAMIC) else 0)
         try:
-            opened = self._open(entry.name, self._flags, folder)
+            opened = self._open(unit, name, folder)
         except OSError as problem:
             reading.failures.append(_failure(number, place, problem))
             return
@@ -302,12 +312,17 @@ class FileReader:
             for attempt in range(attempts):
                 if attempt:
                     _note_retry(reading, number, place, attempt)
-                    yield Group([], [], restart=True)
-                any_state = serialization == DYNAMIC or (
-                    serialization == SHARED_DYNAMIC and attempt == attempts - 1
+                    if is_alone:
+                        yield Group([], [], restart=True)
+                any_state = unit.serialization == DYNAMIC or (
+                    unit.serialization == SHARED_DYNAMIC and attempt == attempts - 1
                 )
-                whole_file = _LongFile(work.directory, entry.name, self._piece_extents)
+                whole_file = _LongFile(directory, name, self._piece_extents)
                 before = os.fstat(opened)
+                if not stat.S_ISREG(before.st_mode):
+                    break
+                if not is_alone and before.st_size > self._piece_extents * EXTENT_MIN:
+                    break  # it would leave in pieces, and a piece cannot be taken back
                 ranges = (
                     data_ranges(opened, before.st_size)
                     if may_be_sparse(before)
@@ -323,15 +338,18 @@ class FileReader:
                     last = extents
                 crash_point("client.file.after_read")
                 st = os.fstat(opened)
-                length = whole_file.length
-                whole = length == sum(size for _, size in ranges)
+                length, size = whole_file.length, before.st_size
+                whole = length == sum(map(itemgetter(1), ranges))
                 same = whole and st.st_mtime_ns == before.st_mtime_ns and st.st_size == before.st_size
-                if same or (any_state and whole):
+                if same or any_state:
+                    if not whole:  # it became shorter; what has left in pieces has told its length already
+                        ranges = _first_of(ranges, length)
+                        size = size if whole_file.has_left else _end_of(ranges)
                     extended = {} if self._skip_acl else read_extended(opened)
-                    holes = holes_between(ranges, before.st_size)
+                    holes = holes_between(ranges, size)
                     attributes = self._owners.attributes(st, extended=extended, holes=holes)
-                    attributes = _with_size(attributes, before.st_size)
-                    done = whole_file.end(before.st_size, encode_attributes(attributes))
+                    attributes = _with_size(attributes, size)
+                    done = whole_file.end(size, encode_attributes(attributes))
                     reading.read_bytes += length
                     yield Group([done], last or [], reused=last is not None)
                     return
@@ -404,6 +422,11 @@ class _LongFile:
         """The extents so far as a piece, where they are enough for one; more follow."""
         return [self._take(size_bytes, b"", more=True)] if len(self._refer) >= self._piece_extents else []
 
+    @property
+    def has_left(self) -> bool:
+        """Has a piece been handed on?"""
+        return self._before > 0
+
     def end(self, size_bytes: int, attributes: bytes) -> ReadObject:
         """The last piece, or the only one."""
         return self._take(size_bytes, attributes, more=False)
@@ -467,6 +490,20 @@ def _as_far_as_read(opened: int, size_bytes: int) -> tuple[list[bytes], tuple[Ra
     if st.st_size < len(data):
         data = data[: st.st_size]
     return [data] if data else [], holes, st
+
+
+def _first_of(ranges: list[Range], length: int) -> list[Range]:
+    """The ranges of the first `length` bytes of data."""
+    found = []
+    for start, size in ranges:
+        if length > 0:
+            found.append((start, min(size, length)))
+        length -= size
+    return found
+
+
+def _end_of(ranges: list[Range]) -> int:
+    return sum(ranges[-1]) if ranges else 0
 
 
 def _cut_into(data: memoryview, extents: list[Extent], refer: list[tuple[bytes, int]]) -> None:
