@@ -8,6 +8,7 @@ committed, and only where it has not, the whole unit is read and sent again.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from farvault.base.errors import FarvaultError, PeerUnreachable
+from farvault.client.idle import kept_alive
 from farvault.client.reading import Extent, Group, Reading, ReadObject
 from farvault.client.session import NodeSession
 from farvault.client.work import Unit, UnitResult
@@ -83,11 +85,12 @@ class Sender:
         try:
             if (stored := transaction.begin()) is not None:
                 return stored
-            for group in groups:
-                if group.restart:
-                    transaction.start_over()
-                else:
-                    transaction.add(group)
+            with contextlib.closing(kept_alive(session.connection, groups)) as alive:
+                for group in alive:
+                    if group.restart:
+                        transaction.start_over()
+                    else:
+                        transaction.add(group)
             transaction.finish()
         except (PeerUnreachable, ProtocolError):
             self._sent.clear()

@@ -85,9 +85,9 @@ def _serve_transaction(session: NodeSession, incoming: Incoming) -> None:
         connection.send(Done(), request=incoming.request)
         while not transaction.is_over:
             transaction.take(connection.receive(transaction.buffer()))
+        connection.idle_seconds = IDLE_SECONDS  # where it waited too long, the log tells this limit
     finally:
         transaction.give_up()
-        connection.idle_seconds = IDLE_SECONDS
 
 
 def _open_intake(session: NodeSession, incoming: Incoming) -> Intake:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.storage.depot import some_bytes
 
 from farvault.base.pipeline import run_ahead
 from farvault.base.units import MIB
+from farvault.client import idle
 from farvault.client.attributes import decode_attributes
 from farvault.client.reading import AHEAD, FileReader, Group, Reading, ReadObject
 from farvault.client.sending import Sender
@@ -29,6 +32,7 @@ from farvault.seal.pack import (
 )
 from farvault.seal.record import STORED_MAX_BYTES
 from farvault.storage.arriving import Arriving
+from farvault.transport.connection import Connection
 
 
 class Server:
@@ -40,8 +44,13 @@ class Server:
         self.bytes_sent = 0
         self.transfer_seconds = 0.0
         self.committed: bool | None = None
+        self.pings = 0
+        self.pinged = threading.Event()
 
     def call(self, body: m.Body, *_: type[m.Body]) -> m.Body:
+        if isinstance(body, m.Ping):
+            self.pings += 1
+            self.pinged.set()
         if isinstance(body, m.EndTransaction):
             self.committed = body.commit
             if body.commit:
@@ -227,3 +236,45 @@ def test_a_file_of_too_many_extents_is_refused_alone(tmp_path: Path, monkeypatch
     result = read_and_sent(server, tmp_path, 3, FileReader(piece_extents=3))
     assert [each.message_id for each in result.failures] == ["ANS9812E"]
     assert (result.stored, server.committed) == (0, False)
+
+
+def test_the_server_hears_of_a_transaction_in_which_nothing_is_read_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idle, "PING_SECONDS", 0.001)
+    (tmp_path / "file").write_bytes(b"data")
+    server, reading = Server(), Reading(unit_of(tmp_path))
+
+    def slow() -> Iterator[Group]:
+        yield from FileReader().groups(reading)
+        assert server.pinged.wait(PATIENCE_SECONDS)
+
+    assert sent(server, reading, slow(), PIECE_EXTENTS).stored == 1
+    assert server.files() == {b"file": b"data"}
+
+
+def test_nothing_is_sent_beside_a_transaction_that_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers come in the order of the questions: two threads must not ask at once."""
+    monkeypatch.setattr(idle, "PING_SECONDS", 0.0001)
+    busy, beside = threading.Event(), threading.Event()
+
+    class Watched(Server):
+        def call(self, body: m.Body, *_: type[m.Body]) -> m.Body:
+            if busy.is_set():
+                beside.set()
+            self.pinged.set()
+            return m.Done()
+
+    server = Watched()
+
+    def items() -> Iterator[int]:
+        for number in range(50):
+            server.pinged.clear()
+            assert server.pinged.wait(PATIENCE_SECONDS)
+            yield number
+
+    for _ in idle.kept_alive(cast(Connection, server), items()):
+        busy.set()
+        digest(bytes(100_000))
+        busy.clear()
+    assert not beside.is_set()
