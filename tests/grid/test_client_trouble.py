@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -255,7 +256,26 @@ def test_a_pattern_that_matches_nothing_is_no_success(client: Client, tree: Path
 
 def test_help_tells_what_a_message_means_and_what_to_do(client: Client) -> None:
     assert "User response:" in client.succeed("help", "ANS9803E").output
-    assert "ANS9824E" in client.run("help", "ANS9999E").errors
+    assert "ANS9824E" in client.run("help", "ANS9998E").errors
+
+
+@pytest.mark.skipif(
+    not os.path.isdir("/dev/shm"), reason="needs a file system with times beyond the year 2262"
+)
+def test_a_file_from_the_far_future_is_stored_with_the_others(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        own_file_space(Path(folder), monkeypatch)
+        tree = some_tree(Path(folder) / "tree", 2)
+        os.utime(tree / "file0", ns=(0, 2**62 * 10**9))
+        for verb in ("incremental", "incremental", "selective"):
+            outcome = client.run(verb, f"{tree}/*")
+            assert outcome.count("failed") == 0
+            assert outcome.code == (8 if "ANS9828W" in outcome.errors else 0)
+        assert "ANS9828W" in outcome.errors
+        client.succeed("restore", f"{tree}/*", f"{folder}/back/", "-preservepath=none")
+        assert contents(Path(folder) / "back") == contents(tree)
 
 
 def test_help_names_every_command_that_works(client: Client) -> None:

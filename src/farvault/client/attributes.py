@@ -27,6 +27,9 @@ _DECODE: Final = msgspec.msgpack.Decoder(FileAttributes).decode
 _NOT_OURS: Final = frozenset({"security.ima", "security.evm", "system.nfs4_acl", "system.ntfs_acl"})
 _NO_EXTENDED: Final = frozenset({errno.ENOTSUP, errno.ENODATA, errno.EPERM, errno.EINVAL, errno.ENOSYS})
 
+TIME_MOST_NS: Final = 2**63 - 1
+"""Either way from 1970: until the year 2262. Some file systems know later ones."""
+
 _TYPES: Final = {
     stat.S_IFREG: ObjectType.FILE,
     stat.S_IFDIR: ObjectType.DIRECTORY,
@@ -76,6 +79,16 @@ def object_type(mode: int) -> ObjectType | None:
     return _TYPES.get(stat.S_IFMT(mode))
 
 
+def nearest_time(moment_ns: int) -> int:
+    """The nearest moment that can be kept."""
+    return max(-TIME_MOST_NS, min(moment_ns, TIME_MOST_NS))
+
+
+def _text(name: str) -> str:
+    """A name from the system's tables: what is no UTF-8 in it is shown as `\\xff`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 class Owners:
     """Names of users and groups, looked up once each."""
 
@@ -87,7 +100,7 @@ class Owners:
         name = self._users.get(uid)
         if name is None:
             with contextlib.suppress(KeyError):
-                name = pwd.getpwuid(uid).pw_name
+                name = _text(pwd.getpwuid(uid).pw_name)
             name = self._users[uid] = name or ""
         return name
 
@@ -95,7 +108,7 @@ class Owners:
         name = self._groups.get(gid)
         if name is None:
             with contextlib.suppress(KeyError):
-                name = grp.getgrgid(gid).gr_name
+                name = _text(grp.getgrgid(gid).gr_name)
             name = self._groups[gid] = name or ""
         return name
 
@@ -115,8 +128,8 @@ class Owners:
             st.st_uid,
             st.st_gid,
             st.st_size if kind == stat.S_IFREG else 0,
-            st.st_mtime_ns,
-            st.st_ctime_ns,
+            nearest_time(st.st_mtime_ns),
+            nearest_time(st.st_ctime_ns),
             st.st_ino,
             st.st_dev,
             self.user(st.st_uid),

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from farvault.base.errors import FarvaultError, NotFound
 from farvault.client.attributes import (
+    TIME_MOST_NS,
     Owners,
     TooLong,
     decode_attributes,
@@ -283,7 +284,7 @@ class Backup:
             if bound.group is None:
                 self._no_copy_group(bound, prefix + name)
             elif old is None:
-                self._lane(scope, bound).send(folder.directory, name, st)
+                self._send(scope, bound, folder.directory, name, st)
             else:
                 self._compare(scope, folder.directory, name, st, bound, old)
         if may_expire and rows:
@@ -311,17 +312,17 @@ class Backup:
             if self._is_too_early(scope, row, group):
                 return
             if group.mode == "ABSOLUTE" or self._options.absolute:
-                self._lane(scope, bound).send(directory, name, st)
+                self._send(scope, bound, directory, name, st)
                 return
         change, attributes = self._change(scope, directory, name, st, row)
         blob = b""
         if change is Change.ATTRIBUTES:
             try:
                 blob = encode_attributes(attributes)
-            except TooLong:
+            except (TooLong, OverflowError, ValueError):
                 change = Change.DATA  # whoever reads it says what is wrong
         if change is Change.DATA:
-            self._lane(scope, bound).send(directory, name, st)
+            self._send(scope, bound, directory, name, st)
             return
         if change is Change.ATTRIBUTES:
             self.outcomes.note(row.id, "Updating", join_path(scope.root, directory, name))
@@ -329,6 +330,12 @@ class Backup:
         if old_class != bound.name:
             self.outcomes.note(row.id, "Rebinding", join_path(scope.root, directory, name))
             self._lane(scope, bound).rebind(row.id)
+
+    def _send(self, scope: Scope, bound: Bound, directory: bytes, name: bytes, st: os.stat_result) -> None:
+        if not -TIME_MOST_NS <= st.st_mtime_ns <= TIME_MOST_NS:
+            path = show_path(join_path(scope.root, directory, name))
+            self._report.say("ANS9828W", path=path, seconds=st.st_mtime_ns // 10**9)
+        self._lane(scope, bound).send(directory, name, st)
 
     def _is_too_early(self, scope: Scope, row: m.ObjectRow, group: m.CopyGroupRow) -> bool:
         """FREQUENCY counts in a full incremental only."""

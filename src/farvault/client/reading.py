@@ -162,6 +162,8 @@ class FileReader:
                         reading.failures.append(Failure(number, place, "ANS4037E"))
                     except TooLong as wrong:
                         reading.failures.append(Failure(number, place, wrong.message_id, wrong.reason))
+                    except (OverflowError, ValueError) as odd:
+                        reading.failures.append(Failure(number, place, "ANS4014E", str(odd)))
                     if size >= GROUP_BYTES or len(objects) >= GROUP_OBJECTS:
                         yield Group(objects, extents)
                         objects, extents, size = [], [], 0
@@ -358,6 +360,8 @@ class FileReader:
             reading.failures.append(_failure(number, place, problem))
         except TooLong as wrong:
             reading.failures.append(Failure(number, place, wrong.message_id, wrong.reason))
+        except (OverflowError, ValueError) as odd:
+            reading.failures.append(Failure(number, place, "ANS4014E", str(odd)))
         finally:
             os.close(opened)
 

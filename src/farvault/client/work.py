@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from farvault.client.attributes import nearest_time
 from farvault.protocol.messages import AttributesRow
 from farvault.seal.pack import PIECE_EXTENTS
 
@@ -27,7 +28,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     @classmethod
     def of(cls, name: bytes, st: os.stat_result) -> Entry:
-        return cls(name, st.st_mode, st.st_size, st.st_mtime_ns)
+        return cls(name, st.st_mode, st.st_size, nearest_time(st.st_mtime_ns))
 
 
 class WorkFolder(msgspec.Struct, array_like=True):

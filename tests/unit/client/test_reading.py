@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,11 +13,12 @@ from tests.unit.client.test_sending import Server, sent, unit_of
 from tests.unit.storage.depot import some_bytes
 
 from farvault.base.units import MIB
-from farvault.client.attributes import decode_attributes
+from farvault.client import reading
+from farvault.client.attributes import Owners, decode_attributes, encode_attributes
 from farvault.client.outgoing import Destination, Limits, Outgoing
 from farvault.client.reading import STREAMED_BYTES, FileReader, Group, Reading
-from farvault.client.work import Unit, UnitResult
-from farvault.model.stored_object import ObjectType
+from farvault.client.work import Entry, Unit, UnitResult
+from farvault.model.stored_object import FileAttributes, ObjectType
 from farvault.seal.pack import PIECE_EXTENTS
 
 LONG = 2 * STREAMED_BYTES + 5
@@ -146,3 +148,50 @@ def test_a_link_to_a_long_file_is_archived_as_the_file_piece_by_piece(tmp_path: 
     assert backup.largest_group < STREAMED_BYTES
     (stored,) = (each for pack in backup.server.packs for each in pack.directory.objects)
     assert stored.type == ObjectType.FILE and stat.S_ISREG(decode_attributes(stored.attributes).mode)
+
+
+def test_a_time_beyond_what_can_be_kept_becomes_the_nearest(tmp_path: Path) -> None:
+    """File systems in memory know times up to 2^63 seconds; a stat result of any other one stands for them."""
+    for name, moment in (("future", 2**62), ("past", -(2**62))):
+        (tmp_path / name).write_bytes(b"data")
+        st = os.lstat(tmp_path / name)
+        odd = os.stat_result((*st[:8], moment, st[9]), {"st_mtime_ns": moment * 10**9, "st_ctime_ns": 1})
+        assert abs(Entry.of(b"name", odd).mtime_ns) == 2**63 - 1
+        attributes = Owners().attributes(odd)
+        kept = decode_attributes(encode_attributes(attributes))
+        assert abs(kept.mtime_ns) == 2**63 - 1 and (kept.mtime_ns > 0) == (moment > 0)
+
+
+def test_a_user_whose_name_is_no_utf8_is_kept_with_what_can_be_shown_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"data")
+    odd = pwd.struct_passwd((os.fsdecode(b"j\xfcrgen"), "x", 0, 0, "", "/", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: odd)
+    backup = Backup(unit_of(tmp_path))
+    assert backup.run().stored == 1
+    (stored,) = (each for pack in backup.server.packs for each in pack.directory.objects)
+    assert decode_attributes(stored.attributes).user == "j\\xfcrgen"
+
+
+@pytest.mark.parametrize("odd", [OverflowError("too large"), ValueError("no number")])
+@pytest.mark.parametrize("size", [1, LONG])
+def test_an_object_that_cannot_be_put_into_words_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: Exception, size: int
+) -> None:
+    (tmp_path / "a").write_bytes(b"fine")
+    (tmp_path / "b").write_bytes(bytes(size))
+    unit = unit_of(tmp_path)
+    kept = reading.encode_attributes
+
+    def encode(attributes: FileAttributes) -> bytes:
+        if attributes.size_bytes == size:
+            raise odd
+        return kept(attributes)
+
+    monkeypatch.setattr(reading, "encode_attributes", encode)
+    backup = Backup(unit)
+    result = backup.run()
+    failures = [(each.entry, each.message_id, each.reason) for each in result.failures]
+    assert (result.stored, failures) == (1, [(1, "ANS4014E", str(odd))])
+    assert backup.server.files() == {b"a": b"fine"}

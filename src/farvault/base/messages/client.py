@@ -184,6 +184,12 @@ ROWS: dict[str, Row] = {
         "This is a defect of the program. The command stops; what was acknowledged is stored, what is complete is restored.",
         "Run the command again. Report it with this message if it comes back.",
     ),
+    "ANS9828W": Row(
+        "'{path}': its time of modification, {seconds:,} seconds from 1970, is kept as the nearest that can be: the year 2262, "
+        "or 1677.",
+        "Its data is stored as it is.",
+        "`touch` gives it another time.",
+    ),
     "ANS9826E": Row(
         "The server's inventory cannot be kept in a temporary file in {folder}: {reason}",
         "It comes faster than this machine can work it off, and the server does not wait.",
