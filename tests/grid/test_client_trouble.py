@@ -110,6 +110,25 @@ def test_the_first_contact_is_told_and_pinned(client: Client) -> None:
     assert KnownServers().fingerprint("127.0.0.1", client.server.port) == client.server.server.fingerprint
 
 
+def test_a_home_that_cannot_be_written_is_told_and_the_command_goes_on(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "no-folder").touch()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-folder"))
+    outcome = client.run("query", "session")
+    assert outcome.code == 8 and "ANS9829W" in outcome.errors
+    assert "Session information" in outcome.output
+
+
+def test_a_server_is_not_trusted_where_the_pins_cannot_be_read(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "other"))
+    (tmp_path / "other" / "farvault" / "known_servers").mkdir(parents=True)
+    outcome = client.run("query", "session")
+    assert outcome.code == 12 and "ANR8221E" in outcome.errors
+
+
 def test_a_password_can_come_from_a_file_or_the_environment(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from farvault import __version__
 from farvault.apps.admin_options import Options
 from farvault.apps.instance_folder import LOCAL_ADMINISTRATOR, InstanceFolder
-from farvault.base.errors import BadInput, FarvaultError, NotFound
+from farvault.base.errors import BadInput, FarvaultError, NotAvailable, NotFound
 from farvault.base.messages import Message, message
 from farvault.base.units import show_time
 from farvault.protocol.frames import ProtocolError
@@ -67,7 +67,7 @@ class AdminSession:
         except BaseException:
             connection.close()
             raise
-        if not self._options.instance and pins.fingerprint(host, port) != connection.fingerprint:
+        if not self._options.instance:
             self._remember(pins, host, port, connection.fingerprint)
         assert login.answer is not None
         self._connection = connection
@@ -112,6 +112,11 @@ class AdminSession:
         return self._ask("Enter your password", True)
 
     def _remember(self, pins: KnownServers, host: str, port: int, fingerprint: str) -> None:
+        try:
+            if pins.fingerprint(host, port) == fingerprint:
+                return
+        except NotAvailable:
+            return  # the fingerprint was given, else this would be known before the sign-on
         self._notice(message("ANS8014I", host=host, port=port, fingerprint=fingerprint, path=pins.path))
         with contextlib.suppress(OSError):  # a read-only home: trusted this time, asked again the next
             pins.remember(host, port, fingerprint)

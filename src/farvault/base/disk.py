@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import mmap
 import os
+import re
+import secrets
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 BLOCK_BYTES = 4096
 """Alignment of every record: offset, length and memory. What direct I/O needs on all common disks."""
@@ -82,21 +85,64 @@ def make_folder(path: str, mode: int = 0o700) -> None:
 
 
 def write_file(path: str, data: bytes, mode: int = 0o600) -> None:
-    """Replace a small file as a whole: after this returns the new content is there, before it the old one."""
-    temporary = f"{path}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    """Replace a small file as a whole: after this returns the new content is there, before it the old one.
+
+    Several programs may do so at once: each writes a temporary file of its own, and the last one to rename it wins.
+    """
+    _remove_leftovers(path)
+    temporary, descriptor = _make_temporary(path, mode)
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
         os.fsync(descriptor)
+        crash_point("file.replace.before_rename")
+        os.rename(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
     finally:
         os.close(descriptor)
-    crash_point("file.replace.before_rename")
-    os.rename(temporary, path)
     sync_folder(os.path.dirname(path) or ".")
+
+
+def _make_temporary(path: str, mode: int) -> tuple[str, int]:
+    """(name, descriptor) of a new file beside `path`, locked for as long as its writer lives."""
+    while True:
+        temporary = f"{path}.{secrets.token_hex(4)}.new"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_nlink:
+                return temporary, descriptor
+        os.close(descriptor)  # somebody took it for a leftover before it was locked
+
+
+def _remove_leftovers(path: str) -> None:
+    """Temporary files whose writers have died."""
+    folder, name = os.path.split(path)
+    ours = re.compile(re.escape(name) + r"\.[0-9a-f]{8}\.new")
+    for each in filter(ours.fullmatch, os.listdir(folder or ".")):
+        leftover = os.path.join(folder, each)
+        with contextlib.suppress(OSError):  # its writer lives, or is quicker
+            descriptor = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(leftover)
+            finally:
+                os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked_folder(path: str) -> Iterator[None]:
+    """One program at a time, for reading a file in it, changing it and writing it back."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def remove_file(path: str) -> None:

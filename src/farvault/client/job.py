@@ -53,8 +53,17 @@ class Job:
             self.report.say(
                 "ANS9806I", server=session.connection.peer, fingerprint=session.connection.fingerprint
             )
+            self._remember(address, session.connection.fingerprint)
         self._fingerprint = session.connection.fingerprint
         return session
+
+    def _remember(self, address: Address, fingerprint: str) -> None:
+        known = KnownServers()
+        try:
+            known.remember(address.host, address.port, fingerprint)
+        except OSError as problem:
+            reason = problem.strerror or str(problem)
+            self.report.say("ANS9829W", path=known.path, reason=reason, fingerprint=fingerprint)
 
     @property
     def address(self) -> Address:

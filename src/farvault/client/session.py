@@ -77,7 +77,7 @@ class NodeSession:
 
 
 def open_session(address: Address, known: KnownServers | None = None) -> NodeSession:
-    """Dial and sign on. `known` pins the server where it was never met before.
+    """Dial and sign on. `known`: the pins on file; a server that is not among them is trusted, the caller remembers it.
 
     `LoginRefused` (ANS1025E) where the server does not let this node in, or is not the one that was pinned.
     """
@@ -92,8 +92,6 @@ def open_session(address: Address, known: KnownServers | None = None) -> NodeSes
         product_version=__version__,
     )
     welcome = sign_on(connection, login)
-    if known is not None and not pin:
-        known.remember(address.host, address.port, connection.fingerprint)
     assert login.answer is not None
     return NodeSession(connection, welcome, login.answer.server_name, login.answer.product_version)
 

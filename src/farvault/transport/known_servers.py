@@ -7,10 +7,10 @@ first contact is trusted and written down, every later one must show the same ce
 
 from __future__ import annotations
 
-import contextlib
 import os
 
-from farvault.base.disk import make_folder, write_file
+from farvault.base.disk import locked_folder, make_folder, write_file
+from farvault.base.errors import NotAvailable
 
 
 def default_path() -> str:
@@ -20,30 +20,38 @@ def default_path() -> str:
 
 
 class KnownServers:
-    """The pins in one file. Two programs may read and write it at once: a change rewrites the whole file."""
+    """The pins in one file. Two programs may read and write it at once: a change is one program's turn, and rewrites it."""
 
     def __init__(self, path: str = "") -> None:
         self.path = path or default_path()
 
     def fingerprint(self, host: str, port: int) -> str | None:
-        """The pinned fingerprint; None where this server was never met."""
+        """The pinned fingerprint; None where this server was never met. `NotAvailable` (ANR8221E) where nobody can tell."""
         return self._pins().get(_address(host, port))
 
     def remember(self, host: str, port: int, fingerprint: str) -> None:
         """Pin a server, replacing what was pinned for its address. `OSError` where the file cannot be written."""
-        wanted = _address(host, port)
-        lines = [line for line in self._lines() if _pin(line)[0] != wanted]
-        text = "\n".join([*lines, f"{wanted} {fingerprint}"]) + "\n"
-        make_folder(os.path.dirname(self.path) or ".")
-        write_file(self.path, text.encode())
+        wanted, folder = _address(host, port), os.path.dirname(self.path) or "."
+        make_folder(folder)
+        with locked_folder(folder):
+            lines = [line for line in self._lines() if _pin(line)[0] != wanted]
+            text = "\n".join([*lines, f"{wanted} {fingerprint}"]) + "\n"
+            write_file(self.path, os.fsencode(text))
 
     def _pins(self) -> dict[str, str]:
         return {address: pin for address, pin in map(_pin, self._lines()) if address}
 
     def _lines(self) -> list[str]:
-        with contextlib.suppress(FileNotFoundError), open(self.path, encoding="utf-8") as file:
-            return file.read().splitlines()
-        return []
+        """What is no UTF-8, in a comment for example, stays as it is."""
+        try:
+            with open(self.path, encoding="utf-8", errors="surrogateescape") as file:
+                return file.read().splitlines()
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as problem:
+            # Not "never met": whoever stands at that address would be trusted.
+            reason = problem.strerror or str(problem)
+            raise NotAvailable("ANR8221E", path=self.path, reason=reason) from None
 
 
 def _address(host: str, port: int) -> str:

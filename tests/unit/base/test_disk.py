@@ -117,3 +117,40 @@ def test_a_folder_is_made_with_its_parents(tmp_path: Path) -> None:
     disk.make_folder(str(tmp_path / "a" / "b" / "c"))
     disk.make_folder(str(tmp_path / "a" / "b" / "c"))
     assert (tmp_path / "a" / "b" / "c").is_dir()
+
+
+def test_two_programs_that_replace_a_file_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    path = str(tmp_path / "settings")
+    inside: list[str] = []
+
+    def other_writes(label: str) -> None:
+        disk.observe_crash_points(None)
+        inside.extend(os.listdir(tmp_path))
+        disk.write_file(path, b"other")
+
+    disk.observe_crash_points(other_writes)
+    try:
+        disk.write_file(path, b"first to begin, last to rename")
+    finally:
+        disk.observe_crash_points(None)
+    assert len(inside) == 1
+    assert Path(path).read_bytes() == b"first to begin, last to rename"
+    assert os.listdir(tmp_path) == ["settings"]
+
+
+def test_what_a_killed_program_left_goes_with_the_next_write(tmp_path: Path) -> None:
+    path = str(tmp_path / "settings")
+    script = f"from farvault.base import disk; disk.write_file({path!r}, b'new')"
+    killed = {**os.environ, "FARVAULT_CRASH_AT": "file.replace.before_rename"}
+    subprocess.run([sys.executable, "-c", script], env=killed)
+    (tmp_path / "settings.not-ours.new").touch()
+    assert len(os.listdir(tmp_path)) == 2
+    disk.write_file(path, b"newer")
+    assert sorted(os.listdir(tmp_path)) == ["settings", "settings.not-ours.new"]
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "settings").mkdir()
+    with pytest.raises(OSError):
+        disk.write_file(str(tmp_path / "settings"), b"new")
+    assert os.listdir(tmp_path) == ["settings"]

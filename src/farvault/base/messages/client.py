@@ -51,6 +51,11 @@ ROWS: dict[str, Row] = {
         "First contact with {server}: its key {fingerprint} is trusted from now on. Compare it with what `farvault "
         "server init` printed there."
     ),
+    "ANS9829W": Row(
+        "The server's key could not be written down in {path}: {reason}",
+        "It is trusted for this command. The next one meets a stranger again, whoever that is.",
+        "Make the folder writable (XDG_CONFIG_HOME moves it), or give FINGERPRINT {fingerprint} in the option file.",
+    ),
     # command line and options
     "ANS1035S": Row("File {path} cannot be read: {reason}", "", "Check its name and rights."),
     "ANS1036S": Row(

@@ -230,6 +230,11 @@ ROWS: dict[str, Row] = {
         "The other side or the network ended it.",
         "Try again; what was not acknowledged is sent again.",
     ),
+    "ANR8221E": Row(
+        "The known servers in {path} cannot be read: {reason}",
+        "Without them nobody can tell whether it is the server met before. Nothing was sent.",
+        "Correct the file's rights, or name the server's fingerprint in the options.",
+    ),
     "ANR8599E": Row(
         "{peer} is not the server expected: its certificate has fingerprint {seen}, expected {expected}.",
         "Either the server was made anew, or somebody stands in for it. Nothing was sent to it.",
