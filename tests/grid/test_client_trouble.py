@@ -16,6 +16,7 @@ from tests.grid.grid_server import PASSWORD, GridServer
 
 from farvault.base.disk import observe_crash_points
 from farvault.client import restore as client_restore
+from farvault.client.commands import run
 from farvault.transport.known_servers import KnownServers
 from farvault.transport.ports import unused_port
 
@@ -138,8 +139,6 @@ def test_a_password_can_come_from_a_file_or_the_environment(
     options = tmp_path / "client.opt"
     options.write_text(f"PASSWORDFILE {secret}\n")
     monkeypatch.setenv("FARVAULT_CLIENT_CONFIG", str(options))
-    from farvault.client.commands import run
-
     address = f"-se=127.0.0.1:{client.server.port}"
     assert run(["query", "session", address, "-nodename=ann", "-quiet"]) == 0
     monkeypatch.delenv("FARVAULT_CLIENT_CONFIG")

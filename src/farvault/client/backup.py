@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from farvault.base.errors import FarvaultError, NotFound
+from farvault.base.errors import FarvaultError, MediaFull, NotFound
 from farvault.client.attributes import (
     TIME_MOST_NS,
     Owners,
@@ -93,7 +93,11 @@ class Backup:
     # --- scopes --------------------------------------------------------------------------------------------------
 
     def run(self, scope: Scope) -> bool:
-        """One scope; True where nothing of it failed. Raises `NotFound` where there is none of it, `Stop`."""
+        """One scope; True where nothing of it failed.
+
+        Raises `NotFound` where there is none of it, `OSError` or `MediaFull` where it could not be gone through to its end
+        (what was found until then is stored), `Stop`.
+        """
         failed_before = self._report.counts.failed
         if self._binding.excludes_file_space(scope.root):
             self._report.say("ANS1115W", path=os.fsdecode(scope.root))
@@ -103,11 +107,12 @@ class Backup:
             self._since = _last_incremental(self._register(scope))
         self._register(scope, started=is_full)
         self._run_parents(scope)
-        matched = self._run_walk(scope)
-        self._outgoing.flush()
-        if self.crew is not None:
-            self.crew.wait()
-        self.outcomes.raise_if_stopped()
+        try:
+            matched = self._run_walk(scope)
+        except (OSError, MediaFull):
+            self._finish()
+            raise
+        self._finish()
         fine = self._report.counts.failed == failed_before
         # What failed would be missed by the next run by date: that one moves its date only where all went well.
         if is_full and (fine or self._task.compares):
@@ -115,6 +120,13 @@ class Backup:
         if not matched and scope.pattern:
             raise NotFound("ANS1083E", spec=scope.text)
         return fine
+
+    def _finish(self) -> None:
+        """Until all that was found is stored, or has failed."""
+        self._outgoing.flush()
+        if self.crew is not None:
+            self.crew.wait()
+        self.outcomes.raise_if_stopped()
 
     def _register(self, scope: Scope, *, started: bool = False, ended: bool = False) -> m.FileSpaceRow:
         name = _file_space_name(scope.root)

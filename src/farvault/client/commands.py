@@ -6,7 +6,9 @@ unchanged backup of a small machine takes little longer than starting Python.
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -32,7 +34,7 @@ from farvault.client.options import (
     resolve,
     split_command_line,
 )
-from farvault.client.report import ERROR, Report
+from farvault.client.report import ERROR, OutputClosed, Report
 from farvault.model.attribute import abbreviates
 from farvault.policy.inclexcl import VERBS
 from farvault.transport.known_servers import KnownServers
@@ -147,8 +149,19 @@ def run(arguments: Sequence[str], *, output: TextIO | None = None, errors: TextI
     except KeyboardInterrupt:
         report.end_progress()
         report.say("ANS2820E")
+    except (OutputClosed, BrokenPipeError):
+        report.raise_code(ERROR)  # nobody is there any more to be told
+    except OSError as problem:
+        report.end_progress()
+        path = f"{os.fsdecode(problem.filename)}: " if isinstance(problem.filename, str | bytes) else ""
+        report.say("ANS9831E", reason=path + (problem.strerror or str(problem)))
+    except Exception as defect:  # noqa: BLE001 - whatever it is, a person gets a message and a return code
+        report.end_progress()
+        place = traceback.extract_tb(defect.__traceback__)[-1]
+        report.say("ANS9999E", error=repr(defect), place=f"{os.path.basename(place.filename)}:{place.lineno}")
     finally:
         report.end_progress()
+        report.end()
     return report.return_code
 
 

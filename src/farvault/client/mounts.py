@@ -6,8 +6,10 @@ The longest match wins, and a walk never goes from one file space into another.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -19,6 +21,9 @@ _NOT_LOCAL: Final = frozenset(
     b"fuse.gvfsd-fuse fuse.portal fuse.sshfs fusectl hugetlbfs mqueue nfs nfs4 nfsd nsfs pipefs proc pstore ramfs "
     b"rpc_pipefs securityfs selinuxfs smb3 smbfs sockfs squashfs sysfs tmpfs tracefs 9p afs ceph glusterfs "
     b"fuse.glusterfs lustre overlay_ro iso9660 udf".split()
+)
+_GONE: Final = frozenset(
+    {errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT}
 )
 _OCTAL: Final = re.compile(rb"\\([0-7]{3})")
 
@@ -50,9 +55,17 @@ def local_file_systems(mounts: Iterable[FileSystem]) -> list[FileSystem]:
     """What DOMAIN ALL-LOCAL means: stored on this machine, folders, and a device mounted twice counts once."""
     chosen: dict[bytes, FileSystem] = {}
     for system in mounts:
-        if system.local and os.path.isdir(system.mount_point):
+        if system.local and _is_folder(system.mount_point):
             chosen.setdefault(system.device, system)
     return sorted(chosen.values())
+
+
+def _is_folder(path: bytes) -> bool:
+    """Also where nobody can say because its disk or server is gone: who backs it up is told, and nothing is left out silently."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError as problem:
+        return problem.errno in _GONE
 
 
 def _parse(line: bytes) -> FileSystem:

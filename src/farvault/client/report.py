@@ -7,10 +7,12 @@ output. The return code is the highest of all messages: warnings 8, errors 12, a
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, TextIO
 
 from farvault.base.errors import FarvaultError
@@ -52,6 +54,10 @@ class Counts:
     transfer_seconds: float = 0.0
 
 
+class OutputClosed(Exception):
+    """Nobody reads the answer any more (`| head`)."""
+
+
 class Report:
     """One command's output. `lines`: show a line for each object."""
 
@@ -72,6 +78,7 @@ class Report:
         self.return_code = 0
         self.started = time.monotonic()
         self._held: list[str] | None = None
+        self._is_output_gone = False
         self._progress: _Progress | None = None
 
     # --- messages ------------------------------------------------------------------------------------------------
@@ -107,8 +114,10 @@ class Report:
             self._write(self._output, text)
 
     def answer(self, text: str) -> None:
-        """A line that is what the command was asked for: always shown."""
-        self._write(self._output, text)
+        """A line that is what the command was asked for: always shown. `OutputClosed` where nobody reads it any more."""
+        if self._is_output_gone:
+            raise OutputClosed
+        self._write(self._output, text, must=True)
 
     def object_line(self, kind: str, size_bytes: int, path: str, status: str = "", retry: int = 0) -> None:
         """`Normal File-->            85,113 /var/log/secure [Sent]`"""
@@ -158,7 +167,7 @@ class Report:
         self.end_progress()
         counts, elapsed = self.counts, time.monotonic() - self.started
         restoring = verb in ("restored", "retrieved")
-        write = self.answer
+        write = partial(self._write, self._output)
         write("")
         if not restoring:
             write(_count("Total number of objects inspected:", counts.inspected))
@@ -195,19 +204,39 @@ class Report:
         """The block of DELETE and EXPIRE. `verb`: deleted or expired."""
         self.end_progress()
         counts = self.counts
-        self.answer("")
-        self.answer(
+        write = partial(self._write, self._output)
+        write("")
+        write(
             _count(
                 f"Total number of objects {verb}:", counts.deleted if verb == "deleted" else counts.expired
             )
         )
-        self.answer(_count("Total number of objects failed:", counts.failed))
-        self.answer(_line("Elapsed processing time:", _duration(time.monotonic() - self.started)))
+        write(_count("Total number of objects failed:", counts.failed))
+        write(_line("Elapsed processing time:", _duration(time.monotonic() - self.started)))
 
-    def _write(self, stream: TextIO, text: str) -> None:
+    def end(self) -> None:
+        """All is written, or nobody reads it."""
+        try:
+            self._output.flush()
+        except OSError as problem:
+            self._lose_output(problem)
+
+    def _write(self, stream: TextIO, text: str, *, must: bool = False) -> None:
         if self._held is not None and stream is self._output:
             self._held.append(text)
+        elif stream is self._output and self._is_output_gone:
             return
+        else:
+            try:
+                self._put(stream, text)
+            except OSError as problem:
+                if stream is self._output and must:
+                    self._drop_output()
+                    raise OutputClosed from problem
+                if stream is self._output:
+                    self._lose_output(problem)
+
+    def _put(self, stream: TextIO, text: str) -> None:
         if self._progress is not None and stream.isatty():
             self._progress.write(text)
             return
@@ -215,6 +244,20 @@ class Report:
             stream.write(text + "\n")
         except UnicodeEncodeError:
             stream.write(text.encode("ascii", "backslashreplace").decode() + "\n")
+
+    def _lose_output(self, problem: OSError) -> None:
+        """The command goes on: a backup is not less wanted because nobody watches it."""
+        if not self._is_output_gone:
+            self._drop_output()
+            self.say("ANS9827W", reason=problem.strerror or str(problem))
+
+    def _drop_output(self) -> None:
+        self._is_output_gone = True
+        self._progress = None
+        if self._output is sys.stdout:  # what it still holds must not fail again when the interpreter ends
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 1)
+            os.close(nowhere)
 
 
 class _Progress:

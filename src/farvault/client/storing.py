@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from farvault.base.errors import BadInput, FarvaultError, NotFound
+from farvault.base.errors import BadInput, FarvaultError, MediaFull, NotFound
 from farvault.client.backup import Backup, Task
 from farvault.client.binding import Binding
 from farvault.client.crew import Crew
@@ -100,8 +100,11 @@ def _store_one(backup: Backup, scope: Scope, report: Report, kind: ObjectKind, i
     failed_before = report.counts.failed
     try:
         fine = backup.run(scope)
-    except NotFound as problem:
+    except (NotFound, MediaFull) as problem:
         report.error(problem)
+        return
+    except OSError as problem:
+        report.say("ANS9830E", spec=scope.text, reason=problem.strerror or str(problem))
         return
     failed = report.counts.failed - failed_before
     if is_incremental:

@@ -136,6 +136,24 @@ ROWS: dict[str, Row] = {
     "ANS9807W": Row(
         "Class {management_class}, named by an INCLUDE statement or DIRMC, is not in the active policy; {default} is used."
     ),
+    "ANS9827W": Row(
+        "What this command shows cannot be written any more: {reason}",
+        "Whoever read it has gone. The command goes on.",
+        "Redirect the output to a file, or use -quiet.",
+    ),
+    "ANS9830E": Row(
+        "'{spec}' was not gone through to its end: {reason}",
+        "It does not exist, may not be read, or its disk has failed. What was found before is stored; nothing counts as gone. The others go on.",
+        "Check VIRTUALMOUNTPOINT and DOMAIN in the option file, and that it is mounted; then run the command again.",
+    ),
+    "ANS9831E": Row(
+        "The command ended early: {reason}", "The operating system said so.", "Correct that and run it again."
+    ),
+    "ANS9999E": Row(
+        "The command ended because of an internal error at {place}: {error}",
+        "This is a defect of the program. What was acknowledged is stored.",
+        "Report it with this line.",
+    ),
     # storing
     "ANS1228E": Row(
         "Sending of object '{path}' failed.",
