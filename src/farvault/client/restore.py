@@ -195,7 +195,7 @@ class Restore:
             self._replace = "ALL" if answer == "ALL" else "NO"
         if answer in ("YES", "ALL"):
             return "YES"
-        self._report.say("ANS1946W", path=show_path(self._path(directory, name)))
+        self._report.say("ANS1946W", code=SKIPPED_FILE, path=show_path(self._path(directory, name)))
         return None
 
     def _existing(self, directory: bytes, name: bytes) -> tuple[bool, bool]:
