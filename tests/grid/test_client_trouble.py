@@ -13,10 +13,12 @@ import pytest
 from tests.faults.proxy import DOWN, Cut, Proxy
 from tests.grid.client_command import Client, own_file_space
 from tests.grid.grid_server import PASSWORD, GridServer
+from tests.grid.node_client import NodeClient
 
 from farvault.base.disk import observe_crash_points
 from farvault.client import restore as client_restore
 from farvault.client.commands import run
+from farvault.protocol.messages import AttributesRow, UpdateObjects
 from farvault.transport.known_servers import KnownServers
 from farvault.transport.ports import unused_port
 
@@ -294,6 +296,21 @@ def test_a_file_from_the_far_future_is_stored_with_the_others(
         assert "ANS9828W" in outcome.errors
         client.succeed("restore", f"{tree}/*", f"{folder}/back/", "-preservepath=none")
         assert contents(Path(folder) / "back") == contents(tree)
+
+
+def test_a_file_whose_attributes_the_server_has_lost_is_stored_anew(
+    server: GridServer, client: Client, tree: Path, tmp_path: Path
+) -> None:
+    client.succeed("incremental", f"{tree}/")
+    with NodeClient(server.sign_on("ann"), "ANN", str(tmp_path)) as ann:
+        row = ann.inventory()[b"file"]
+        ann.begin()
+        ann.connection.send(UpdateObjects(rows=(AttributesRow(row.id, b"\xff\xff"),)))
+        assert ann.commit().updated == 1
+    assert "ANS9832W" in client.run("query", "backup", f"{tree}/*", "-detail").errors
+    assert client.succeed("incremental", f"{tree}/").count("backed up") == 1
+    assert client.succeed("incremental", f"{tree}/").count("backed up") == 0
+    client.succeed("restore", f"{tree}/file", f"{tree}/copy")
 
 
 def test_help_names_every_command_that_works(client: Client) -> None:

@@ -74,6 +74,14 @@ def decode_attributes(blob: bytes) -> FileAttributes:
     return _DECODE(blob)
 
 
+def attributes_of(blob: bytes) -> FileAttributes | None:
+    """The same; None for a blob that is none: a server may send anything."""
+    try:
+        return decode_attributes(blob)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+
+
 def object_type(mode: int) -> ObjectType | None:
     """What a file is stored as; None for a socket, which is never stored."""
     return _TYPES.get(stat.S_IFMT(mode))

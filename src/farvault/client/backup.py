@@ -16,7 +16,7 @@ from farvault.client.attributes import (
     TIME_MOST_NS,
     Owners,
     TooLong,
-    decode_attributes,
+    attributes_of,
     encode_attributes,
     read_extended,
 )
@@ -314,10 +314,10 @@ class Backup:
         name: bytes,
         st: os.stat_result,
         bound: Bound,
-        old: tuple[m.ObjectRow, str],
+        stored: tuple[m.ObjectRow, str],
     ) -> None:
         """An object the server has: nothing, new attributes, another class, or a new version."""
-        row, old_class = old
+        row, old_class = stored
         group = bound.group
         assert group is not None
         if group.mode != "MODIFIED" or self._options.absolute or group.frequency_days:
@@ -326,7 +326,11 @@ class Backup:
             if group.mode == "ABSOLUTE" or self._options.absolute:
                 self._send(scope, bound, directory, name, st)
                 return
-        change, attributes = self._change(scope, directory, name, st, row)
+        old = attributes_of(row.attributes)
+        if old is None:  # nobody can say what has changed
+            self._send(scope, bound, directory, name, st)
+            return
+        change, attributes = self._change(scope, directory, name, st, old)
         blob = b""
         if change is Change.ATTRIBUTES:
             try:
@@ -358,9 +362,8 @@ class Backup:
         )
 
     def _change(
-        self, scope: Scope, directory: bytes, name: bytes, st: os.stat_result, row: m.ObjectRow
+        self, scope: Scope, directory: bytes, name: bytes, st: os.stat_result, old: FileAttributes
     ) -> tuple[Change, FileAttributes]:
-        old = decode_attributes(row.attributes)
         mode = st.st_mode
         if (
             old.ctime_ns == st.st_ctime_ns

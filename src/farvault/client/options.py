@@ -125,7 +125,8 @@ class _Level(NamedTuple):
     """A zstd level, negative ones too."""
 
     def parse(self, text: str) -> int:
-        if text.lstrip("-").isdigit() and len(text) < 4 and -7 <= int(text) <= 19:
+        digits = text.removeprefix("-")
+        if digits.isascii() and digits.isdigit() and len(text) < 4 and -7 <= int(text) <= 19:
             return int(text)
         raise BadValue("a level from -7 to 19")
 
@@ -447,7 +448,7 @@ def _with_address(options: Options) -> Options:
     host, colon, port = options.server.rpartition(":")
     if not colon or "]" in port:
         return replace(options, address=options.server.strip("[]"))
-    if not port.isdigit() or not 0 < int(port) < 65536:
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         raise BadInput("ANS1217E", server=options.server)
     return replace(options, address=host.strip("[]"), port=int(port))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from farvault.base.errors import NotFound
 from farvault.base.units import show_time
-from farvault.client.attributes import decode_attributes
+from farvault.client.attributes import attributes_of
 from farvault.client.job import Job
 from farvault.client.moments import moments
 from farvault.client.mounts import join_path, show_path
@@ -111,7 +111,7 @@ def query_backup(found: Iterable[Found], root: bytes, report: Report, detail: bo
             f"{size}  {show_time(row.inserted_time)}  {each.management_class[:10]:>18}  {state:>13}  {path}"
         )
         if detail:
-            _detail(row, report)
+            _detail(row, path, report)
     return shown
 
 
@@ -152,7 +152,7 @@ def query_archive(found: Iterable[Found], root: bytes, report: Report, detail: b
         told = f"{path} {expiry.shown(each)} {row.description}"
         report.answer(f"{_size(row)}  {show_time(row.inserted_time)}    {told}")
         if detail:
-            _detail(row, report)
+            _detail(row, path, report)
     return shown
 
 
@@ -161,8 +161,11 @@ def _size(row: m.ObjectRow) -> str:
     return f"{row.size_bytes:>{_NUMBER_ENDS},}  B"
 
 
-def _detail(row: m.ObjectRow, report: Report) -> None:
-    attributes = decode_attributes(row.attributes)
+def _detail(row: m.ObjectRow, path: str, report: Report) -> None:
+    attributes = attributes_of(row.attributes)
+    if attributes is None:
+        report.say("ANS9832W", path=path)
+        return
     modified = _moment(attributes.mtime_ns // 10**9)
     changed = _moment(attributes.ctime_ns // 10**9)
     kind = ObjectType(row.type).name.capitalize()

@@ -5,16 +5,20 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from farvault import __version__
 from farvault.base.errors import LoginRefused, PeerUnreachable
+from farvault.model.stored_object import ObjectType
 from farvault.protocol import messages as m
+from farvault.protocol.frames import ProtocolError
 from farvault.protocol.login import NODE, ClientLogin
 from farvault.transport.connection import Connection
 from farvault.transport.dial import dial, sign_on
 from farvault.transport.known_servers import KnownServers
 
+_TYPES: Final = frozenset(int(each) for each in ObjectType)
+_TIME_MOST: Final = 253_402_300_799
 PLATFORM = f"{platform.system()}/{platform.machine()}"
 
 
@@ -47,10 +51,16 @@ class NodeSession:
         return self.connection.call(m.QueryFileSpaces(), m.FileSpaces).rows
 
     def inventory(self, query: m.QueryObjects) -> Iterator[m.Objects]:
-        """The frames of an inventory, in order; the last one included. Read them all before anything else is asked."""
+        """The frames of an inventory, in order; the last one included. Read them all before anything else is asked.
+
+        `ProtocolError` for rows that cannot be: whoever reads them need not look again.
+        """
         self.connection.send(query)
         while True:
             frame, _ = self.connection.expect(m.Objects)
+            if problem := _impossible(frame):
+                self.connection.shutdown()
+                raise ProtocolError(problem, self.connection.peer)
             yield frame
             if frame.last:
                 return
@@ -74,6 +84,19 @@ class NodeSession:
             pass
         finally:
             self.connection.close()
+
+
+def _impossible(frame: m.Objects) -> str:
+    """What is wrong with a frame of an inventory; empty where nothing is."""
+    directories, classes = len(frame.directories), len(frame.classes)
+    for row in frame.rows:
+        if row.directory >= directories or row.management_class >= classes:
+            return "an object in a directory or of a class that is not in its list"
+        if row.type not in _TYPES:
+            return f"an object of type {row.type}"
+        if row.inserted_time > _TIME_MOST or row.deactivated_time > _TIME_MOST:
+            return "an object stored after the year 9999"
+    return ""
 
 
 def open_session(address: Address, known: KnownServers | None = None) -> NodeSession:

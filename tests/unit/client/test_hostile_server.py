@@ -7,20 +7,27 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
+import msgspec
 import pytest
 
 from farvault.client.attributes import encode_attributes
 from farvault.client.fetching import Fetch
+from farvault.client.inventory import Inventory
 from farvault.client.options import Options
+from farvault.client.query import query_backup
 from farvault.client.report import Report
 from farvault.client.restore import Restore
 from farvault.client.selection import Found, Placement
+from farvault.client.session import NodeSession
 from farvault.client.work import Batch, RestoreFile, RestoreFolder
 from farvault.model.stored_object import FileAttributes
 from farvault.protocol import messages as m
+from farvault.protocol.frames import ProtocolError
 from farvault.seal.digest import digest
 from farvault.seal.pack import PackBuilder, parse
+from farvault.transport.connection import Connection
 
 ATTRIBUTES = FileAttributes(0o100644, os.geteuid(), os.getegid(), 5, 10**18, 10**18)
 
@@ -176,3 +183,67 @@ def test_a_file_that_stays_incomplete_is_removed_and_reported(fetch: Fetch, insi
     (failure,) = fetch.result.failures
     assert (failure.message_id, failure.reason) == ("ANS1314E", "volume V1 is away")
     assert not list(inside.iterdir())
+
+
+class Talking:
+    """A connection whose server answers with these frames."""
+
+    peer = "delhi"
+
+    def __init__(self, *frames: m.Objects) -> None:
+        self.frames = list(frames)
+        self.is_over = False
+
+    def send(self, _: m.Body) -> None:
+        pass
+
+    def expect(self, _: type[m.Body]) -> tuple[m.Objects, memoryview]:
+        return self.frames.pop(0), memoryview(b"")
+
+    def shutdown(self) -> None:
+        self.is_over = True
+
+
+def listed(**changes: int) -> m.Objects:
+    row = m.ObjectRow(7, 0, b"name", 1, 1, 5, 0, 0, 0, b"no attributes")
+    return m.Objects(
+        directories=(b"",),
+        classes=("STANDARD",),
+        rows=(row, msgspec.structs.replace(row, **changes)),
+        last=True,
+    )
+
+
+def session_of(connection: Talking) -> NodeSession:
+    welcome = m.Welcome(scram="", session=1, read_only=False, server_time=0)
+    return NodeSession(cast(Connection, connection), welcome, "DELHI", "1")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"directory": 1},
+        {"management_class": 1},
+        {"type": 77},
+        {"type": 0},
+        {"inserted_time": 2**62},
+        {"deactivated_time": 2**62},
+    ],
+)
+def test_an_inventory_with_rows_that_cannot_be_ends_the_session(changes: dict[str, int]) -> None:
+    connection = Talking(listed(**changes))
+    with pytest.raises(ProtocolError):
+        list(Inventory(session_of(connection), m.QueryObjects(file_space="/")))
+    assert connection.is_over
+    assert len(list(session_of(Talking(listed())).inventory(m.QueryObjects(file_space="/")))) == 1
+
+
+@pytest.mark.parametrize("blob", [b"", b"\xff", b"\xc1", b"\x90", b"\x91\xd9\x01\xff", b"\x01" * 50])
+def test_attributes_that_are_none_are_told_and_the_list_goes_on(blob: bytes) -> None:
+    row = m.ObjectRow(7, 0, b"name", 1, 1, 5, 0, 0, 0, blob)
+    good = msgspec.structs.replace(row, attributes=encode_attributes(ATTRIBUTES))
+    output, errors = io.StringIO(), io.StringIO()
+    report = Report(output=output, errors=errors)
+    query_backup([Found(b"", each, "STANDARD") for each in (row, good)], b"/", report, detail=True)
+    assert "ANS9832W" in errors.getvalue() and report.return_code == 8
+    assert output.getvalue().count("Object id: 7") == 1

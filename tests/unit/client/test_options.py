@@ -159,3 +159,27 @@ def test_a_bad_line_names_file_and_line(tmp_path: Path) -> None:
 def test_a_command_is_found_by_its_abbreviation(typed: str, full: str) -> None:
     command, operands = find_command([*typed.split(), "/x"])
     assert " ".join(command.words) == full and operands == ["/x"]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "-compressionlevel=--5",
+        "-compressionlevel=²",
+        "-compressionlevel=-",
+        "-compressionlevel=",
+        "-tcpport=²",
+        "-txnbytelimit=²",
+        "-commrestartduration=٣",
+        "-resourceutilization=" + "9" * 5000,
+    ],
+)
+def test_what_only_looks_like_a_number_is_refused(word: str) -> None:
+    with pytest.raises(BadInput, match="ANS1108E"):
+        options(word)
+
+
+@pytest.mark.parametrize("port", ["²", "٣", "-1", "0", "65536", "9" * 5000, ""])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    with pytest.raises(BadInput, match="ANS1217E"):
+        options(f"-se=host:{port}")

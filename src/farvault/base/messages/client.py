@@ -240,6 +240,11 @@ ROWS: dict[str, Row] = {
         "The server's administrator sees which holds: QUERY HOLD.",
     ),
     "ANS9820I": Row("Nothing was done: the answer was not to {what}."),
+    "ANS9832W": Row(
+        "'{path}': its attributes are not what a client stores.",
+        "The server has lost or changed them, or another program has stored the object.",
+        "At the server: AUDIT CATALOG.",
+    ),
     # getting back
     "ANS1084E": Row(
         "Nothing is stored that matches {spec}.", "", "QUERY FILESPACE and QUERY BACKUP show what there is."
