@@ -12,6 +12,7 @@ from tests.grid.grid_server import PASSWORD, GridServer
 
 from farvault.base.disk import observe_crash_points
 from farvault.client import reading, walk
+from farvault.client.work import Unit
 
 READ = "client.file.after_read"
 
@@ -300,10 +301,10 @@ def test_an_unreadable_file_is_counted(client: Client, tree: Path, monkeypatch: 
     (tree / "yours").write_text("2")
     real_open = reading.FileReader._open
 
-    def refuse(self: reading.FileReader, name: bytes, flags: int, folder: int) -> int:
+    def refuse(self: reading.FileReader, unit: Unit, name: bytes, folder: int) -> int:
         if name == b"yours":
             raise PermissionError(13, "Permission denied")
-        return real_open(self, name, flags, folder)
+        return real_open(self, unit, name, folder)
 
     monkeypatch.setattr(reading.FileReader, "_open", refuse)
     outcome = client.run("incremental", f"{tree}/")

@@ -136,6 +136,36 @@ def test_what_was_given_up_or_refused_is_begun_anew(sessions: Callable[[], NodeC
     assert ann.commit().objects == 1
 
 
+def test_where_the_session_before_does_not_end_in_time_the_new_one_is_cut_and_asks_again(
+    link: Link, sessions: Callable[[], NodeClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("farvault.sessions.node_store.END_OF_OTHER_SECONDS", 0.0)
+    old, new, third = sessions(), sessions(), sessions()
+    assert begin(old) == Done()
+    old.send_pack([(b"a", b"content")])
+    is_committing, may_commit = threading.Event(), threading.Event()
+
+    def hold(label: str) -> None:
+        if label == "transaction.commit.before_catalog":
+            is_committing.set()
+            assert may_commit.wait(PATIENCE_SECONDS)
+
+    observe_crash_points(hold)
+    try:
+        old.connection.send(EndTransaction())
+        assert is_committing.wait(PATIENCE_SECONDS)
+        with pytest.raises(PeerUnreachable):
+            begin(new)
+        link.server.lines.wait_for("ANR0480W")
+        may_commit.set()
+        monkeypatch.setattr("farvault.sessions.node_store.END_OF_OTHER_SECONDS", PATIENCE_SECONDS)
+        answer = begin(third)
+    finally:
+        may_commit.set()
+        observe_crash_points(None)
+    assert isinstance(answer, TransactionAnswer) and answer.objects == 1
+
+
 def test_the_session_before_is_ended_first_and_what_it_commits_counts(
     sessions: Callable[[], NodeClient],
 ) -> None:

@@ -167,7 +167,6 @@ def test_a_command_is_found_by_its_abbreviation(typed: str, full: str) -> None:
         "-compressionlevel=--5",
         "-compressionlevel=²",
         "-compressionlevel=-",
-        "-compressionlevel=",
         "-tcpport=²",
         "-txnbytelimit=²",
         "-commrestartduration=٣",
