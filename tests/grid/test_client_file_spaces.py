@@ -57,11 +57,11 @@ def test_a_file_space_that_is_not_there_is_told_and_the_others_go_on(
     good = two_file_spaces(tmp_path, bad)
     outcome = client.run("incremental")
     assert outcome.code == 12
-    assert f"ANS9830E '{bad}'" in outcome.errors
+    assert f"ANS9833E '{bad}'" in outcome.errors
     assert f"Successful incremental backup of '{good}'" in outcome.output
     assert outcome.count("backed up") == 2
     again = client.run("incremental", str(bad), f"{good}/")
-    assert again.code == 12 and "ANS9830E" in again.errors
+    assert again.code == 12 and "ANS9833E" in again.errors
     assert f"Successful incremental backup of '{good}/'" in again.output
 
 

@@ -104,7 +104,7 @@ def _store_one(backup: Backup, scope: Scope, report: Report, kind: ObjectKind, i
         report.error(problem)
         return
     except OSError as problem:
-        report.say("ANS9830E", spec=scope.text, reason=problem.strerror or str(problem))
+        report.say("ANS9833E", spec=scope.text, reason=problem.strerror or str(problem))
         return
     failed = report.counts.failed - failed_before
     if is_incremental:

@@ -141,7 +141,7 @@ ROWS: dict[str, Row] = {
         "Whoever read it has gone. The command goes on.",
         "Redirect the output to a file, or use -quiet.",
     ),
-    "ANS9830E": Row(
+    "ANS9833E": Row(
         "'{spec}' was not gone through to its end: {reason}",
         "It does not exist, may not be read, or its disk has failed. What was found before is stored; nothing counts as gone. The others go on.",
         "Check VIRTUALMOUNTPOINT and DOMAIN in the option file, and that it is mounted; then run the command again.",
