@@ -88,9 +88,11 @@ def test_an_archive_whose_answer_is_lost_is_stored_once(link: Link) -> None:
     link.write(5)
     link.run("archive", f"{link.tree}/*")
     answers = link.proxy.connections[-1].records[DOWN]
-    for number, record in enumerate(range(answers - 3, answers + 1), 2):
+    for number, record in enumerate(range(answers + 1), 2):
         link.proxy.plan = [Cut(DOWN, record, 1)]
         outcome = link.run("archive", f"{link.tree}/*")
+        if outcome.code == 12:  # broken before there was anything to repeat
+            outcome = link.run("archive", f"{link.tree}/*")
         assert outcome.count("archived") == 2, "the file and its folder"
         assert link.sizes("archive") == [5] * number
     assert "ANR0572I" in link.server.lines.ids
