@@ -73,6 +73,8 @@ def restoring(server: GridServer, tree: Path, target: Path) -> Iterator[subproce
     with contextlib.closing(Proxy(lambda: server.port)) as proxy:
         proxy.plan = [None, Silence(DOWN, RECORDS), Silence(DOWN, RECORDS)]
         program = (
+            # whoever runs the tests in the background has had interrupts ignored
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "from farvault.client import restore; restore.BATCH_OBJECTS = 10\n"
             "from farvault.client.commands import run; import sys; sys.exit(run(sys.argv[1:]))"
         )
