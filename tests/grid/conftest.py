@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from tests.faults.two_servers import Pair, running_pair
-from tests.grid.grid_server import GridServer
+from tests.grid.client_command import Client, own_file_space
+from tests.grid.grid_server import PASSWORD, GridServer
 from tests.grid.vaults import make_source, make_target
 
 from farvault.transport.ports import unused_port
@@ -26,6 +27,23 @@ def make_server(tmp_path: Path) -> Iterator[Callable[[str], GridServer]]:
     yield make
     for server in reversed(made):
         server.stop()
+
+
+@pytest.fixture
+def server(
+    make_server: Callable[[str], GridServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> GridServer:
+    """DELHI with node ANN, whose client sees its own file space and configuration."""
+    own_file_space(tmp_path, monkeypatch)
+    server = make_server("DELHI")
+    server.admin(f"register node ann {PASSWORD}")
+    return server
+
+
+@pytest.fixture
+def client(server: GridServer) -> Client:
+    """ANN's command lines at that server."""
+    return Client(server)
 
 
 @pytest.fixture

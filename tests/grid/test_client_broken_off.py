@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.faults.proxy import DOWN, Proxy, Silence
-from tests.grid.client_command import Client, own_file_space
+from tests.grid.client_command import Client
 from tests.grid.grid_server import PASSWORD, GridServer
 from tests.patience import PATIENCE_SECONDS
 
@@ -33,21 +33,6 @@ def broken(*_):
 
 farvault.client.fetching.Fetch._unpack = broken
 """
-
-
-@pytest.fixture
-def server(
-    make_server: Callable[[str], GridServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> GridServer:
-    own_file_space(tmp_path, monkeypatch)
-    server = make_server("DELHI")
-    server.admin(f"register node ann {PASSWORD}")
-    return server
-
-
-@pytest.fixture
-def client(server: GridServer) -> Client:
-    return Client(server)
 
 
 @pytest.fixture

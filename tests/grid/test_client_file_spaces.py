@@ -7,28 +7,18 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.grid.client_command import Client, own_file_space
-from tests.grid.grid_server import PASSWORD, GridServer
+from tests.grid.client_command import Client
+from tests.grid.grid_server import PASSWORD
 
 from farvault.client import backup as client_backup
 from farvault.client import inventory as client_inventory
 from farvault.client.commands import run
 from farvault.client.walk import Folder
-
-
-@pytest.fixture
-def client(
-    make_server: Callable[[str], GridServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Client:
-    own_file_space(tmp_path, monkeypatch)
-    server = make_server("DELHI")
-    server.admin(f"register node ann {PASSWORD}")
-    return Client(server)
 
 
 def some_tree(folder: Path, files: int) -> Path:

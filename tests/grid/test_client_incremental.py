@@ -7,24 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.grid.client_command import Client, own_file_space
-from tests.grid.grid_server import PASSWORD, GridServer
+from tests.grid.client_command import Client
 
 from farvault.base.disk import observe_crash_points
 from farvault.client import reading, walk
 from farvault.client.work import Unit
 
 READ = "client.file.after_read"
-
-
-@pytest.fixture
-def client(
-    make_server: Callable[[str], GridServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Client:
-    own_file_space(tmp_path, monkeypatch)
-    server = make_server("DELHI")
-    server.admin(f"register node ann {PASSWORD}")
-    return Client(server)
 
 
 @pytest.fixture

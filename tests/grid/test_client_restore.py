@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.grid.client_command import Client, own_file_space
-from tests.grid.grid_server import PASSWORD, GridServer
+from tests.grid.client_command import Client
 
 from farvault.client import restore
-
-
-@pytest.fixture
-def client(
-    make_server: Callable[[str], GridServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Client:
-    own_file_space(tmp_path, monkeypatch)
-    server = make_server("DELHI")
-    server.admin(f"register node ann {PASSWORD}")
-    return Client(server)
 
 
 @pytest.fixture

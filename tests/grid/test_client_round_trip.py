@@ -8,12 +8,10 @@ import shutil
 import socket
 import struct
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.grid.client_command import Client, own_file_space
-from tests.grid.grid_server import PASSWORD, GridServer
+from tests.grid.client_command import Client
 
 from farvault.apps.compare_trees import compare_trees
 from farvault.base.units import GIB, MIB
@@ -29,16 +27,6 @@ ACL = struct.pack("<I", 2) + b"".join(
         (0x20, 0, 0xFFFFFFFF),
     )
 )
-
-
-@pytest.fixture
-def client(
-    make_server: Callable[[str], GridServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Client:
-    own_file_space(tmp_path, monkeypatch)
-    server = make_server("DELHI")
-    server.admin(f"register node ann {PASSWORD}")
-    return Client(server)
 
 
 @pytest.fixture

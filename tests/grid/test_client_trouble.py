@@ -24,21 +24,6 @@ from farvault.transport.ports import unused_port
 
 
 @pytest.fixture
-def server(
-    make_server: Callable[[str], GridServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> GridServer:
-    own_file_space(tmp_path, monkeypatch)
-    server = make_server("DELHI")
-    server.admin(f"register node ann {PASSWORD}")
-    return server
-
-
-@pytest.fixture
-def client(server: GridServer) -> Client:
-    return Client(server)
-
-
-@pytest.fixture
 def tree(tmp_path: Path) -> Path:
     folder = tmp_path / "tree"
     folder.mkdir()
